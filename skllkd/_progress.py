@@ -1,0 +1,45 @@
+"""Progress on long work: a bar in a terminal or notebook, lines in a log."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+#: Work that ends sooner than this, in seconds, shows no bar.
+_DELAY_S = 2.0
+#: How often a bar is written where it cannot be redrawn, in seconds.
+_LOG_EVERY_S = 30.0
+
+
+def progress_bar(total: int, what: str, unit: str, verbose: int) -> Any:
+    """Return a progress bar with its rate and the time left, on standard error.
+
+    Parameters
+    ----------
+    total : int
+        How many units the work has.
+    what : str
+        What is being done.
+    unit : str
+        What is counted.
+    verbose : int
+        0 for no bar at all.
+
+    Returns
+    -------
+    tqdm
+        The bar: a context manager with `update(n)` and `set_postfix`.
+    """
+    from tqdm import tqdm
+
+    redrawn = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        disable=not verbose,
+        delay=_DELAY_S,
+        mininterval=0.2 if redrawn else _LOG_EVERY_S,
+        ascii=None if redrawn else True,
+        dynamic_ncols=redrawn,
+    )

@@ -1,0 +1,216 @@
+"""A pretrained text encoder with a classification head."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from skllkd.exceptions import InvalidParameterError, ModelFileError
+
+
+class Pretrained(NamedTuple):
+    """What is read of a pretrained encoder."""
+
+    encoder: PreTrainedModel
+    tokenizer: str  # the fast tokenizer as JSON
+    pooling: str  # "mean" or "cls"
+    max_length: int  # the longest input in tokens, special ones included
+
+
+def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
+    """Read an encoder from the model hub, its cache, or a folder.
+
+    Parameters
+    ----------
+    model : str or Path
+        A name on the hub, or a folder, of a Hugging Face or sentence-transformers
+        encoder.
+
+    Returns
+    -------
+    Pretrained
+        The encoder in float32 on the CPU, its tokenizer and its habits.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such model, or it cannot be read as an encoder.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    name = os.fspath(model)
+    looks_local = os.path.isabs(name) or name.startswith((".", "~")) or "\\" in name
+    if looks_local and not Path(name).expanduser().is_dir():
+        raise ModelFileError(
+            f"`model` must name an encoder on the model hub or a folder that holds one; "
+            f"there is no folder {name!r}."
+        )
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        pipeline = SentenceTransformer(str(Path(name).expanduser()), device="cpu")
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        raise ModelFileError(
+            f"`model`: {name!r} cannot be loaded as a text encoder: "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}. Give "
+            "a name on the model hub (and a connection to it), or the folder of a model "
+            "already downloaded."
+        ) from error
+    finally:
+        if bars:
+            transformers_logging.enable_progress_bar()
+    encoder = getattr(pipeline[0], "auto_model", None)
+    backend = getattr(pipeline.tokenizer, "backend_tokenizer", None)
+    if encoder is None or backend is None:
+        raise ModelFileError(
+            f"`model`: {name!r} is no transformer encoder with a fast tokenizer. Choose "
+            "another encoder."
+        )
+    habit = (
+        getattr(pipeline[1], "pooling_mode", "mean") if len(pipeline) > 1 else "mean"
+    )
+    backend.no_padding()
+    return Pretrained(
+        encoder=encoder.float(),
+        tokenizer=backend.to_str(),
+        pooling="cls" if habit == "cls" else "mean",
+        max_length=int(pipeline.max_seq_length or 512),
+    )
+
+
+class EncoderClassifier(nn.Module):
+    """Class logits from a pooled encoder and a linear head.
+
+    Parameters
+    ----------
+    encoder : PreTrainedModel
+        The encoder.
+    n_classes : int
+        The number of classes.
+    pooling : {"mean", "cls"}
+        What of the encoder's output goes to the head: the mean over the tokens, or
+        the first token.
+    dropout : float
+        The share of pooled features dropped in training.
+    """
+
+    def __init__(
+        self, encoder: PreTrainedModel, n_classes: int, pooling: str, dropout: float
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(int(encoder.config.hidden_size), n_classes)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the logits, of shape (n_rows, n_classes).
+
+        Parameters
+        ----------
+        ids : Tensor of shape (n_rows, length), int64
+            Token ids, padded.
+        mask : Tensor of shape (n_rows, length), int64
+            1 for tokens, 0 for padding.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_classes)
+            The logits.
+        """
+        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        if self.pooling == "cls":
+            pooled = hidden[:, 0]
+        else:
+            weight = mask.unsqueeze(-1).to(hidden.dtype)
+            pooled = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+        logits: torch.Tensor = self.head(self.dropout(pooled))
+        return logits
+
+
+def portable_config(encoder: PreTrainedModel) -> dict[str, Any]:
+    """Return an encoder's configuration without the path it was loaded from.
+
+    Parameters
+    ----------
+    encoder : PreTrainedModel
+        The encoder.
+
+    Returns
+    -------
+    dict
+        JSON values.
+    """
+    config = json.loads(encoder.config.to_json_string(use_diff=False))
+    config.pop("_name_or_path", None)
+    return dict(config)
+
+
+def build_classifier(
+    config: dict[str, Any], weights: dict[str, npt.NDArray[np.float32]], pooling: str
+) -> EncoderClassifier:
+    """Return a classifier from a configuration and weights, ready to predict.
+
+    Parameters
+    ----------
+    config : dict
+        As from `portable_config`.
+    weights : dict of str to ndarray
+        The weights by name.
+    pooling : {"mean", "cls"}
+        The pooling.
+
+    Returns
+    -------
+    EncoderClassifier
+        The classifier in evaluation mode on the CPU.
+    """
+    settings = AutoConfig.for_model(**config)
+    n_classes = weights["head.weight"].shape[0]
+    with torch.random.fork_rng(devices=[]):  # the initial weights are replaced
+        model = EncoderClassifier(
+            AutoModel.from_config(settings), n_classes, pooling, 0
+        )
+    state = {name: torch.from_numpy(array) for name, array in weights.items()}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the device to train and predict on.
+
+    Parameters
+    ----------
+    device : str
+        "auto" for a GPU where there is one, or a torch device.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    InvalidParameterError
+        If torch does not know it.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InvalidParameterError(
+            f'`device` must be "auto" or a torch device such as "cpu" or "cuda:0"; got '
+            f"{device!r}."
+        ) from error

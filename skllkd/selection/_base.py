@@ -1,0 +1,194 @@
+"""The seam every selection strategy fills: arrays in, a decision out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skllkd._validation import BoolArray, FloatArray, IntArray, check_option
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a strategy decided about the rows of one step.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (n_rows,), bool
+        The rows to train on.
+    weight : ndarray of shape (n_rows,), float
+        The weight of each row's loss; read only where `mask` is true.
+    target : ndarray of shape (n_rows, n_classes) or None
+        The distribution each row is trained towards; None trains towards the
+        pseudo-label.
+    """
+
+    mask: BoolArray
+    weight: FloatArray
+    target: FloatArray | None = None
+
+
+class Selection(BaseEstimator):
+    """Base class of the selection strategies.
+
+    A strategy knows no model and no text. Before training it is told the size of
+    the problem (`reset`), then, at every step, it decides which rows of the batch
+    the student learns from (`select`). What it learned on the way ends in `_` and
+    stays readable afterwards.
+
+    See Also
+    --------
+    LLKDSelection : The paper's rule.
+    SelectAll : No selection, the baseline.
+    """
+
+    #: Whether `select` reads the student's probabilities. Where it does not, no
+    #: scoring pass is made and `student_proba` is None.
+    uses_student: bool = True
+
+    def reset(
+        self,
+        n_classes: int,
+        n_steps: int,
+        random_state: np.random.RandomState,
+        teacher_proba: FloatArray,
+    ) -> None:
+        """Forget everything and prepare for a training run.
+
+        Parameters
+        ----------
+        n_classes : int
+            The number of classes.
+        n_steps : int
+            How often `select` will be called.
+        random_state : RandomState
+            The source of any randomness.
+        teacher_proba : ndarray of shape (n_rows, n_classes)
+            The teacher's distribution for every row of the pool.
+        """
+        raise NotImplementedError
+
+    def select(
+        self,
+        pseudo_label: IntArray,
+        teacher_proba: FloatArray,
+        student_proba: FloatArray | None,
+        step: int,
+    ) -> Selected:
+        """Decide which rows of a batch the student learns from.
+
+        Parameters
+        ----------
+        pseudo_label : ndarray of shape (n_rows,), int
+            The class the teacher finds likeliest, in [0, n_classes).
+        teacher_proba : ndarray of shape (n_rows, n_classes)
+            The teacher's distribution, rows summing to 1.
+        student_proba : ndarray of shape (n_rows, n_classes) or None
+            The student's distribution; None unless `uses_student`.
+        step : int
+            The step, from 0.
+
+        Returns
+        -------
+        Selected
+            The rows kept, with their weights and targets.
+        """
+        raise NotImplementedError
+
+
+class SelectAll(Selection):
+    """Train on every row: full-pool distillation, the baseline of every table.
+
+    Parameters
+    ----------
+    target : {"hard", "soft"}, default="hard"
+        Train towards the pseudo-label, or towards the teacher's distribution.
+
+    See Also
+    --------
+    LLKDSelection : Keeps the confident and still uncertain rows only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd.selection import SelectAll
+    >>> teacher = np.array([[0.9, 0.1], [0.4, 0.6]])
+    >>> rule = SelectAll()
+    >>> rule.reset(2, 1, np.random.RandomState(0), teacher)
+    >>> rule.select(teacher.argmax(axis=1), teacher, None, 0).mask
+    array([ True,  True])
+    """
+
+    uses_student = False
+
+    def __init__(self, target: str = "hard") -> None:
+        self.target = target
+
+    def reset(
+        self,
+        n_classes: int,
+        n_steps: int,
+        random_state: np.random.RandomState,
+        teacher_proba: FloatArray,
+    ) -> None:
+        """Check the parameters; there is nothing to forget.
+
+        Parameters
+        ----------
+        n_classes : int
+            The number of classes.
+        n_steps : int
+            How often `select` will be called.
+        random_state : RandomState
+            Unused.
+        teacher_proba : ndarray of shape (n_rows, n_classes)
+            Unused.
+        """
+        check_target(self.target)
+
+    def select(
+        self,
+        pseudo_label: IntArray,
+        teacher_proba: FloatArray,
+        student_proba: FloatArray | None,
+        step: int,
+    ) -> Selected:
+        """Keep every row with weight 1.
+
+        Parameters
+        ----------
+        pseudo_label : ndarray of shape (n_rows,), int
+            The class the teacher finds likeliest.
+        teacher_proba : ndarray of shape (n_rows, n_classes)
+            The teacher's distribution.
+        student_proba : None
+            Unused.
+        step : int
+            The step, from 0.
+
+        Returns
+        -------
+        Selected
+            All rows.
+        """
+        n_rows = len(pseudo_label)
+        target = teacher_proba if self.target == "soft" else None
+        return Selected(np.ones(n_rows, dtype=bool), np.ones(n_rows), target)
+
+
+def check_target(target: str) -> None:
+    """Raise unless `target` is a kind of target.
+
+    Parameters
+    ----------
+    target : str
+        What the user set.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is neither "hard" nor "soft".
+    """
+    check_option(target, "target", ["hard", "soft"])

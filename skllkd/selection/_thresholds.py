@@ -1,0 +1,142 @@
+"""Thresholds that move with training and adapt to each class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skllkd._validation import BoolArray, FloatArray, IntArray
+
+
+class MovingAverage:
+    """An exponential moving average of each of several quantities.
+
+    Parameters
+    ----------
+    size : int
+        How many quantities are averaged side by side.
+    momentum : float
+        The share of the old average kept at an update, in [0, 1).
+    start : float or None
+        The value before the first update; None corrects the bias instead, so that
+        the first update already is the average.
+    """
+
+    def __init__(self, size: int, momentum: float, start: float | None) -> None:
+        self._momentum = momentum
+        self._sum = np.full(size, 0.0 if start is None else start)
+        self._norm = np.full(size, 0.0 if start is None else 1.0)
+
+    def update(self, place: int | slice, value: float) -> None:
+        """Move one quantity towards a new observation.
+
+        Parameters
+        ----------
+        place : int or slice
+            Which quantity.
+        value : float
+            The observation.
+        """
+        kept, added = self._momentum, 1 - self._momentum
+        self._sum[place] = kept * self._sum[place] + added * value
+        self._norm[place] = kept * self._norm[place] + added
+
+    @property
+    def value(self) -> FloatArray:
+        """The averages; NaN where nothing was observed yet."""
+        with np.errstate(invalid="ignore"):
+            average: FloatArray = self._sum / self._norm
+        return average
+
+
+class AdaptiveThreshold:
+    """One threshold a class on a signal, after FreeMatch and LLKD.
+
+    With g the moving mean of the signal over batches and q(k) a moving class term,
+    the threshold of class k is tau(k) = g * q(k) / max_j q(j). A class that has not
+    been seen yet has threshold g: an absence is no evidence.
+
+    Parameters
+    ----------
+    n_classes : int
+        The number of classes.
+    momentum : float
+        The share of the old averages kept at an update, in [0, 1).
+    start : float or None
+        The averages before the first batch; None for bias correction.
+    class_term : {"signal", "probability", None}
+        What q(k) averages: the signal over the rows of class k, the mean
+        probability of class k over the batch, or nothing (one global threshold).
+    """
+
+    def __init__(
+        self,
+        n_classes: int,
+        momentum: float,
+        start: float | None,
+        class_term: str | None,
+    ) -> None:
+        self._class_term = class_term
+        self._global = MovingAverage(1, momentum, start)
+        self._per_class = MovingAverage(n_classes, momentum, start)
+
+    def update(
+        self, signal: FloatArray, label: IntArray, proba: FloatArray
+    ) -> FloatArray:
+        """Learn from a batch and return the thresholds after it.
+
+        Parameters
+        ----------
+        signal : ndarray of shape (n_rows,)
+            The signal of each row, in [0, 1].
+        label : ndarray of shape (n_rows,), int
+            The class each row counts for.
+        proba : ndarray of shape (n_rows, n_classes)
+            The distribution the signal came from.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+            The threshold of each class.
+        """
+        if len(signal):
+            self._global.update(0, float(signal.mean()))
+            if self._class_term == "signal":
+                for k in np.unique(label):  # absent classes keep their average
+                    self._per_class.update(int(k), float(signal[label == k].mean()))
+            elif self._class_term == "probability":
+                for k, mean in enumerate(proba.mean(axis=0)):
+                    self._per_class.update(k, float(mean))
+        return self.value
+
+    @property
+    def value(self) -> FloatArray:
+        """The threshold of each class; NaN before the first batch."""
+        level = self._global.value
+        term = self._per_class.value
+        seen = np.isfinite(term)
+        highest = term[seen].max(initial=0.0)
+        if self._class_term is None or highest <= 0:
+            return np.full(len(term), level[0])
+        result: FloatArray = level * np.where(seen, term / highest, 1.0)
+        return result
+
+
+def reaches(signal: FloatArray, threshold: FloatArray) -> BoolArray:
+    """Return which signals are above their threshold, ties included.
+
+    The paper keeps a row *above* the threshold. Where every signal is the same (a
+    teacher that gives labels without confidences, a student not yet trained) the
+    mean is a tie for every row, and excluding ties would select nothing forever.
+
+    Parameters
+    ----------
+    signal, threshold : ndarray of shape (n_rows,)
+        The signal of each row and the threshold it is held against.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), bool
+        Whether the signal reaches the threshold, up to rounding.
+    """
+    above: BoolArray = signal >= threshold - 1e-9
+    return above

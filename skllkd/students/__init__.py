@@ -1,0 +1,41 @@
+"""Students: what learns from the selected rows."""
+
+from typing import Any
+
+from skllkd.exceptions import InvalidParameterError
+from skllkd.students._base import Student
+from skllkd.students._sklearn import SklearnStudent
+from skllkd.students._transformer import TransformerStudent
+
+__all__ = ["SklearnStudent", "Student", "TransformerStudent", "as_student"]
+
+
+def as_student(student: Any) -> Student:
+    """Return a student from a student, a scikit-learn classifier or None.
+
+    Parameters
+    ----------
+    student : Student, estimator or None
+        What the user set.
+
+    Returns
+    -------
+    Student
+        The student itself, a `SklearnStudent` around a classifier, or the default
+        `TransformerStudent`.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is none of these.
+    """
+    if student is None:
+        return TransformerStudent()
+    if isinstance(student, Student):
+        return student
+    if hasattr(student, "partial_fit"):
+        return SklearnStudent(student)
+    raise InvalidParameterError(
+        "`student` must be a student of skllkd.students or a scikit-learn classifier "
+        f"with `partial_fit`; got {type(student).__name__}."
+    )

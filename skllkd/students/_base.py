@@ -1,0 +1,151 @@
+"""The seam every student fills: what learns from the selected rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skllkd._validation import FloatArray, IntArray
+
+
+class Student(BaseEstimator, ABC):
+    """Base class of the students.
+
+    A student takes the pool in once (`start`), then answers for any rows of it what it
+    believes (`rows_proba`) and learns from any rows of it (`train_step`). After
+    `finish` only what predicting needs is left.
+
+    See Also
+    --------
+    TransformerStudent : A pretrained text encoder, fine-tuned.
+    SklearnStudent : A vectorizer and a linear model; seconds, no torch.
+    """
+
+    @abstractmethod
+    def start(self, texts: list[str], n_classes: int, seed: int) -> None:
+        """Prepare to learn from a pool.
+
+        Parameters
+        ----------
+        texts : list of str
+            The pool.
+        n_classes : int
+            The number of classes.
+        seed : int
+            The seed of all randomness.
+        """
+
+    def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
+        """Return the rows of the pool in shuffled batches, for one epoch.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows a batch.
+        rng : RandomState
+            The source of the order.
+
+        Returns
+        -------
+        list of ndarray of int
+            Every row once.
+        """
+        order = rng.permutation(self.n_rows)
+        return [order[i : i + batch_size] for i in range(0, self.n_rows, batch_size)]
+
+    @property
+    @abstractmethod
+    def n_rows(self) -> int:
+        """The size of the pool."""
+
+    @abstractmethod
+    def rows_proba(self, rows: IntArray) -> FloatArray:
+        """Return the student's distributions for some rows of the pool.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Distributions, rows summing to 1.
+        """
+
+    @abstractmethod
+    def train_step(
+        self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
+    ) -> float:
+        """Learn from some rows of the pool.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            The rows.
+        target : ndarray of shape (n, n_classes)
+            The distributions to learn.
+        weight : ndarray of shape (n,)
+            The weight of each row's loss.
+        progress : float
+            How much of training is done, in (0, 1].
+
+        Returns
+        -------
+        float
+            The loss in nats; NaN where the student does not know it.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Let go of the pool and of all that only training needs."""
+
+    @abstractmethod
+    def predict_proba(self, texts: list[str]) -> FloatArray:
+        """Return the student's distributions for texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, rows summing to 1.
+        """
+
+    def portable(self) -> Student:
+        """Return the student without anything that holds on this machine only.
+
+        Returns
+        -------
+        Student
+            The student itself, or a copy.
+        """
+        return self
+
+    def export(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        """Return what `save` writes: settings, arrays, and files by name.
+
+        Returns
+        -------
+        settings : dict
+            JSON values.
+        arrays : dict of str to ndarray
+            The weights.
+        files : dict of str to str
+            Further files of text.
+
+        Raises
+        ------
+        NotImplementedError
+            If this kind of student can only be pickled.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no format of its own to be saved in without "
+            "pickle. Use joblib.dump instead."
+        )

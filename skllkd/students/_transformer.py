@@ -1,0 +1,347 @@
+"""A pretrained text encoder as the student."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skllkd._validation import FloatArray, IntArray, check_number, check_option
+from skllkd.exceptions import TruncationWarning
+from skllkd.students._base import Student
+
+
+class TransformerStudent(Student):
+    """A pretrained text encoder with a linear head, fine-tuned as a whole.
+
+    Parameters
+    ----------
+    model : str or Path, default="sentence-transformers/all-MiniLM-L6-v2"
+        Any Hugging Face or sentence-transformers encoder: its name on the model hub,
+        or a folder.
+    learning_rate : float, default=1e-4
+        The encoder's highest learning rate (AdamW, linear warm-up and decay).
+    head_learning_rate : float, default=1e-3
+        The head's highest learning rate.
+    weight_decay : float, default=0.01
+        AdamW's weight decay.
+    warmup : float in [0, 1], default=0.1
+        The share of training over which the learning rates rise from 0.
+    dropout : float in [0, 1), default=0.1
+        The share of pooled features dropped in training.
+    pooling : {"auto", "mean", "cls"}, default="auto"
+        What of the encoder's output goes to the head: what the model itself does
+        ("mean" where it does not say), the mean over the tokens, or the first token.
+    max_length : int or "auto", default="auto"
+        Longer texts are cut to this many tokens, counted and warned of. By default
+        what the model was made for.
+    predict_batch_size : int, default=64
+        Texts a batch when predicting.
+    device : str, default="auto"
+        Where to train and predict: a GPU where there is one, or a torch device.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+        The weights after training.
+    config_ : dict
+        The encoder's configuration.
+    tokenizer_ : str
+        The tokenizer as JSON.
+    pooling_ : {"mean", "cls"}
+        The pooling used.
+    max_length_ : int
+        The longest input in tokens, special ones included.
+
+    See Also
+    --------
+    SklearnStudent : A vectorizer and a linear model; seconds, no torch.
+
+    Notes
+    -----
+    Randomness is local: torch's global generators are given back as they were. The
+    same seed on the same machine trains the same student.
+
+    Examples
+    --------
+    >>> from skllkd.students import TransformerStudent
+    >>> TransformerStudent(learning_rate=5e-5).max_length
+    'auto'
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "sentence-transformers/all-MiniLM-L6-v2",
+        *,
+        learning_rate: float = 1e-4,
+        head_learning_rate: float = 1e-3,
+        weight_decay: float = 0.01,
+        warmup: float = 0.1,
+        dropout: float = 0.1,
+        pooling: str = "auto",
+        max_length: int | str = "auto",
+        predict_batch_size: int = 64,
+        device: str = "auto",
+    ) -> None:
+        self.model = model
+        self.learning_rate = learning_rate
+        self.head_learning_rate = head_learning_rate
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.dropout = dropout
+        self.pooling = pooling
+        self.max_length = max_length
+        self.predict_batch_size = predict_batch_size
+        self.device = device
+
+    def start(self, texts: list[str], n_classes: int, seed: int) -> None:
+        """Load the encoder and tokenize the pool.
+
+        Parameters
+        ----------
+        texts : list of str
+            The pool.
+        n_classes : int
+            The number of classes.
+        seed : int
+            The seed of the head's first weights and of dropout.
+
+        Warns
+        -----
+        TruncationWarning
+            If texts are longer than the encoder's window.
+        """
+        self._check_parameters()
+        from skllkd._torch.encoder import (
+            EncoderClassifier,
+            choose_device,
+            load_pretrained,
+            portable_config,
+        )
+        from skllkd._torch.training import LocalRandomness, Trainer
+
+        device = choose_device(self.device)
+        pretrained = load_pretrained(self.model)
+        self.config_ = portable_config(pretrained.encoder)
+        self.tokenizer_ = pretrained.tokenizer
+        self.pooling_ = pretrained.pooling if self.pooling == "auto" else self.pooling
+        self.max_length_ = pretrained.max_length
+        if self.max_length != "auto":
+            self.max_length_ = min(int(self.max_length), pretrained.max_length)
+        pool = self._tokenize(texts)
+        self._warn_of_cut(pool.n_truncated, len(texts))
+        randomness = LocalRandomness(seed, device)
+        with randomness():
+            model = EncoderClassifier(
+                pretrained.encoder, n_classes, self.pooling_, self.dropout
+            )
+        self._forget_predictor()
+        self._trainer = Trainer(
+            model,
+            pool,
+            device,
+            randomness,
+            learning_rate=self.learning_rate,
+            head_learning_rate=self.head_learning_rate,
+            weight_decay=self.weight_decay,
+            warmup=self.warmup,
+        )
+
+    @property
+    def n_rows(self) -> int:
+        """The size of the pool."""
+        return len(self._trainer.texts.lengths)
+
+    def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
+        """Return the rows of the pool in shuffled batches of similar length.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows a batch.
+        rng : RandomState
+            The source of the order.
+
+        Returns
+        -------
+        list of ndarray of int
+            Every row once.
+        """
+        return self._trainer.texts.batches(batch_size, rng)
+
+    def rows_proba(self, rows: IntArray) -> FloatArray:
+        """Return the student's distributions for some rows, without gradients.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Distributions, rows summing to 1.
+        """
+        return self._trainer.proba(rows)
+
+    def train_step(
+        self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
+    ) -> float:
+        """Take one step of gradient descent on some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            The rows.
+        target : ndarray of shape (n, n_classes)
+            The distributions to learn.
+        weight : ndarray of shape (n,)
+            The weight of each row's loss.
+        progress : float
+            How much of training is done, in (0, 1].
+
+        Returns
+        -------
+        float
+            The mean of weight times cross-entropy, in nats.
+        """
+        return self._trainer.step(rows, target, weight, progress)
+
+    def finish(self) -> None:
+        """Keep the weights as arrays on the CPU; let go of all else."""
+        self.weights_ = self._trainer.weights()
+        del self._trainer
+
+    def predict_proba(self, texts: list[str]) -> FloatArray:
+        """Return the student's distributions for texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            The texts; empty ones are answered as the encoder sees them.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, rows summing to 1.
+
+        Warns
+        -----
+        TruncationWarning
+            If texts are longer than the encoder's window.
+        """
+        from skllkd._torch.encoder import build_classifier, choose_device
+        from skllkd._torch.training import predict_in_length_order
+
+        check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
+        device = choose_device(self.device)
+        if getattr(self, "_predictor", None) is None:
+            self._predictor = build_classifier(
+                self.config_, self.weights_, self.pooling_
+            )
+        tokenized = self._tokenize(texts)
+        self._warn_of_cut(tokenized.n_truncated, len(texts))
+        return predict_in_length_order(
+            self._predictor.to(device), tokenized, self.predict_batch_size, device
+        )
+
+    def portable(self) -> TransformerStudent:
+        """Return the student with a folder's name only, where `model` is a folder.
+
+        Returns
+        -------
+        TransformerStudent
+            The student itself, or a copy.
+        """
+        if not Path(self.model).is_dir():
+            return self
+        path = Path(self.model).resolve()
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy.model = path.parent.name if path.name == "model" else path.name
+        return copy
+
+    def export(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        """Return what `save` writes: settings, weights, and the tokenizer.
+
+        Returns
+        -------
+        settings : dict
+            JSON values.
+        arrays : dict of str to ndarray
+            The weights.
+        files : dict of str to str
+            The tokenizer.
+        """
+        settings = {
+            "config": self.config_,
+            "pooling": self.pooling_,
+            "max_length": self.max_length_,
+        }
+        return settings, self.weights_, {"tokenizer.json": self.tokenizer_}
+
+    def restore(
+        self, settings: dict[str, Any], arrays: dict[str, Any], files: dict[str, str]
+    ) -> None:
+        """Take back what `export` returned.
+
+        Parameters
+        ----------
+        settings : dict
+            JSON values.
+        arrays : dict of str to ndarray
+            The weights.
+        files : dict of str to str
+            The tokenizer.
+        """
+        self.config_ = settings["config"]
+        self.pooling_ = settings["pooling"]
+        self.max_length_ = settings["max_length"]
+        self.weights_ = arrays
+        self.tokenizer_ = files["tokenizer.json"]
+        self._forget_predictor()
+
+    def _tokenize(self, texts: list[str]) -> Any:
+        """Return texts as token ids."""
+        from skllkd._torch.tokens import TokenizedTexts, load_tokenizer
+
+        tokenizer = load_tokenizer(self.tokenizer_, self.max_length_)
+        pad_id = self.config_.get("pad_token_id") or 0
+        return TokenizedTexts(tokenizer, texts, pad_id)
+
+    def _warn_of_cut(self, n_truncated: int, n_texts: int) -> None:
+        """Warn of texts longer than the window, the first time they are met."""
+        if n_truncated:
+            warnings.warn(
+                f"{n_truncated} of {n_texts} texts were longer than the student's "
+                f"window of {self.max_length_} tokens; only their beginning was read. "
+                "Raise `max_length` where the encoder allows it, or shorten the texts.",
+                TruncationWarning,
+                stacklevel=4,
+            )
+
+    def _forget_predictor(self) -> None:
+        """Drop the module kept for predicting."""
+        self.__dict__.pop("_predictor", None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: arrays and settings, no torch objects."""
+        fitted = hasattr(self, "weights_")
+        state = dict(vars(self.portable() if fitted else self))
+        state.pop("_predictor", None)
+        state.pop("_trainer", None)
+        return state
+
+    def _check_parameters(self) -> None:
+        """Raise if a parameter has a value that is not allowed."""
+        check_number(self.learning_rate, "learning_rate", 0)
+        check_number(self.head_learning_rate, "head_learning_rate", 0)
+        check_number(self.weight_decay, "weight_decay", 0)
+        check_number(self.warmup, "warmup", 0, 1)
+        check_number(self.dropout, "dropout", 0, 1, open_high=True)
+        check_option(self.pooling, "pooling", ["auto", "mean", "cls"])
+        if self.max_length != "auto":
+            check_number(self.max_length, "max_length", 4, integer=True)

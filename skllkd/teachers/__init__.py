@@ -1,0 +1,53 @@
+"""Teachers: who labels the texts, and how surely."""
+
+from collections.abc import Callable
+from typing import Any
+
+from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers._base import AskedTeacher, Teacher
+from skllkd.teachers._callable import CallableTeacher
+from skllkd.teachers._labels import TeacherLabels
+from skllkd.teachers._llama_cpp import LlamaCppTeacher
+from skllkd.teachers._outputs import log_prob_of_output
+from skllkd.teachers._precomputed import PrecomputedTeacher
+from skllkd.teachers._store import LabelStore
+
+__all__ = [
+    "AskedTeacher",
+    "CallableTeacher",
+    "LabelStore",
+    "LlamaCppTeacher",
+    "PrecomputedTeacher",
+    "Teacher",
+    "TeacherLabels",
+    "as_teacher",
+    "log_prob_of_output",
+]
+
+
+def as_teacher(teacher: Teacher | Callable[[list[str]], Any]) -> Teacher:
+    """Return a teacher from a teacher or a plain function.
+
+    Parameters
+    ----------
+    teacher : Teacher or callable
+        What the user set.
+
+    Returns
+    -------
+    Teacher
+        The teacher itself, or a `CallableTeacher` around the function.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is neither.
+    """
+    if hasattr(teacher, "label"):
+        return teacher  # type: ignore[return-value]
+    if callable(teacher):
+        return CallableTeacher(teacher)
+    raise InvalidParameterError(
+        "`teacher` must be a teacher of skllkd.teachers or a function of a list of "
+        f"texts; got {type(teacher).__name__}."
+    )

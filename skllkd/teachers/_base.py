@@ -1,0 +1,260 @@
+"""The seam every teacher fills, and the asking, storing and calibrating they share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skllkd._progress import progress_bar
+from skllkd._validation import (
+    Classes,
+    FloatArray,
+    IntArray,
+    as_classes,
+    as_texts,
+    check_option,
+    is_blank,
+    nan_rows,
+)
+from skllkd.exceptions import MissingLabelWarning, TruncationWarning
+from skllkd.teachers._calibration import (
+    CONTENT_FREE_TEXTS,
+    as_class_prior,
+    mean_bias,
+)
+from skllkd.teachers._labels import TeacherLabels
+from skllkd.teachers._store import Answer, LabelStore
+
+
+class Answers(NamedTuple):
+    """Some of the answers to a question, as they come.
+
+    `places` says which of the texts asked about these are; a row of NaN in `log_prob`
+    is a text without a usable answer.
+    """
+
+    places: IntArray
+    log_prob: FloatArray
+    label_mass: FloatArray
+    n_truncated: int = 0
+
+
+class Found(NamedTuple):
+    """Answers by text, and what it took to get them."""
+
+    found: dict[str, Answer]
+    n_asked: int
+    n_truncated: int
+
+
+class Teacher(BaseEstimator, ABC):
+    """Base class of the teachers.
+
+    A teacher is a specification of who answers and how, never a live connection or
+    loaded model: it can be cloned, compared and pickled at no cost. Parameters of
+    subclasses hold no secrets.
+
+    See Also
+    --------
+    CallableTeacher : Any function of texts.
+    PrecomputedTeacher : Labels or probabilities that are there already.
+    LlamaCppTeacher : A local language model in GGUF format.
+    """
+
+    calibration: str | None
+    class_prior: Any
+
+    def label(
+        self,
+        texts: Any,
+        classes: Any,
+        *,
+        class_bias: FloatArray | None = None,
+        verbose: int = 0,
+    ) -> TeacherLabels:
+        """Return the teacher's distribution over the classes for every text.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            The texts. Repeats are asked about once; empty ones are not asked about.
+        classes : sequence or mapping
+            The class names, or names with descriptions.
+        class_bias : ndarray of shape (n_classes,), optional
+            The calibration of an earlier pool (`TeacherLabels.class_bias`) to use
+            instead of calibrating on these texts.
+        verbose : int, default=0
+            Whether to show progress.
+
+        Returns
+        -------
+        TeacherLabels
+            The answers.
+
+        Raises
+        ------
+        InvalidTextsError, InvalidClassesError, InvalidParameterError
+            If the input or a parameter is not allowed.
+        TeacherOutputError
+            If the teacher's answer is no labelling of the texts.
+
+        Warns
+        -----
+        MissingLabelWarning
+            If texts have no label.
+        TruncationWarning
+            If texts were longer than the model's window.
+        """
+        texts, classes = as_texts(texts, "texts"), as_classes(classes)
+        check_option(self.calibration, "calibration", ["batch", "contextual", None])
+        prior = as_class_prior(self.class_prior, classes)
+        start = time.perf_counter()
+        distinct = list(dict.fromkeys(text for text in texts if not is_blank(text)))
+        answers = self._answer(distinct, classes, verbose)
+
+        n_classes = len(classes)
+        nothing = Answer(np.full(n_classes, np.nan), np.nan)
+        rows = [answers.found.get(text, nothing) for text in texts]
+        log_prob = np.array([row.log_prob for row in rows]).reshape(-1, n_classes)
+        n_asked = answers.n_asked
+        if class_bias is None and self.calibration == "batch":
+            class_bias = mean_bias(log_prob, prior)
+        elif class_bias is None and self.calibration == "contextual":
+            neutral = self._answer(list(CONTENT_FREE_TEXTS), classes, 0)
+            n_asked += neutral.n_asked
+            known = [answer.log_prob for answer in neutral.found.values()]
+            class_bias = mean_bias(np.array(known).reshape(-1, n_classes), prior)
+        labels = TeacherLabels(
+            classes=classes.names,
+            log_prob=log_prob,
+            label_mass=np.array([row.label_mass for row in rows]),
+            class_bias=class_bias,
+            n_asked=n_asked,
+            n_blank=sum(map(is_blank, texts)),
+            n_truncated=answers.n_truncated,
+            seconds=time.perf_counter() - start,
+        )
+        self._warn(labels)
+        return labels
+
+    @abstractmethod
+    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
+        """Return the answers for distinct, non-blank texts."""
+
+    def _warn(self, labels: TeacherLabels) -> None:
+        """Warn of texts that have no label or were cut."""
+        n_missing = int(labels.missing.sum())
+        if n_missing:
+            warnings.warn(
+                f"{n_missing} of {len(labels)} texts have no teacher label "
+                f"({labels.n_blank} empty or white space, "
+                f"{n_missing - labels.n_blank} without a usable answer). They take no "
+                "part in training.",
+                MissingLabelWarning,
+                stacklevel=3,
+            )
+        if labels.n_truncated:
+            warnings.warn(
+                f"{labels.n_truncated} of the {labels.n_asked} texts the teacher was "
+                "asked about were longer than its window; only their beginning was "
+                "read. Raise `max_text_tokens`, or shorten the texts.",
+                TruncationWarning,
+                stacklevel=3,
+            )
+
+
+class AskedTeacher(Teacher):
+    """Base class of the teachers that are asked text by text, and are paid for it.
+
+    Answers are stored as they come, under what determines them, and never asked for
+    again.
+    """
+
+    store: Any
+
+    @abstractmethod
+    def _specification(self, classes: Classes) -> dict[str, Any] | None:
+        """Return all that determines an answer beside the text; None if unknown."""
+
+    @abstractmethod
+    def _ask(self, texts: Sequence[str], classes: Classes) -> Iterator[Answers]:
+        """Yield the answers of the model, in any order, as they come."""
+
+    def _memory(self, classes: Classes) -> dict[str, Answer]:
+        """Return where answers without a specification are kept."""
+        return {}
+
+    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
+        """Answer from the store, and ask for the rest."""
+        determines = self._specification(classes) if self.store is not False else None
+        if determines is None:
+            memory = self._memory(classes)
+            known = {text: memory[text] for text in texts if text in memory}
+            return self._complete(texts, classes, verbose, known, memory.update)
+        name = specification_key(determines)
+        with LabelStore(self.store) as store:
+
+            def keep(fresh: dict[str, Answer]) -> None:
+                log_prob = np.array([answer.log_prob for answer in fresh.values()])
+                mass = np.array([answer.label_mass for answer in fresh.values()])
+                store.put(name, list(fresh), log_prob, mass)
+
+            return self._complete(texts, classes, verbose, store.get(name, texts), keep)
+
+    def _complete(
+        self,
+        texts: list[str],
+        classes: Classes,
+        verbose: int,
+        known: dict[str, Answer],
+        keep: Any,
+    ) -> Found:
+        """Ask about the texts not known yet, keeping every answer as it comes."""
+        missing = [text for text in texts if text not in known]
+        n_truncated = 0
+        if missing:
+            with progress_bar(len(missing), "teacher", "text", verbose) as bar:
+                for answers in self._ask(missing, classes):
+                    usable = ~nan_rows(answers.log_prob)
+                    fresh = {
+                        missing[place]: Answer(log_prob, float(mass))
+                        for place, log_prob, mass, use in zip(
+                            answers.places,
+                            answers.log_prob,
+                            answers.label_mass,
+                            usable,
+                            strict=True,
+                        )
+                        if use
+                    }
+                    if fresh:
+                        keep(fresh)
+                    known |= fresh
+                    n_truncated += answers.n_truncated
+                    bar.update(len(answers.places))
+        return Found(known, len(missing), n_truncated)
+
+
+def specification_key(determines: dict[str, Any]) -> str:
+    """Return the name a specification is stored under.
+
+    Parameters
+    ----------
+    determines : dict
+        All that determines an answer beside the text, as JSON values.
+
+    Returns
+    -------
+    str
+        A SHA-256 in hexadecimal.
+    """
+    text = json.dumps(determines, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,226 @@
+"""A local language model in GGUF format as a teacher, through llama.cpp."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from skllkd._validation import Classes, check_number, check_option, optional_import
+from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers._base import Answers, AskedTeacher
+from skllkd.teachers._label_trie import LabelTrie
+from skllkd.teachers._llama_runtime import (
+    LlamaModel,
+    PromptScorer,
+    check_gguf,
+    close_model,
+    loaded_model,
+)
+from skllkd.teachers._prompt import (
+    ChatTemplate,
+    Message,
+    PromptFrame,
+    as_examples,
+    build_frame,
+    one_line,
+)
+from skllkd.teachers._store import LabelStore
+
+#: What templates that print today's date get instead, so that a prompt does not
+#: change, and is not paid for again, with the day.
+_TEMPLATE_DATE = "26 Jul 2024"
+
+
+class LlamaCppTeacher(AskedTeacher):
+    """A local language model in GGUF format, run in process by llama.cpp.
+
+    No answer is generated and parsed: the log-probability of every class is that of
+    its label's tokens, in context, after the prompt. The prompt's beginning is
+    evaluated once for all texts, and many texts are evaluated together.
+
+    Parameters
+    ----------
+    model_path : str or Path
+        The GGUF file.
+    examples : sequence of (str, class), default=()
+        Few-shot examples: texts with their class, at best as many of each.
+    instruction : str, optional
+        The task in words. By default a sentence that names the classes.
+        Descriptions of the classes are added to either.
+    chat : bool or "auto", default="auto"
+        Whether to ask in the model's chat template: where it has one, always, never.
+    calibration : {"batch", "contextual", None}, default="batch"
+        How the model's preference for some labels is taken out: subtract the mean
+        log-probability of each class over the pool, over texts without content, or
+        nothing. Applied to stored answers, so changing it costs no call.
+    class_prior : mapping or sequence, optional
+        The expected share of each class. Calibration assumes equal shares without.
+    max_text_tokens : int, default=400
+        Longer texts are cut, counted and warned of.
+    batch_tokens : int, default=512
+        How many tokens are evaluated together.
+    n_threads : int, optional
+        Threads for evaluation; by default one a physical core this process may use.
+    store : str, Path or False, optional
+        The label store's file; False for none. By default `labels.sqlite` in the
+        folder named by SKLLKD_CACHE, or in the user's cache folder.
+
+    See Also
+    --------
+    CallableTeacher : Any function of texts.
+
+    Notes
+    -----
+    Answers are stored under the SHA-256 of the model file, the prompt, the classes
+    and the text, as raw log-probabilities. With quantised weights llama.cpp rounds
+    differently for different batch shapes, so the last digits of an answer depend on
+    what it was evaluated with; the first stored answer stays.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import LlamaCppTeacher
+    >>> teacher = LlamaCppTeacher(
+    ...     "SmolLM2-135M-Instruct.Q4_1.gguf",
+    ...     examples=[("My card was charged twice.", "billing"),
+    ...               ("Nothing loads since noon.", "outage")],
+    ... )
+    >>> teacher.calibration
+    'batch'
+    """
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str],
+        *,
+        examples: Sequence[tuple[str, Any]] = (),
+        instruction: str | None = None,
+        chat: bool | str = "auto",
+        calibration: str | None = "batch",
+        class_prior: Any = None,
+        max_text_tokens: int = 400,
+        batch_tokens: int = 512,
+        n_threads: int | None = None,
+        store: str | os.PathLike[str] | bool | None = None,
+    ) -> None:
+        self.model_path = model_path
+        self.examples = examples
+        self.instruction = instruction
+        self.chat = chat
+        self.calibration = calibration
+        self.class_prior = class_prior
+        self.max_text_tokens = max_text_tokens
+        self.batch_tokens = batch_tokens
+        self.n_threads = n_threads
+        self.store = store
+
+    def close(self) -> None:
+        """Free the model, which stays loaded for later calls otherwise."""
+        close_model(Path(self.model_path))
+
+    def _specification(self, classes: Classes) -> dict[str, Any]:
+        """Return the model's digest and the prompt it is given."""
+        path = self._checked_path()
+        with LabelStore(self.store or None) as store:
+            digest = store.file_digest(path)
+        frame = self._frame(loaded_model(path), classes)
+        return {
+            "teacher": "llama.cpp",
+            "scoring": 1,  # raise when the same prompt is scored otherwise
+            "model": digest,
+            "before": frame.before,
+            "after": frame.after,
+            "answers": frame.answers,
+            "end": frame.end,
+            "max_text_tokens": self.max_text_tokens,
+        }
+
+    def _ask(self, texts: Sequence[str], classes: Classes) -> Iterator[Answers]:
+        """Yield log-probabilities, decode by decode."""
+        model = loaded_model(self._checked_path())
+        scorer = self._scorer(model, self._frame(model, classes))
+        try:
+            bodies = [model.tokenize(one_line(text), special=False) for text in texts]
+            longest = min(self.max_text_tokens, scorer.max_body_tokens)
+            cut = np.array([len(body) > longest for body in bodies])
+            bodies = [body[:longest] for body in bodies]
+            for places, log_prob in scorer.score(bodies):
+                mass = np.minimum(np.exp(log_prob).sum(axis=1), 1.0)
+                yield Answers(places, log_prob, mass, int(cut[places].sum()))
+        finally:
+            scorer.close()
+
+    def _scorer(self, model: LlamaModel, frame: PromptFrame) -> PromptScorer:
+        """Return a scorer of texts in a frame."""
+        check_number(self.batch_tokens, "batch_tokens", 32, integer=True)
+        prefix = model.begin_tokens + model.tokenize(frame.before, special=True)
+        if prefix[1:2] == model.begin_tokens:  # the template printed it already
+            prefix = prefix[1:]
+        suffix = model.tokenize(frame.after, special=True)
+        answers = [self._answer_tokens(model, frame.after, a) for a in frame.answers]
+        end = [*model.tokenize(frame.end, special=True), model.end_token][0]
+        trie = LabelTrie.from_tokens(frame.answers, answers, end)
+        tail = len(suffix) + len(trie.node_tokens)
+        room = model.context_length - len(prefix) - tail
+        if room < 1:
+            raise InvalidParameterError(
+                f"the prompt without a text has {len(prefix) + tail} tokens and leaves "
+                f"no room in the model's window of {model.context_length}. Use fewer "
+                "or shorter `examples`."
+            )
+        wanted = tail + min(self.max_text_tokens, room)
+        n_threads = self.n_threads or joblib.cpu_count(only_physical_cores=True)
+        return PromptScorer(
+            model, prefix, suffix, trie, max(self.batch_tokens, wanted), n_threads
+        )
+
+    @staticmethod
+    def _answer_tokens(model: LlamaModel, after: str, answer: str) -> list[int]:
+        """Return the tokens of an answer where it stands, after the prompt."""
+        suffix = model.tokenize(after, special=True)
+        joined = model.tokenize(after + answer, special=True)
+        if joined[: len(suffix)] == suffix:
+            return joined[len(suffix) :]
+        return model.tokenize(answer, special=False)
+
+    def _frame(self, model: LlamaModel, classes: Classes) -> PromptFrame:
+        """Return what stands around a text in the prompt."""
+        check_option(self.chat, "chat", ["auto", True, False])
+        template = self._chat_template(model) if self.chat else None
+        if self.chat is True and template is None:
+            raise InvalidParameterError(
+                "`chat=True` needs a chat template, and the model has none. Use "
+                "chat=False for a plain prompt."
+            )
+        examples = as_examples(self.examples, classes)
+        return build_frame(classes, self.instruction, examples, template)
+
+    @staticmethod
+    def _chat_template(model: LlamaModel) -> ChatTemplate | None:
+        """Return the model's own chat template as a function of messages."""
+        source = model.chat_template
+        if source is None:
+            return None
+        formats = optional_import("llama_cpp.llama_chat_format", "llama")
+        formatter = formats.Jinja2ChatFormatter(
+            source, eos_token=model.end_text, bos_token=model.begin_text
+        )
+        formatter.strftime_now = lambda _: _TEMPLATE_DATE
+
+        def render(messages: list[Message]) -> str:
+            return str(formatter(messages=messages).prompt)
+
+        return render
+
+    def _checked_path(self) -> Path:
+        """Return the model file's path, once it is known to be one."""
+        check_number(self.max_text_tokens, "max_text_tokens", 1, integer=True)
+        if self.n_threads is not None:
+            check_number(self.n_threads, "n_threads", 1, integer=True)
+        path = Path(self.model_path)
+        check_gguf(path)
+        return path

