@@ -90,7 +90,18 @@ def _entries(X: Any, name: str) -> list[Any]:
 
 
 def is_blank(text: str) -> bool:
-    """Return whether a text is empty or white space only."""
+    """Return whether a text is empty or white space only.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    bool
+        Whether there is nothing to read in it.
+    """
     return not text.strip()
 
 

@@ -77,8 +77,10 @@ class TokenizedTexts:
 
         Returns
         -------
-        ids, mask : Tensor of shape (n_rows, longest), int64
-            Ids and, for each, 1 for a token and 0 for padding.
+        ids : Tensor of shape (n_rows, longest), int64
+            Token ids, padded.
+        mask : Tensor of shape (n_rows, longest), int64
+            1 for tokens, 0 for padding.
         """
         lengths = self.lengths[rows]
         shape = (len(rows), int(lengths.max()))

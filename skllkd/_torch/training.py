@@ -17,7 +17,7 @@ _MAX_GRADIENT_NORM = 1.0
 
 
 class LocalRandomness:
-    """torch's global generators, seeded for a block and given back after it.
+    """A stream of torch's global generators, set for a block and given back.
 
     Dropout draws from the global generators and from no other. This keeps a stream of
     its own in them only while it is needed.

@@ -1,0 +1,71 @@
+"""Every public thing is documented, and every public class shows an example."""
+
+import inspect
+
+import pytest
+from numpydoc.validate import validate
+
+import skllkd
+import skllkd.datasets
+import skllkd.exceptions
+import skllkd.selection
+import skllkd.students
+import skllkd.teachers
+
+MODULES = [
+    skllkd,
+    skllkd.datasets,
+    skllkd.exceptions,
+    skllkd.selection,
+    skllkd.students,
+    skllkd.teachers,
+]
+# ES01, EX01, SA01, SA04: not everything needs more than its summary. GL01 to GL03:
+# where the summary begins and blank lines end. RT03: "Whether ..." is a sentence.
+LEFT_OUT = {"ES01", "EX01", "SA01", "SA04", "GL01", "GL02", "GL03", "RT03"}
+
+
+def public_things():
+    for module in MODULES:
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if not (inspect.isclass(thing) or inspect.isfunction(thing)):
+                continue
+            yield f"{module.__name__}.{name}", thing
+            if not inspect.isclass(thing) or module is skllkd.exceptions:
+                continue
+            for member, value in vars(thing).items():
+                if not member.startswith("_") and (
+                    inspect.isfunction(value) or isinstance(value, (property, classmethod))
+                ):
+                    yield f"{module.__name__}.{name}.{member}", value
+
+
+THINGS = dict(public_things())
+
+
+@pytest.mark.parametrize("path", THINGS)
+def test_docstring_is_valid_numpydoc(path):
+    faults = [
+        (code, message)
+        for code, message in validate(path)["errors"]
+        if code not in LEFT_OUT
+    ]
+    assert not faults
+
+
+ABSTRACT = {"AskedTeacher", "Selected", "Selection", "Student", "Teacher"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path, thing in THINGS.items()
+        if inspect.isclass(thing)
+        and not path.startswith("skllkd.exceptions")
+        and path.rpartition(".")[2] not in ABSTRACT | {"TeacherLabels"}
+    ],
+)
+def test_public_class_shows_an_example(path):
+    assert ">>>" in THINGS[path].__doc__
