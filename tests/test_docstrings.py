@@ -36,7 +36,8 @@ def public_things():
                 continue
             for member, value in vars(thing).items():
                 if not member.startswith("_") and (
-                    inspect.isfunction(value) or isinstance(value, (property, classmethod))
+                    inspect.isfunction(value)
+                    or isinstance(value, (property, classmethod))
                 ):
                     yield f"{module.__name__}.{name}.{member}", value
 
