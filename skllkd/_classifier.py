@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 import warnings
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllkd import _persistence
 from skllkd._cloning import clone_sharing
-from skllkd._progress import progress_bar
+from skllkd._distillation import distil
+from skllkd._labelling import columns_in_order, labels_in_y, likeliest_names
 from skllkd._validation import (
+    Classes,
     FloatArray,
     IntArray,
     as_classes,
@@ -32,15 +32,13 @@ from skllkd._validation import (
 from skllkd.exceptions import (
     InvalidClassesError,
     InvalidParameterError,
-    MissingLabelWarning,
-    SkllkdWarning,
     TeacherOutputError,
     UnchosenClassError,
     UnchosenClassWarning,
 )
-from skllkd.selection import LLKDSelection, Selected, Selection
+from skllkd.selection import LLKDSelection, Selection
 from skllkd.students import Student, as_student
-from skllkd.teachers import TeacherLabels, as_teacher, log_prob_of_output
+from skllkd.teachers import TeacherLabels, as_teacher
 
 
 class LLKDClassifier(ClassifierMixin, BaseEstimator):
@@ -203,96 +201,48 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """
         texts = as_texts(X)
         self._check_parameters()
-        start = time.perf_counter()
-        labels = self._in_class_order(self._labels(texts, y))
-        self.seconds_ = {"labelling": time.perf_counter() - start}
-
-        self.teacher_proba_ = labels.proba
-        self.label_mass_ = labels.label_mass
-        self.n_teacher_calls_ = labels.n_asked
-        self.n_teacher_calls_saved_ = labels.n_reused if self.teacher is not None else 0
-        labelled = np.flatnonzero(~labels.missing)
-        if not len(labelled):
-            raise TeacherOutputError(
-                f"none of the {len(texts)} texts has a usable teacher label, so there is "
-                "nothing to learn from. Look at what the teacher answers: "
-                "teacher.label(texts[:5], classes)."
-            )
-        proba = self.teacher_proba_[labelled]
-        self.pseudo_labels_ = np.full(len(texts), None, dtype=object)
-        self.pseudo_labels_[labelled] = self.classes_[proba.argmax(axis=1)]
-        self._check_every_class_chosen(proba)
-
         random_state = check_random_state(self.random_state)
-        selection = LLKDSelection() if self.selection is None else self.selection
-        self.selection_: Selection = clone(selection)
-        self.student_: Student = clone(as_student(self.student))
+        selection, student = self._new_selection(), self._new_student()
         start = time.perf_counter()
-        seed = int(random_state.randint(2**31 - 1))
-        self.student_.start([texts[row] for row in labelled], len(self.classes_), seed)
-        times_selected = self._train(proba, random_state)
-        self.student_.finish()
-        self.seconds_["training"] = time.perf_counter() - start
+        labels, given_classes = self._labels(texts, y)
+        class_names = np.unique(np.array(given_classes.names))
+        proba = columns_in_order(labels.proba, given_classes, class_names)
+        labelled = self._usable(proba, class_names)
+        labelling_done = time.perf_counter()
 
+        seed = int(random_state.randint(2**31 - 1))
+        student.start([texts[row] for row in labelled], len(class_names), seed)
+        course = distil(
+            student,
+            selection,
+            proba[labelled],
+            n_epochs=self.n_epochs,
+            batch_size=self.batch_size,
+            random_state=random_state,
+            verbose=self.verbose,
+        )
+        student.finish()
+
+        # Nothing is learned until all went well: a fit that fails changes nothing.
+        self.classes_ = class_names
+        self.student_, self.selection_ = student, selection
+        self._given_classes, self._class_bias = given_classes, labels.class_bias
+        self.teacher_proba_, self.label_mass_ = proba, labels.label_mass
+        self.pseudo_labels_ = likeliest_names(proba, class_names)
         self.times_selected_ = np.zeros(len(texts), dtype=np.int64)
-        self.times_selected_[labelled] = times_selected
+        self.times_selected_[labelled] = course.times_selected
+        self.history_ = course.history
+        self.n_teacher_calls_ = labels.n_asked
+        self.n_teacher_calls_saved_ = labels.n_reused
+        self.seconds_ = {
+            "labelling": labelling_done - start,
+            "training": time.perf_counter() - labelling_done,
+        }
         for name in ("teacher_thresholds_", "student_thresholds_"):
             self.__dict__.pop(name, None)
-            if hasattr(self.selection_, name):
-                setattr(self, name, getattr(self.selection_, name))
+            if hasattr(selection, name):
+                setattr(self, name, getattr(selection, name))
         return self
-
-    def _train(
-        self, proba: FloatArray, random_state: np.random.RandomState
-    ) -> IntArray:
-        """Train the student on the rows the selection keeps; return how often each was.
-
-        Every step presents a batch of the pool. The rows kept wait until they fill a
-        batch, which then is trained on, so that a backward pass is never half empty.
-        """
-        student, selection = self.student_, self.selection_
-        n_rows, n_classes = proba.shape
-        pseudo_label = proba.argmax(axis=1)
-        n_steps = self.n_epochs * -(-n_rows // self.batch_size)
-        selection.reset(n_classes, n_steps, random_state, proba)
-        waiting = _Waiting(n_classes)
-        times_selected = np.zeros(n_rows, dtype=np.int64)
-        history: list[tuple[int, int, int, float]] = []
-
-        with progress_bar(
-            self.n_epochs * n_rows, "student", "text", self.verbose
-        ) as bar:
-            for epoch in range(self.n_epochs):
-                for rows in student.batches(self.batch_size, random_state):
-                    step = len(history)
-                    student_proba = (
-                        student.rows_proba(rows) if selection.uses_student else None
-                    )
-                    kept = selection.select(
-                        pseudo_label[rows], proba[rows], student_proba, step
-                    )
-                    times_selected[rows[kept.mask]] += 1
-                    waiting.add(rows, pseudo_label[rows], kept)
-                    last = step == n_steps - 1
-                    losses = [
-                        student.train_step(*batch, (step + 0.5) / n_steps)
-                        for batch in waiting.full_batches(self.batch_size, last)
-                    ]
-                    loss = float(np.mean(losses)) if losses else float("nan")
-                    history.append((epoch, len(rows), int(kept.mask.sum()), loss))
-                    bar.update(len(rows))
-
-        columns = map(np.array, zip(*history, strict=True))
-        names = ("epoch", "n_presented", "n_selected", "loss")
-        self.history_ = dict(zip(names, columns, strict=True))
-        if not times_selected.any():
-            warnings.warn(
-                f"{type(selection).__name__} kept none of the {n_rows} texts, so the "
-                "student learned nothing. Loosen the selection.",
-                SkllkdWarning,
-                stacklevel=3,
-            )
-        return times_selected
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the class of each text.
@@ -365,18 +315,19 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 "classifier has none (a loaded one has left it behind). Give `y`, or "
                 "set_params(teacher=...)."
             )
-        predicted = self.predict(texts)
         labels = as_teacher(self.teacher).label(
-            texts, self._classes, class_bias=self._class_bias, verbose=self.verbose
+            texts,
+            self._given_classes,
+            class_bias=self._class_bias,
+            verbose=self.verbose,
         )
-        proba = self._in_class_order(labels).proba
-        place = np.searchsorted(self.classes_, predicted)
-        agreement = proba[np.arange(len(texts)), place]
-        known = ~labels.missing
-        if not known.any():
+        known = np.flatnonzero(~labels.missing)
+        if not len(known):
             raise TeacherOutputError("the teacher has no usable label for these texts.")
+        proba = columns_in_order(labels.proba, self._given_classes, self.classes_)
+        agreement = proba[known, self._proba(texts).argmax(axis=1)[known]]
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average(agreement[known], weights=weight))
+        return float(np.average(agreement, weights=weight))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to a folder, without pickle.
@@ -414,63 +365,32 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """
         return _persistence.load(cls(), Path(folder))
 
-    def _labels(self, texts: list[str], y: Any) -> TeacherLabels:
-        """Return the labels to learn from: the teacher's, or those in `y`."""
-        if self.teacher is not None:
-            self._classes = as_classes(self.classes)
-            teacher = as_teacher(self.teacher)
-            labels = teacher.label(texts, self._classes, verbose=self.verbose)
-            self._class_bias = labels.class_bias
-            return labels
-        if y is None:
-            raise InvalidParameterError(
-                "`fit` needs a `teacher`, or labels bought elsewhere as `y`; got "
-                "neither. Set teacher=..., or call fit(X, y)."
-            )
-        self._class_bias = None
-        given = np.asarray(y, dtype=object)
-        if given.shape != (len(texts),):
-            raise InvalidParameterError(
-                f"`y` must hold one label a text; got shape {given.shape} for "
-                f"{len(texts)} texts."
-            )
-        known = [label for label in given if label is not None and label == label]
-        named = sorted(set(known)) if self.classes is None else self.classes
-        self._classes = as_classes(named)
-        log_prob = log_prob_of_output(given, len(texts), self._classes)
-        n_missing = int(nan_rows(log_prob).sum())
-        if n_missing:
-            warnings.warn(
-                f"{n_missing} of {len(texts)} texts have no label in `y`. They take no "
-                "part in training.",
-                MissingLabelWarning,
-                stacklevel=3,
-            )
-        nothing = np.full(len(texts), np.nan)
-        return TeacherLabels(self._classes.names, log_prob, nothing)
+    def _labels(self, texts: list[str], y: Any) -> tuple[TeacherLabels, Classes]:
+        """Return the labels to learn from, the teacher's or those in `y`."""
+        if self.teacher is None:
+            return labels_in_y(texts, y, self.classes)
+        classes = as_classes(self.classes)
+        teacher = as_teacher(self.teacher)
+        return teacher.label(texts, classes, verbose=self.verbose), classes
 
-    def _in_class_order(self, labels: TeacherLabels) -> TeacherLabels:
-        """Return labels with their columns sorted by class name, as `classes_` is."""
-        self.classes_ = np.unique(np.array(labels.classes))
-        order = [labels.classes.index(name) for name in self.classes_.tolist()]
-        bias = labels.class_bias
-        return replace(
-            labels,
-            classes=tuple(self.classes_.tolist()),
-            log_prob=labels.log_prob[:, order],
-            class_bias=None if bias is None else bias[order],
-        )
-
-    def _check_every_class_chosen(self, proba: FloatArray) -> None:
-        """Raise or warn if a class is the likeliest of no text."""
-        counts = np.bincount(proba.argmax(axis=1), minlength=len(self.classes_))
-        absent = self.classes_[counts == 0].tolist()
+    def _usable(self, proba: FloatArray, class_names: npt.NDArray[Any]) -> IntArray:
+        """Return the labelled rows; raise or warn if they leave a class out."""
+        labelled = np.flatnonzero(~nan_rows(proba))
+        if not len(labelled):
+            raise TeacherOutputError(
+                f"none of the {len(proba)} texts has a usable teacher label, so there is "
+                "nothing to learn from. Look at what the teacher answers: "
+                "teacher.label(texts[:5], classes)."
+            )
+        chosen = proba[labelled].argmax(axis=1)
+        counts = np.bincount(chosen, minlength=len(class_names))
+        absent = class_names[counts == 0].tolist()
         if not absent:
-            return
+            return labelled
         shown = ", ".join(map(repr, absent[:5])) + (", ..." if len(absent) > 5 else "")
         message = (
             f"the teacher chose {len(absent)} of the {len(counts)} `classes` for none of "
-            f"the {len(proba)} texts: {shown}. The student cannot learn "
+            f"the {len(labelled)} texts: {shown}. The student cannot learn "
             f"{'it' if len(absent) == 1 else 'them'}."
         )
         if self.unchosen == "raise":
@@ -480,17 +400,32 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 "kept."
             )
         warnings.warn(message, UnchosenClassWarning, stacklevel=3)
+        return labelled
+
+    def _new_selection(self) -> Selection:
+        """Return an unused selection whose parameters are allowed."""
+        if self.selection is None:
+            return LLKDSelection()
+        if not isinstance(self.selection, Selection):
+            raise InvalidParameterError(
+                "`selection` must be a strategy of skllkd.selection; got "
+                f"{type(self.selection).__name__}."
+            )
+        selection: Selection = clone(self.selection)
+        selection.check()
+        return selection
+
+    def _new_student(self) -> Student:
+        """Return an untrained student whose parameters are allowed."""
+        student: Student = clone(as_student(self.student))
+        student.check()
+        return student
 
     def _check_parameters(self) -> None:
         """Raise if a parameter has a value that is not allowed."""
         check_number(self.n_epochs, "n_epochs", 1, integer=True)
         check_number(self.batch_size, "batch_size", 1, integer=True)
         check_option(self.unchosen, "unchosen", ["raise", "warn"])
-        if self.selection is not None and not hasattr(self.selection, "select"):
-            raise InvalidParameterError(
-                "`selection` must be a strategy of skllkd.selection; got "
-                f"{type(self.selection).__name__}."
-            )
         if self.classes is None and self.teacher is not None:
             raise InvalidClassesError(
                 "`classes` must name the labels the teacher chooses from; got None. "
@@ -510,6 +445,13 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 state["student"] = self.student.portable()
         return state
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> LLKDClassifier:
+        """Return a copy that, unlike a pickle, keeps its teacher."""
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn may expect: one column of strings, no labels."""
         tags = super().__sklearn_tags__()
@@ -518,36 +460,6 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.target_tags.required = self.teacher is None
         return tags
-
-
-class _Waiting:
-    """Rows that were selected and wait to fill a batch.
-
-    Parameters
-    ----------
-    n_classes : int
-        The number of classes.
-    """
-
-    def __init__(self, n_classes: int) -> None:
-        self._one_hot = np.eye(n_classes)
-        self._rows: deque[tuple[int, FloatArray, float]] = deque()
-
-    def add(self, rows: IntArray, pseudo_label: IntArray, kept: Selected) -> None:
-        """Take in the rows of a batch that were kept."""
-        target = self._one_hot[pseudo_label] if kept.target is None else kept.target
-        for place in np.flatnonzero(kept.mask):
-            self._rows.append((rows[place], target[place], float(kept.weight[place])))
-
-    def full_batches(
-        self, batch_size: int, last: bool
-    ) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
-        """Yield (rows, targets, weights) a batch at a time; what is left at the end."""
-        while len(self._rows) >= batch_size or (last and self._rows):
-            size = min(batch_size, len(self._rows))
-            taken = [self._rows.popleft() for _ in range(size)]
-            rows, target, weight = zip(*taken, strict=True)
-            yield np.array(rows), np.array(target), np.array(weight)
 
 
 __all__ = ["LLKDClassifier"]

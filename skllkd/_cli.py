@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             output=options.output,
         )
-    except SkllkdError as error:
+    except (SkllkdError, OSError) as error:
         print(f"skllkd: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

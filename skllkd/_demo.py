@@ -128,6 +128,7 @@ def run_demo(
     dict
         The figures of the table.
     """
+    output.mkdir(parents=True, exist_ok=True)
     pyplot = optional_import("matplotlib.pyplot", "plot")
     split = split_bbc_news(n_pool, n_held_out)
     teacher = demo_teacher()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,8 @@ import numpy as np
 from sklearn.base import clone
 
 import skllkd.selection
-from skllkd._validation import Classes, nan_rows
+from skllkd._labelling import likeliest_names
+from skllkd._validation import Classes
 from skllkd._version import __version__
 from skllkd.exceptions import SavedModelError
 from skllkd.selection import LLKDSelection, Selection
@@ -42,19 +45,25 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
     """
     from safetensors.numpy import save_file
 
-    settings, weights, files = classifier.student_.export()
     evidence = {name: getattr(classifier, name) for name in _ARRAYS}
     for name in _OPTIONAL_ARRAYS:
         if hasattr(classifier, name):
             evidence[name] = getattr(classifier, name)
     evidence |= {f"history_.{name}": a for name, a in classifier.history_.items()}
     student = classifier.student_.portable()
+    if type(student) is not TransformerStudent:
+        raise NotImplementedError(
+            f"a {type(student).__name__} has no format of its own to be saved in without "
+            "pickle. Use joblib.dump instead."
+        )
+    settings, weights, files = student.export()
     description = {
         "format": FORMAT,
         "skllkd": __version__,
         "classes": classifier.classes_.tolist(),
-        "given_classes": list(classifier._classes.names),
-        "descriptions": list(classifier._classes.descriptions),
+        "given_classes": list(classifier._given_classes.names),
+        "descriptions": list(classifier._given_classes.descriptions),
+        "class_bias": classifier._class_bias,
         "selection": {
             "class": type(classifier.selection_).__name__,
             "parameters": classifier.selection_.get_params(deep=False),
@@ -67,7 +76,9 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
         "parameters": {
             name: getattr(classifier, name)
             for name in ("n_epochs", "batch_size", "unchosen", "verbose")
-        },
+        }
+        | {"random_state": _seed(classifier.random_state)},
+        "history": list(classifier.history_),
         "n_teacher_calls_": classifier.n_teacher_calls_,
         "n_teacher_calls_saved_": classifier.n_teacher_calls_saved_,
         "seconds_": classifier.seconds_,
@@ -82,7 +93,7 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
     )
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    text = json.dumps(description, indent=1, default=str)
+    text = json.dumps(description, indent=1, default=_plain)
     (folder / _SETTINGS).write_text(text, encoding="utf-8")
 
 
@@ -107,57 +118,72 @@ def load(classifier: LLKDClassifier, folder: Path) -> LLKDClassifier:
         If the folder holds no classifier this version can load.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
     description = _read_settings(folder)
     try:
-        weights = load_file(folder / _WEIGHTS)
-        evidence = load_file(folder / _EVIDENCE)
-        files = {
-            path.name: path.read_text(encoding="utf-8")
-            for path in folder.glob("tokenizer*.json")
-        }
-        student = TransformerStudent(**description["student"]["parameters"])
-        student.restore(description["student"]["settings"], weights, files)
-        selection = _selection(**description["selection"])
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        _restore(classifier, description, folder)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise SavedModelError(
             f"the classifier saved in {str(folder)!r} is damaged: "
             f"{type(error).__name__}: {error}. Save it again."
         ) from error
+    return classifier
+
+
+def _restore(
+    classifier: LLKDClassifier, description: dict[str, Any], folder: Path
+) -> None:
+    """Fill a classifier from what its folder holds."""
+    from safetensors.numpy import load_file
+
+    weights, evidence = load_file(folder / _WEIGHTS), load_file(folder / _EVIDENCE)
+    student = TransformerStudent(**description["student"]["parameters"])
+    tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    settings = description["student"]["settings"]
+    student.restore(settings, weights, {"tokenizer.json": tokenizer})
+    selection = _selection(**description["selection"])
     names, descriptions = description["given_classes"], description["descriptions"]
+    bias = description["class_bias"]
+
+    described = dict(zip(names, descriptions, strict=True))
     classifier.set_params(
-        classes=dict(zip(names, descriptions, strict=True))
-        if any(descriptions)
-        else names,
+        classes=described if any(descriptions) else names,
         student=clone(student),
         selection=selection,
         **description["parameters"],
     )
-    classifier._classes = Classes(tuple(names), tuple(descriptions))
-    classifier._class_bias = None
+    classifier._given_classes = Classes(tuple(names), tuple(descriptions))
+    classifier._class_bias = None if bias is None else np.array(bias)
     classifier.classes_ = np.array(description["classes"])
     classifier.student_ = student
     classifier.selection_ = clone(selection)
-    history = {
-        name.removeprefix("history_."): array
-        for name, array in evidence.items()
-        if name.startswith("history_.")
-    }
     classifier.history_ = {
-        name: history[name] for name in ("epoch", "n_presented", "n_selected", "loss")
+        name: evidence[f"history_.{name}"] for name in description["history"]
     }
     for name in (*_ARRAYS, *_OPTIONAL_ARRAYS):
         if name in evidence:
             setattr(classifier, name, evidence[name])
-    labelled = ~nan_rows(classifier.teacher_proba_)
-    classifier.pseudo_labels_ = np.full(len(labelled), None, dtype=object)
-    classifier.pseudo_labels_[labelled] = classifier.classes_[
-        classifier.teacher_proba_[labelled].argmax(axis=1)
-    ]
+    classifier.pseudo_labels_ = likeliest_names(
+        classifier.teacher_proba_, classifier.classes_
+    )
     for name in ("n_teacher_calls_", "n_teacher_calls_saved_", "seconds_"):
         setattr(classifier, name, description[name])
-    return classifier
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy value or a path as what JSON holds."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(
+        f"a parameter of type {type(value).__name__} cannot be saved as JSON"
+    )
+
+
+def _seed(random_state: Any) -> int | None:
+    """Return a seed that can be saved; a generator has none."""
+    return int(random_state) if isinstance(random_state, Integral) else None
 
 
 def _selection(**description: Any) -> Selection:

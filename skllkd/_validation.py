@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from numbers import Integral, Real
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -57,7 +59,7 @@ def as_texts(X: Any, name: str = "X") -> list[str]:
             f"{type(X).__name__} of shape {tuple(shape)}. Select the column that "
             f'holds the texts, e.g. {name}["text"].'
         )
-    texts = _entries(X, name)
+    texts = column_entries(X, name)
     if not texts:
         raise InvalidTextsError(
             f"`{name}` must hold at least one text; got an empty {type(X).__name__}. "
@@ -76,16 +78,74 @@ def as_texts(X: Any, name: str = "X") -> list[str]:
     return texts
 
 
-def _entries(X: Any, name: str) -> list[Any]:
-    """Return the entries of a column in whichever way its library offers."""
+def column_entries(X: Any, name: str) -> list[Any]:
+    """Return the entries of a column in whichever way its library offers.
+
+    Parameters
+    ----------
+    X : list, tuple, ndarray, Series, pyarrow array or Hugging Face column
+        The column.
+    name : str
+        The parameter's name, for the error.
+
+    Returns
+    -------
+    list
+        The entries as Python objects.
+
+    Raises
+    ------
+    InvalidTextsError
+        If `X` is no ordered collection.
+    """
     for method in ("to_pylist", "to_list", "tolist"):
         if hasattr(X, method):
             return list(getattr(X, method)())
     if isinstance(X, Sequence):
         return list(X)
     raise InvalidTextsError(
-        f"`{name}` must be an ordered collection of texts, as a list, an array or a "
+        f"`{name}` must be an ordered collection, as a list, an array or a "
         f"Series; got {type(X).__name__}. Turn it into a list first: list({name})."
+    )
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value stands for none: None, NaN or NA.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Returns
+    -------
+    bool
+        Whether it is missing.
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+
+
+def looks_like_path(model: str | os.PathLike[str]) -> bool:
+    """Return whether a model's name is a path rather than a name on the model hub.
+
+    Parameters
+    ----------
+    model : str or Path
+        The name.
+
+    Returns
+    -------
+    bool
+        Whether it is a path, or a folder of that name exists.
+    """
+    name = os.fspath(model)
+    return (
+        Path(name).is_absolute()
+        or name.startswith((".", "~"))
+        or "\\" in name
+        or Path(name).is_dir()
     )
 
 
@@ -154,6 +214,12 @@ def as_classes(classes: Any) -> Classes:
         raise InvalidClassesError(
             "`classes` must list the labels to tell apart, or map each to its "
             f"description; got {_shown(classes)}. E.g. classes=['spam', 'ham']."
+        )
+    if isinstance(classes, (Set, Iterator)) or not isinstance(classes, Iterable):
+        raise InvalidClassesError(
+            "`classes` must be a list of names, whose order is the order of a teacher's "
+            f"columns, or a mapping; got {type(classes).__name__}. Make it a list: "
+            "sorted(classes)."
         )
     names = [_plain(name) for name in classes]
     if isinstance(classes, Mapping):

@@ -1,6 +1,7 @@
 """The errors and warnings skllkd raises, each named for what went wrong."""
 
 __all__ = [
+    "DivergedError",
     "InvalidClassesError",
     "InvalidParameterError",
     "InvalidTextsError",
@@ -44,6 +45,10 @@ class UnchosenClassError(SkllkdError, ValueError):
 
 class ModelFileError(SkllkdError, OSError):
     """A model file or folder is missing or cannot be read as a model."""
+
+
+class DivergedError(SkllkdError, ArithmeticError):
+    """Training ran away to weights that are no numbers."""
 
 
 class SavedModelError(SkllkdError, ValueError):

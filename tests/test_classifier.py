@@ -1,9 +1,11 @@
 import copy
+import re
 import warnings
 
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -19,13 +21,14 @@ from skllkd.exceptions import (
     InvalidParameterError,
     InvalidTextsError,
     MissingLabelWarning,
+    ModelFileError,
     SkllkdWarning,
     TeacherOutputError,
     UnchosenClassError,
     UnchosenClassWarning,
 )
 from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
-from skllkd.students import SklearnStudent, Student
+from skllkd.students import SklearnStudent, Student, TransformerStudent
 from skllkd.teachers import CallableTeacher, PrecomputedTeacher
 
 from tests.conftest import TOPICS, GoldTeacher
@@ -93,6 +96,38 @@ def test_labels_bought_elsewhere(news):
     assert classifier.n_teacher_calls_ == classifier.n_teacher_calls_saved_ == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["a", None, "b", "a"], ["a", None, "b", "a"]),
+        (pd.Series(["a", pd.NA, "b", "a"], dtype="string"), ["a", None, "b", "a"]),
+        (pd.Series([1, None, 2, 1]), [1, None, 2, 1]),
+        (np.array([True, False, False, True]), [True, False, False, True]),
+        (pa.array(["a", None, "b", "a"]), ["a", None, "b", "a"]),
+    ],
+)
+def test_labels_in_y_of_any_kind(given, expected):
+    texts = ["good one", "some text", "bad one", "good thing"]
+    classifier = LLKDClassifier(student=SklearnStudent(), verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MissingLabelWarning)
+        classifier.fit(texts, given)
+    assert classifier.pseudo_labels_.tolist() == expected
+    assert type(classifier.predict(texts)[0].item()) is type(expected[0])
+
+
+def test_a_blank_text_with_a_label_is_not_trained_on():
+    classifier = LLKDClassifier(student=SklearnStudent())
+    with pytest.warns(MissingLabelWarning, match=r"2 of 4 .*1 empty.*1 without"):
+        classifier.fit(["good one", "  ", "bad one", "other"], ["a", "b", "b", None])
+    assert classifier.times_selected_[1] == classifier.times_selected_[3] == 0
+
+
+def test_labels_of_mixed_types():
+    with pytest.raises(InvalidClassesError, match="one type"):
+        LLKDClassifier().fit(["x", "y"], ["a", 1])
+
+
 def test_gold_is_never_trained_on_when_there_is_a_teacher(news):
     texts, gold = news
 
@@ -104,6 +139,31 @@ def test_gold_is_never_trained_on_when_there_is_a_teacher(news):
         return classifier.fit(texts[:80], y).predict_proba(texts[80:120])
 
     np.testing.assert_array_equal(fit(None), fit(["sports"] * 80))
+
+
+class CallableObject:
+    """A teacher that is an object, neither hashable nor copied without loss."""
+
+    __hash__ = None
+
+    def __init__(self):
+        self.asked = []
+
+    def __eq__(self, other):
+        return False
+
+    def __call__(self, texts):
+        self.asked += texts
+        return ["a" if "good" in text else "b" for text in texts]
+
+
+def test_clones_share_a_callable_object_and_its_answers():
+    teacher = CallableObject()
+    classifier = LLKDClassifier(teacher, ["a", "b"], student=SklearnStudent())
+    texts = [f"{word} text {i}" for i in range(9) for word in ("good", "bad")]
+    assert clone(classifier).teacher is teacher
+    cross_val_score(classifier, texts, cv=3)
+    assert sorted(teacher.asked) == sorted(texts)
 
 
 @pytest.mark.parametrize("names", [[0, 1], [10, -3], [True, False]])
@@ -273,19 +333,22 @@ def test_agreement_uses_the_calibration_of_the_pool(news):
 
     def biased(some):
         return [
-            (0.45, 0.55) if label == "sports" else (0.05, 0.95)
+            (0.55, 0.45) if label == "sports" else (0.95, 0.05)
             for label in (dict(zip(texts, gold, strict=True))[t] for t in some)
         ]
 
     teacher = CallableTeacher(biased, calibration="batch")
-    classifier = LLKDClassifier(teacher, ["sports", "z"], student=SklearnStudent())
+    classifier = LLKDClassifier(teacher, ["z", "sports"], student=SklearnStudent())
     classifier.fit(texts[:200])
     assert (classifier.pseudo_labels_ == "sports").mean() > 0.1
-    sports = [
-        t for t, label in zip(texts[200:], gold[200:], strict=True) if label == "sports"
-    ][:1]
+    sports = [texts[gold.index("sports")]]
     # calibrated on itself alone, one text would be (0.5, 0.5)
-    assert classifier.score(sports) not in (pytest.approx(0.5), pytest.approx(0.45))
+    share = np.mean([label == "sports" for label in gold[:200]])
+    bias = share * np.log([0.55, 0.45]) + (1 - share) * np.log([0.95, 0.05])
+    score = np.log([0.55, 0.45]) - bias  # columns z, sports
+    expected = (np.exp(score) / np.exp(score).sum())[1]
+    assert classifier.predict(sports) == ["sports"]
+    assert classifier.score(sports) == pytest.approx(expected)
 
 
 def test_grid_search_asks_for_every_text_once(quick_classifier, gold_teacher, news):
@@ -357,6 +420,12 @@ def test_bad_texts_cost_no_call(quick_classifier, gold_teacher, news):
         ({"batch_size": 2.5}, "`batch_size`"),
         ({"unchosen": "ignore"}, "`unchosen`"),
         ({"selection": "llkd"}, "`selection`.*str"),
+        ({"selection": LLKDSelection(momentum=2)}, "`momentum`"),
+        ({"selection": SelectAll(target="firm")}, "`target`"),
+        ({"student": LogisticRegression()}, "`student`.*LogisticRegression"),
+        ({"student": SGDClassifier(loss="hinge")}, "`predict_proba`"),
+        ({"student": TransformerStudent(dropout=1)}, "`dropout`"),
+        ({"student": TransformerStudent(learning_rate=np.inf)}, "`learning_rate`"),
     ],
 )
 def test_bad_parameters_cost_no_call(
@@ -367,13 +436,34 @@ def test_bad_parameters_cost_no_call(
     assert gold_teacher.asked == []
 
 
-def test_a_student_that_cannot_learn_in_steps(quick_classifier, news):
-    quick_classifier.set_params(student=LogisticRegression())
-    with pytest.raises(InvalidParameterError, match="`student`.*LogisticRegression"):
-        quick_classifier.fit(news[0][:60])
-    quick_classifier.set_params(student=SGDClassifier(loss="hinge"))
-    with pytest.raises(InvalidParameterError, match="`predict_proba`"):
-        quick_classifier.fit(news[0][:60])
+def test_a_bad_seed_and_a_missing_model_cost_no_call(
+    quick_classifier, gold_teacher, news
+):
+    with pytest.raises(ValueError, match="cannot be used to seed"):
+        clone(quick_classifier).set_params(random_state="x").fit(news[0][:60])
+    student = TransformerStudent("/no/such/folder")
+    with pytest.raises(ModelFileError, match="/no/such/folder"):
+        quick_classifier.set_params(student=student).fit(news[0][:60])
+    assert gold_teacher.asked == []
+
+
+def test_a_fit_that_fails_changes_nothing(quick_classifier, news):
+    texts, _ = news
+    classifier = quick_classifier.fit(texts[:60])
+    before = classifier.predict_proba(texts[:20])
+    classifier.set_params(teacher=lambda t: ["a"] * len(t), classes=["a", "b"])
+    with pytest.raises(UnchosenClassError):
+        classifier.fit(texts[:60])
+    classifier.set_params(classes=["a", "b"], unchosen="warn", student=Interrupted())
+    with pytest.warns(UnchosenClassWarning), pytest.raises(KeyboardInterrupt):
+        classifier.fit(texts[:60])
+    assert classifier.classes_.tolist() == TOPICS
+    np.testing.assert_array_equal(classifier.predict_proba(texts[:20]), before)
+
+
+class Interrupted(SklearnStudent):
+    def train_step(self, rows, target, weight, progress):
+        raise KeyboardInterrupt
 
 
 def test_neither_teacher_nor_labels():
@@ -444,8 +534,11 @@ def test_a_fitted_pickle_has_no_teacher_and_predicts_alike(
         loaded.score(texts[:5])
 
 
-def test_an_unfitted_copy_keeps_its_teacher(quick_classifier):
+def test_a_copy_keeps_its_teacher(quick_classifier, news):
     assert copy.deepcopy(quick_classifier).teacher is not None
+    fitted = copy.deepcopy(quick_classifier.fit(news[0][:60]))
+    assert fitted.teacher is not None
+    assert fitted.predict(news[0][:5]).shape == (5,)
 
 
 def test_saving_a_scikit_learn_student_points_to_joblib(
@@ -456,7 +549,14 @@ def test_saving_a_scikit_learn_student_points_to_joblib(
         classifier.save(tmp_path / "folder")
 
 
-def test_fitting_silently_writes_nothing(quick_classifier, news, capfd):
+def test_progress_shows_rate_and_time_left_and_can_be_silenced(
+    quick_classifier, news, capfd, monkeypatch
+):
+    monkeypatch.setattr("skllkd._progress._DELAY_S", 0.0)
+    clone(quick_classifier).set_params(verbose=1).fit(news[0][:60])
+    error = capfd.readouterr().err
+    for what in ("teacher", "student"):
+        assert re.search(rf"{what}: +100%.*\[\d+:\d+<\d+:\d+, .*text/s\]", error)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quick_classifier.set_params(verbose=0).fit(news[0][:60])

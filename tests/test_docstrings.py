@@ -3,14 +3,13 @@
 import inspect
 
 import pytest
-from numpydoc.validate import validate
-
 import skllkd
 import skllkd.datasets
 import skllkd.exceptions
 import skllkd.selection
 import skllkd.students
 import skllkd.teachers
+from numpydoc.validate import validate
 
 MODULES = [
     skllkd,
@@ -55,7 +54,7 @@ def test_docstring_is_valid_numpydoc(path):
     assert not faults
 
 
-ABSTRACT = {"AskedTeacher", "Selected", "Selection", "Student", "Teacher"}
+ABSTRACT = {"Answers", "AskedTeacher", "Selected", "Selection", "Student", "Teacher"}
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,13 @@ def test_contract_all_certain_and_all_uncertain_students_do_not_stall(rule):
     teacher = np.eye(3)[np.arange(30) % 3] * 0.9 + 0.1 / 3
     for student in (certain, uniform):
         kept = select(start(clone(rule), teacher), teacher, student)
-        assert kept.mask.all()
+        assert kept.mask.any()
+
+
+def test_llkd_keeps_ties():
+    teacher = np.eye(3)[np.arange(30) % 3] * 0.9 + 0.1 / 3
+    for student in (np.eye(3)[np.arange(30) % 3], np.full((30, 3), 1 / 3)):
+        assert select(start(LLKDSelection(), teacher), teacher, student).mask.all()
 
 
 @pytest.mark.parametrize("rule", STRATEGIES, ids=lambda rule: type(rule).__name__)
@@ -164,6 +170,17 @@ def test_uniform_start_moves_from_chance():
     np.testing.assert_allclose(rule.student_thresholds_[0], 1.0)
 
 
+def test_uniform_start_of_the_class_probability_is_chance_for_both_signals():
+    rule = LLKDSelection(start="uniform", class_term="probability", momentum=0.9)
+    proba = np.tile([0.7, 0.1, 0.1, 0.1], (4, 1))
+    select(start(rule, proba, 1), proba, proba, 0)
+    term = 0.9 * 0.25 + 0.1 * proba[0]
+    for thresholds in (rule.teacher_thresholds_[0], rule.student_thresholds_[0]):
+        np.testing.assert_allclose(
+            thresholds / thresholds.max(), term / term.max(), 1e-5
+        )
+
+
 def test_pool_thresholds_are_the_pool_s_and_stay():
     pool = distributions(50, 3, 0, 4.0)
     rule = start(LLKDSelection(teacher_threshold="pool"), pool, 3)
@@ -225,7 +242,7 @@ def test_soft_targets_are_the_teacher_s_distribution(rule):
 def test_bad_parameters_are_named(bad):
     name = next(iter(bad))
     with pytest.raises(InvalidParameterError, match=f"`{name}`"):
-        start(LLKDSelection(**bad), np.eye(2))
+        LLKDSelection(**bad).check()
 
 
 def test_entropy_is_a_share_in_the_unit_interval():

@@ -99,6 +99,38 @@ def test_the_specification_key_depends_on_content_not_order():
     assert specification_key({"a": 1}) != specification_key({"a": 2})
 
 
+def test_a_database_of_something_else_is_left_alone(own_store):
+    own_store.parent.mkdir()
+    connection = sqlite3.connect(own_store)
+    connection.execute("CREATE TABLE customers (name)")
+    connection.commit()
+    connection.close()
+    before = own_store.read_bytes()
+    with pytest.raises(StoreError, match="something else"):
+        LabelStore()
+    assert own_store.read_bytes() == before
+
+
+def _open_at_once(folder, barrier):
+    for i in range(20):
+        barrier.wait(60)
+        LabelStore(folder / f"{i}.sqlite").close()
+
+
+def test_several_processes_open_a_new_file_at_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(3)
+    openers = [
+        context.Process(target=_open_at_once, args=(tmp_path, barrier))
+        for _ in range(3)
+    ]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join(100)
+    assert [opener.exitcode for opener in openers] == [0, 0, 0]
+
+
 def _write_many(path, start):
     with LabelStore(path) as store:
         for i in range(start, start + 100):

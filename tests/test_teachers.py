@@ -66,6 +66,17 @@ def test_a_confidence_below_chance_leaves_the_label_the_likeliest():
     np.testing.assert_allclose(rows.sum(axis=1), 1)
 
 
+def test_a_label_that_is_nan_in_a_pair_is_no_answer():
+    rows = log_prob_of_output((["a", float("nan")], [0.9, 0.5]), 2, AB)
+    np.testing.assert_allclose(np.exp(rows[0]), [0.9, 0.1])
+    assert np.isnan(rows[1]).all()
+
+
+def test_a_tuple_of_rows_of_any_float_type_is_rows():
+    rows = (np.array([0.7, 0.3], np.float32), np.array([0.2, 0.8], np.float32))
+    np.testing.assert_allclose(proba(rows, 2, AB), rows, rtol=1e-6)
+
+
 def test_none_and_nan_are_no_answer():
     rows = log_prob_of_output(["a", None, float("nan")], 3, AB)
     np.testing.assert_array_equal(np.isnan(rows).any(axis=1), [False, True, True])
@@ -214,10 +225,15 @@ def test_bad_teacher_parameters_are_named():
         label(batch_size=0)
     with pytest.raises(InvalidParameterError, match="`cache_key`"):
         label(cache_key=" ")
-    with pytest.raises(InvalidParameterError, match="`class_prior`.*2 positive"):
-        label(class_prior=[0.5, 0.3, 0.2])
+    for bad in ([0.5, 0.3, 0.2], 0.5, [1, 0]):
+        with pytest.raises(InvalidParameterError, match="`class_prior`.*2 positive"):
+            label(class_prior=bad, calibration="batch")
     with pytest.raises(InvalidParameterError, match="`class_prior`"):
-        label(class_prior={"a": 0.5, "z": 0.5})
+        label(class_prior={"a": 0.5, "z": 0.5}, calibration="batch")
+    with pytest.raises(InvalidParameterError, match="`class_prior`.*None"):
+        label(class_prior=[0.5, 0.5])
+    with pytest.raises(InvalidParameterError, match="`store`.*True"):
+        label(store=True, cache_key="k")
     with pytest.raises(InvalidParameterError, match="`function`"):
         CallableTeacher("gpt").label(["a"], AB)
 
@@ -236,6 +252,17 @@ def test_precomputed_answers_are_found_by_text():
             True,
             True,
         ]
+
+
+def test_repeated_texts_have_the_mean_of_their_answers():
+    teacher = PrecomputedTeacher(["x", "x", "x", "x"], ["a", "b", "b", None])
+    np.testing.assert_allclose(teacher.label(["x"], AB).proba, [[1 / 3, 2 / 3]])
+
+
+def test_texts_without_an_answer_are_not_reused():
+    teacher = PrecomputedTeacher(["y", "z"], ["a", None])
+    with pytest.warns(MissingLabelWarning, match="2 of 3"):
+        assert teacher.label(["y", "z", "new"], AB).n_reused == 1
 
 
 def test_precomputed_contextual_calibration_is_impossible():
@@ -266,6 +293,14 @@ def test_batch_calibration_takes_the_preference_out():
     calibrated = accuracy(log_prob, mean_bias(log_prob, None), gold)
     assert accuracy(log_prob, None, gold) < 0.8
     assert calibrated > 0.98
+
+
+def test_calibration_of_improbable_labels_keeps_their_ranking():
+    """Long labels have log-probabilities far below 1e-12."""
+    log_prob = np.array([[-75.0, -70.0], [-70.0, -75.0]] * 3)
+    rows = normalise(log_prob, mean_bias(log_prob, None))
+    np.testing.assert_array_equal(rows.argmax(axis=1), [1, 0] * 3)
+    assert rows.max() > 0.99
 
 
 def test_the_class_prior_moves_mass_to_the_frequent_class():
@@ -321,6 +356,7 @@ def test_contextual_calibration_asks_about_texts_without_content():
     teacher = CallableTeacher(function, calibration="contextual")
     labels = teacher.label(["x", "y"], AB)
     assert asked == ["x", "y", "N/A", "[MASK]", "..."]
+    assert (labels.n_asked, labels.n_reused) == (5, 0)
     odds = (0.4 / 0.2) / (0.6 / 0.8)
     np.testing.assert_allclose(labels.proba[0, 0] / labels.proba[0, 1], odds)
 

@@ -94,6 +94,9 @@ def test_classes_may_be_integers_or_booleans():
         (["1", 1], ["int, str"]),
         ([0.5, 1.5], ["float"]),
         ([True, 1], ["bool, int"]),
+        ({"spam", "ham"}, ["set", "sorted(classes)"]),
+        (iter(["spam", "ham"]), ["iterator"]),
+        (7, ["int"]),
     ],
 )
 def test_bad_classes_are_refused(bad, named):

@@ -48,12 +48,6 @@ def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
     from sentence_transformers import SentenceTransformer
 
     name = os.fspath(model)
-    looks_local = os.path.isabs(name) or name.startswith((".", "~")) or "\\" in name
-    if looks_local and not Path(name).expanduser().is_dir():
-        raise ModelFileError(
-            f"`model` must name an encoder on the model hub or a folder that holds one; "
-            f"there is no folder {name!r}."
-        )
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
@@ -185,8 +179,27 @@ def build_classifier(
     return model.eval()
 
 
-def choose_device(device: str) -> torch.device:
-    """Return the device to train and predict on.
+def available_device(device: str) -> torch.device:
+    """Return the device to predict on: the one named, or the CPU where it is not.
+
+    Parameters
+    ----------
+    device : str
+        "auto" for a GPU where there is one, or a torch device.
+
+    Returns
+    -------
+    torch.device
+        The device.
+    """
+    try:
+        return checked_device(device)
+    except InvalidParameterError:
+        return torch.device("cpu")
+
+
+def checked_device(device: str) -> torch.device:
+    """Return the device to train on.
 
     Parameters
     ----------
@@ -201,16 +214,19 @@ def choose_device(device: str) -> torch.device:
     Raises
     ------
     InvalidParameterError
-        If torch does not know it.
+        If torch does not know it, or this machine does not have it.
     """
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        return torch.device(device)
-    except (RuntimeError, TypeError) as error:
+        wanted = torch.device(device)
+        torch.empty(0, device=wanted)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidParameterError(
-            f'`device` must be "auto" or a torch device such as "cpu" or "cuda:0"; got '
-            f"{device!r}."
+            '`device` must be "auto" or a torch device of this machine, such as "cpu" '
+            f'or "cuda:0"; got {device!r}: {reason}'
         ) from error
+    return wanted

@@ -53,7 +53,10 @@ class TokenizedTexts:
         lengths: list[int] = []
         self.n_truncated = 0
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            some = list(texts[start : start + _TEXTS_AT_ONCE])
+            some = [
+                text.encode("utf-8", "replace").decode()  # lone surrogates
+                for text in texts[start : start + _TEXTS_AT_ONCE]
+            ]
             for encoding in tokenizer.encode_batch_fast(some):
                 parts.append(np.asarray(encoding.ids, dtype=np.int32))
                 lengths.append(len(encoding.ids))

@@ -31,8 +31,8 @@ class LocalRandomness:
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self._on_gpu = device.type == "cuda"
-        self._devices = [torch.cuda.current_device()] if self._on_gpu else []
+        self._gpu_device = device if device.type == "cuda" else None
+        self._devices = range(torch.cuda.device_count())  # all are seeded
         with torch.random.fork_rng(devices=self._devices):
             torch.manual_seed(seed)
             self._keep()
@@ -40,15 +40,16 @@ class LocalRandomness:
     def _keep(self) -> None:
         """Remember where the stream stands."""
         self._cpu = torch.get_rng_state()
-        self._gpu = torch.cuda.get_rng_state() if self._on_gpu else None
+        gpu = self._gpu_device
+        self._gpu = None if gpu is None else torch.cuda.get_rng_state(gpu)
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """Draw from this stream inside the block."""
         with torch.random.fork_rng(devices=self._devices):
             torch.set_rng_state(self._cpu)
-            if self._gpu is not None:
-                torch.cuda.set_rng_state(self._gpu)
+            if self._gpu is not None and self._gpu_device is not None:
+                torch.cuda.set_rng_state(self._gpu, self._gpu_device)
             yield
             self._keep()
 
@@ -198,8 +199,8 @@ def class_proba(
     ndarray of shape (n_rows, n_classes)
         Distributions, rows summing to 1.
     """
-    logits = model(*texts.batch(rows, device)).double()
-    proba: FloatArray = torch.softmax(logits, dim=1).cpu().numpy()
+    logits = model(*texts.batch(rows, device)).float().cpu().double()
+    proba: FloatArray = torch.softmax(logits, dim=1).numpy()
     return proba
 
 

@@ -48,6 +48,17 @@ class Selection(BaseEstimator):
     #: scoring pass is made and `student_proba` is None.
     uses_student: bool = True
 
+    def check(self) -> None:
+        """Raise if a parameter has a value that is not allowed.
+
+        Called before labels are bought.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has a value that is not allowed.
+        """
+
     def reset(
         self,
         n_classes: int,
@@ -126,6 +137,16 @@ class SelectAll(Selection):
     def __init__(self, target: str = "hard") -> None:
         self.target = target
 
+    def check(self) -> None:
+        """Raise if a parameter has a value that is not allowed.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has a value that is not allowed.
+        """
+        check_target(self.target)
+
     def reset(
         self,
         n_classes: int,
@@ -133,7 +154,7 @@ class SelectAll(Selection):
         random_state: np.random.RandomState,
         teacher_proba: FloatArray,
     ) -> None:
-        """Check the parameters; there is nothing to forget.
+        """Do nothing: there is nothing to forget.
 
         Parameters
         ----------
@@ -146,7 +167,6 @@ class SelectAll(Selection):
         teacher_proba : ndarray of shape (n_rows, n_classes)
             Unused.
         """
-        check_target(self.target)
 
     def select(
         self,

@@ -112,6 +112,22 @@ class LLKDSelection(Selection):
         self.weight = weight
         self.target = target
 
+    def check(self) -> None:
+        """Raise if a parameter has a value that is not allowed.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has a value that is not allowed.
+        """
+        check_number(self.momentum, "momentum", 0, 1, open_high=True)
+        check_option(self.start, "start", ["corrected", "uniform"])
+        check_option(self.class_term, "class_term", ["signal", "probability", None])
+        check_option(self.teacher_threshold, "teacher_threshold", ["moving", "pool"])
+        check_option(self.student_class, "student_class", ["teacher", "student"])
+        check_option(self.weight, "weight", ["product", "sum", None])
+        check_target(self.target)
+
     def reset(
         self,
         n_classes: int,
@@ -131,13 +147,7 @@ class LLKDSelection(Selection):
             Unused: the rule has no randomness.
         teacher_proba : ndarray of shape (n_rows, n_classes)
             The teacher's distribution for every row of the pool.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
         """
-        self._check_parameters()
         uniform = self.start == "uniform"
         self._teacher = AdaptiveThreshold(
             n_classes,
@@ -209,16 +219,6 @@ class LLKDSelection(Selection):
         if self.weight == "sum":
             return (confidence + uncertainty) / 2
         return np.ones(len(confidence))
-
-    def _check_parameters(self) -> None:
-        """Raise if a parameter has a value that is not allowed."""
-        check_number(self.momentum, "momentum", 0, 1, open_high=True)
-        check_option(self.start, "start", ["corrected", "uniform"])
-        check_option(self.class_term, "class_term", ["signal", "probability", None])
-        check_option(self.teacher_threshold, "teacher_threshold", ["moving", "pool"])
-        check_option(self.student_class, "student_class", ["teacher", "student"])
-        check_option(self.weight, "weight", ["product", "sum", None])
-        check_target(self.target)
 
 
 def normalised_entropy(proba: FloatArray) -> FloatArray:

@@ -62,7 +62,8 @@ class AdaptiveThreshold:
     momentum : float
         The share of the old averages kept at an update, in [0, 1).
     start : float or None
-        The averages before the first batch; None for bias correction.
+        The averages before the first batch; None for bias correction. A class
+        probability starts at 1 / n_classes where the signal starts anywhere.
     class_term : {"signal", "probability", None}
         What q(k) averages: the signal over the rows of class k, the mean
         probability of class k over the batch, or nothing (one global threshold).
@@ -77,6 +78,8 @@ class AdaptiveThreshold:
     ) -> None:
         self._class_term = class_term
         self._global = MovingAverage(1, momentum, start)
+        if start is not None and class_term == "probability":
+            start = 1 / n_classes
         self._per_class = MovingAverage(n_classes, momentum, start)
 
     def update(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -23,6 +22,17 @@ class Student(BaseEstimator, ABC):
     TransformerStudent : A pretrained text encoder, fine-tuned.
     SklearnStudent : A vectorizer and a linear model; seconds, no torch.
     """
+
+    def check(self) -> None:
+        """Raise if a parameter has a value that is not allowed.
+
+        Called before labels are bought.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has a value that is not allowed.
+        """
 
     @abstractmethod
     def start(self, texts: list[str], n_classes: int, seed: int) -> None:
@@ -127,25 +137,3 @@ class Student(BaseEstimator, ABC):
             The student itself, or a copy.
         """
         return self
-
-    def export(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
-        """Return what `save` writes: settings, arrays, and files by name.
-
-        Returns
-        -------
-        settings : dict
-            JSON values.
-        arrays : dict of str to ndarray
-            The weights.
-        files : dict of str to str
-            Further files of text.
-
-        Raises
-        ------
-        NotImplementedError
-            If this kind of student can only be pickled.
-        """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no format of its own to be saved in without "
-            "pickle. Use joblib.dump instead."
-        )

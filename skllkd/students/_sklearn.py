@@ -50,6 +50,22 @@ class SklearnStudent(Student):
         self.classifier = classifier
         self.vectorizer = vectorizer
 
+    def check(self) -> None:
+        """Raise if the classifier cannot learn in steps.
+
+        Raises
+        ------
+        InvalidParameterError
+            If it has no `partial_fit` or no `predict_proba`.
+        """
+        for method in ("partial_fit", "predict_proba"):
+            if self.classifier is not None and not hasattr(self.classifier, method):
+                raise InvalidParameterError(
+                    f"`classifier` must have `{method}`; "
+                    f"{type(self.classifier).__name__} has not. Use one that learns in "
+                    "steps and gives probabilities, as SGDClassifier(loss='log_loss')."
+                )
+
     def start(self, texts: list[str], n_classes: int, seed: int) -> None:
         """Fit the vectorizer on the pool.
 
@@ -61,11 +77,6 @@ class SklearnStudent(Student):
             The number of classes.
         seed : int
             The seed given to the classifier, unless it has one.
-
-        Raises
-        ------
-        InvalidParameterError
-            If the classifier cannot learn in steps.
         """
         self.classifier_ = self._new_classifier(seed)
         self.vectorizer_ = self._new_vectorizer()
@@ -85,13 +96,6 @@ class SklearnStudent(Student):
                 eta0=0.5,
                 random_state=seed,
             )
-        for method in ("partial_fit", "predict_proba"):
-            if not hasattr(self.classifier, method):
-                raise InvalidParameterError(
-                    f"`classifier` must have `{method}`; "
-                    f"{type(self.classifier).__name__} has not. Use one that learns in "
-                    "steps and gives probabilities, as SGDClassifier(loss='log_loss')."
-                )
         classifier = clone(self.classifier)
         if classifier.get_params().get("random_state", seed) is None:
             classifier.set_params(random_state=seed)

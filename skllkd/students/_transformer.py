@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._validation import FloatArray, IntArray, check_number, check_option
-from skllkd.exceptions import TruncationWarning
+from skllkd._validation import (
+    FloatArray,
+    IntArray,
+    check_number,
+    check_option,
+    looks_like_path,
+)
+from skllkd.exceptions import DivergedError, ModelFileError, TruncationWarning
 from skllkd.students._base import Student
 
 
@@ -33,15 +39,17 @@ class TransformerStudent(Student):
     dropout : float in [0, 1), default=0.1
         The share of pooled features dropped in training.
     pooling : {"auto", "mean", "cls"}, default="auto"
-        What of the encoder's output goes to the head: what the model itself does
-        ("mean" where it does not say), the mean over the tokens, or the first token.
+        What of the encoder's output goes to the head: the first token where the model
+        itself uses it and the mean otherwise, the mean over the tokens, or the first
+        token.
     max_length : int or "auto", default="auto"
         Longer texts are cut to this many tokens, counted and warned of. By default
         what the model was made for.
     predict_batch_size : int, default=64
         Texts a batch when predicting.
     device : str, default="auto"
-        Where to train and predict: a GPU where there is one, or a torch device.
+        Where to train and predict: a GPU where there is one, or a torch device. A
+        student whose device does not exist where it is loaded predicts on the CPU.
 
     Attributes
     ----------
@@ -97,6 +105,34 @@ class TransformerStudent(Student):
         self.predict_batch_size = predict_batch_size
         self.device = device
 
+    def check(self) -> None:
+        """Raise if a parameter has a value that is not allowed.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has a value that is not allowed.
+        ModelFileError
+            If `model` is the path of no folder.
+        """
+        for name in ("learning_rate", "head_learning_rate", "weight_decay"):
+            check_number(getattr(self, name), name, 0, open_high=True)
+        check_number(self.warmup, "warmup", 0, 1)
+        check_number(self.dropout, "dropout", 0, 1, open_high=True)
+        check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
+        check_option(self.pooling, "pooling", ["auto", "mean", "cls"])
+        if self.max_length != "auto":
+            check_number(self.max_length, "max_length", 4, integer=True)
+        if looks_like_path(self.model) and not Path(self.model).expanduser().is_dir():
+            raise ModelFileError(
+                "`model` must name an encoder on the model hub or a folder that holds "
+                f"one; there is no folder {os.fspath(self.model)!r}."
+            )
+        if self.device != "auto":
+            from skllkd._torch.encoder import checked_device
+
+            checked_device(self.device)
+
     def start(self, texts: list[str], n_classes: int, seed: int) -> None:
         """Load the encoder and tokenize the pool.
 
@@ -114,17 +150,18 @@ class TransformerStudent(Student):
         TruncationWarning
             If texts are longer than the encoder's window.
         """
-        self._check_parameters()
         from skllkd._torch.encoder import (
             EncoderClassifier,
-            choose_device,
+            checked_device,
             load_pretrained,
             portable_config,
         )
         from skllkd._torch.training import LocalRandomness, Trainer
 
-        device = choose_device(self.device)
-        pretrained = load_pretrained(self.model)
+        device = checked_device(self.device)
+        randomness = LocalRandomness(seed, device)
+        with randomness():  # a model may come without some of its weights
+            pretrained = load_pretrained(self.model)
         self.config_ = portable_config(pretrained.encoder)
         self.tokenizer_ = pretrained.tokenizer
         self.pooling_ = pretrained.pooling if self.pooling == "auto" else self.pooling
@@ -133,7 +170,6 @@ class TransformerStudent(Student):
             self.max_length_ = min(int(self.max_length), pretrained.max_length)
         pool = self._tokenize(texts)
         self._warn_of_cut(pool.n_truncated, len(texts))
-        randomness = LocalRandomness(seed, device)
         with randomness():
             model = EncoderClassifier(
                 pretrained.encoder, n_classes, self.pooling_, self.dropout
@@ -211,9 +247,21 @@ class TransformerStudent(Student):
         return self._trainer.step(rows, target, weight, progress)
 
     def finish(self) -> None:
-        """Keep the weights as arrays on the CPU; let go of all else."""
+        """Keep the weights as arrays on the CPU; let go of all else.
+
+        Raises
+        ------
+        DivergedError
+            If training has run away to weights that are no numbers.
+        """
         self.weights_ = self._trainer.weights()
         del self._trainer
+        if not all(np.isfinite(array).all() for array in self.weights_.values()):
+            raise DivergedError(
+                f"training diverged with learning_rate={self.learning_rate:g}: weights "
+                "are no numbers any more. Lower `learning_rate` and "
+                "`head_learning_rate`. The labels bought are kept."
+            )
 
     def predict_proba(self, texts: list[str]) -> FloatArray:
         """Return the student's distributions for texts.
@@ -233,11 +281,10 @@ class TransformerStudent(Student):
         TruncationWarning
             If texts are longer than the encoder's window.
         """
-        from skllkd._torch.encoder import build_classifier, choose_device
+        from skllkd._torch.encoder import available_device, build_classifier
         from skllkd._torch.training import predict_in_length_order
 
-        check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
-        device = choose_device(self.device)
+        device = available_device(self.device)
         if getattr(self, "_predictor", None) is None:
             self._predictor = build_classifier(
                 self.config_, self.weights_, self.pooling_
@@ -256,9 +303,9 @@ class TransformerStudent(Student):
         TransformerStudent
             The student itself, or a copy.
         """
-        if not Path(self.model).is_dir():
+        if not looks_like_path(self.model):
             return self
-        path = Path(self.model).resolve()
+        path = Path(self.model).expanduser().resolve()
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
         copy.model = path.parent.name if path.name == "model" else path.name
@@ -313,7 +360,7 @@ class TransformerStudent(Student):
         return TokenizedTexts(tokenizer, texts, pad_id)
 
     def _warn_of_cut(self, n_truncated: int, n_texts: int) -> None:
-        """Warn of texts longer than the window, the first time they are met."""
+        """Warn of texts longer than the window."""
         if n_truncated:
             warnings.warn(
                 f"{n_truncated} of {n_texts} texts were longer than the student's "
@@ -334,14 +381,3 @@ class TransformerStudent(Student):
         state.pop("_predictor", None)
         state.pop("_trainer", None)
         return state
-
-    def _check_parameters(self) -> None:
-        """Raise if a parameter has a value that is not allowed."""
-        check_number(self.learning_rate, "learning_rate", 0)
-        check_number(self.head_learning_rate, "head_learning_rate", 0)
-        check_number(self.weight_decay, "weight_decay", 0)
-        check_number(self.warmup, "warmup", 0, 1)
-        check_number(self.dropout, "dropout", 0, 1, open_high=True)
-        check_option(self.pooling, "pooling", ["auto", "mean", "cls"])
-        if self.max_length != "auto":
-            check_number(self.max_length, "max_length", 4, integer=True)

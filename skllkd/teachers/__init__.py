@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers._base import AskedTeacher, Teacher
+from skllkd.teachers._base import Answers, AskedTeacher, Teacher
 from skllkd.teachers._callable import CallableTeacher
 from skllkd.teachers._labels import TeacherLabels
 from skllkd.teachers._llama_cpp import LlamaCppTeacher
@@ -13,6 +13,7 @@ from skllkd.teachers._precomputed import PrecomputedTeacher
 from skllkd.teachers._store import LabelStore
 
 __all__ = [
+    "Answers",
     "AskedTeacher",
     "CallableTeacher",
     "LabelStore",

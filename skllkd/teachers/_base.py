@@ -24,7 +24,11 @@ from skllkd._validation import (
     is_blank,
     nan_rows,
 )
-from skllkd.exceptions import MissingLabelWarning, TruncationWarning
+from skllkd.exceptions import (
+    InvalidParameterError,
+    MissingLabelWarning,
+    TruncationWarning,
+)
 from skllkd.teachers._calibration import (
     CONTENT_FREE_TEXTS,
     as_class_prior,
@@ -37,8 +41,16 @@ from skllkd.teachers._store import Answer, LabelStore
 class Answers(NamedTuple):
     """Some of the answers to a question, as they come.
 
-    `places` says which of the texts asked about these are; a row of NaN in `log_prob`
-    is a text without a usable answer.
+    Parameters
+    ----------
+    places : ndarray of shape (n,), int
+        Which of the texts asked about these are.
+    log_prob : ndarray of shape (n, n_classes)
+        Raw log-probabilities in nats; a row of NaN is a text without a usable answer.
+    label_mass : ndarray of shape (n,)
+        The probability on any of the labels; NaN where unknown.
+    n_truncated : int
+        How many of these texts were longer than the window.
     """
 
     places: IntArray
@@ -51,8 +63,9 @@ class Found(NamedTuple):
     """Answers by text, and what it took to get them."""
 
     found: dict[str, Answer]
-    n_asked: int
-    n_truncated: int
+    n_asked: int = 0
+    n_fresh: int = 0  # of those asked about, how many were answered
+    n_truncated: int = 0
 
 
 class Teacher(BaseEstimator, ABC):
@@ -116,6 +129,11 @@ class Teacher(BaseEstimator, ABC):
         texts, classes = as_texts(texts, "texts"), as_classes(classes)
         check_option(self.calibration, "calibration", ["batch", "contextual", None])
         prior = as_class_prior(self.class_prior, classes)
+        if prior is not None and self.calibration is None:
+            raise InvalidParameterError(
+                "`class_prior` is used by calibration only, and `calibration` is None. "
+                'Set calibration="batch", or leave the prior out.'
+            )
         start = time.perf_counter()
         distinct = list(dict.fromkeys(text for text in texts if not is_blank(text)))
         answers = self._answer(distinct, classes, verbose)
@@ -138,6 +156,7 @@ class Teacher(BaseEstimator, ABC):
             label_mass=np.array([row.label_mass for row in rows]),
             class_bias=class_bias,
             n_asked=n_asked,
+            n_reused=sum(text in answers.found for text in texts) - answers.n_fresh,
             n_blank=sum(map(is_blank, texts)),
             n_truncated=answers.n_truncated,
             seconds=time.perf_counter() - start,
@@ -163,8 +182,8 @@ class Teacher(BaseEstimator, ABC):
             )
         if labels.n_truncated:
             warnings.warn(
-                f"{labels.n_truncated} of the {labels.n_asked} texts the teacher was "
-                "asked about were longer than its window; only their beginning was "
+                f"{labels.n_truncated} of the texts the teacher was asked about were "
+                "longer than its window; only their beginning was "
                 "read. Raise `max_text_tokens`, or shorten the texts.",
                 TruncationWarning,
                 stacklevel=3,
@@ -219,7 +238,7 @@ class AskedTeacher(Teacher):
     ) -> Found:
         """Ask about the texts not known yet, keeping every answer as it comes."""
         missing = [text for text in texts if text not in known]
-        n_truncated = 0
+        n_known, n_truncated = len(known), 0
         if missing:
             with progress_bar(len(missing), "teacher", "text", verbose) as bar:
                 for answers in self._ask(missing, classes):
@@ -240,7 +259,7 @@ class AskedTeacher(Teacher):
                     known |= fresh
                     n_truncated += answers.n_truncated
                     bar.update(len(answers.places))
-        return Found(known, len(missing), n_truncated)
+        return Found(known, len(missing), len(known) - n_known, n_truncated)
 
 
 def specification_key(determines: dict[str, Any]) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 from skllkd._validation import Classes, FloatArray, nan_rows
 from skllkd.exceptions import InvalidParameterError
 
-#: The log-probability, in nats, that stands for "impossible" when averages are taken:
-#: a label without a confidence puts probability 0 on every other class.
+#: How far below a text's likeliest class, in nats, a class counts as impossible when
+#: averages are taken: a label without a confidence puts probability 0 on the others.
 _FLOOR = float(np.log(1e-12))
 
 #: Texts without content, for contextual calibration (Zhao et al. 2021).
@@ -38,13 +38,19 @@ def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray
     ndarray of shape (n_texts, n_classes)
         Rows summing to 1.
     """
-    score = np.maximum(log_prob, -1e300)
+    score = log_prob
     if class_bias is not None:
-        score = np.maximum(log_prob, _FLOOR) - class_bias
+        score = _floored(log_prob) - class_bias
     score = score - score.max(axis=1, keepdims=True)
     weight = np.exp(score)
     proba: FloatArray = weight / weight.sum(axis=1, keepdims=True)
     return proba
+
+
+def _floored(log_prob: FloatArray) -> FloatArray:
+    """Return log-probabilities, each at most so far below its row's largest."""
+    floor = log_prob.max(axis=1, keepdims=True) + _FLOOR
+    return np.asarray(np.maximum(log_prob, floor))
 
 
 def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
@@ -69,7 +75,7 @@ def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     known = log_prob[~nan_rows(log_prob)]
     if not len(known):
         return np.zeros(log_prob.shape[1])
-    bias: FloatArray = np.maximum(known, _FLOOR).mean(axis=0)
+    bias: FloatArray = _floored(known).mean(axis=0)
     if class_prior is not None:
         bias = bias - np.log(class_prior)
     return bias
@@ -105,7 +111,7 @@ def as_class_prior(class_prior: Any, classes: Classes) -> FloatArray | None:
             )
         shares: Sequence[Any] = [class_prior[name] for name in classes.names]
     else:
-        shares = list(class_prior)
+        shares = list(np.atleast_1d(class_prior))
     prior = np.asarray(shares, dtype=np.float64)
     if prior.shape != (len(classes),) or not (np.isfinite(prior) & (prior > 0)).all():
         raise InvalidParameterError(

@@ -16,11 +16,9 @@ from skllkd.teachers._base import Answers, AskedTeacher
 from skllkd.teachers._outputs import log_prob_of_output
 from skllkd.teachers._store import Answer
 
-#: Answers of functions without a `cache_key`, for as long as the function lives: a
-#: grid search clones the teacher, but the function stays the same object.
-_answers_of: weakref.WeakKeyDictionary[
-    Callable[..., Any], dict[tuple[str, ...], dict[str, Answer]]
-] = weakref.WeakKeyDictionary()
+#: Answers of functions without a `cache_key`, by identity and for as long as the
+#: function lives: a grid search clones the teacher, but the function stays the same.
+_answers_of: dict[int, dict[tuple[str, ...], dict[str, Answer]]] = {}
 
 
 class CallableTeacher(AskedTeacher):
@@ -39,7 +37,8 @@ class CallableTeacher(AskedTeacher):
         A name for what the function does, e.g. "gpt-4o-mini, prompt 3". With a name
         answers go to the label store on disk and are reused by every later process:
         change the name when the function changes. Without, they are reused within
-        this process, as long as the function lives.
+        this process, as long as the function lives; the worker processes of
+        `n_jobs=2` are others.
     batch_size : int, default=64
         How many texts the function is given at once.
     calibration : {"batch", "contextual", None}, default=None
@@ -102,11 +101,14 @@ class CallableTeacher(AskedTeacher):
         """Return the answers the function gave earlier in this process."""
         if self.store is False:
             return {}
-        try:
-            by_classes = _answers_of.setdefault(self.function, {})
-        except TypeError:  # not hashable, or not weakly referable
-            return {}
-        return by_classes.setdefault(tuple(map(repr, classes.names)), {})
+        key = id(self.function)
+        if key not in _answers_of:
+            try:
+                weakref.finalize(self.function, _answers_of.pop, key, None)
+            except TypeError:  # cannot be referred to weakly
+                return {}
+            _answers_of[key] = {}
+        return _answers_of[key].setdefault(tuple(map(repr, classes.names)), {})
 
     def _ask(self, texts: Sequence[str], classes: Classes) -> Iterator[Answers]:
         """Yield the function's answers, batch by batch."""

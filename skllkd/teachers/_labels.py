@@ -27,7 +27,10 @@ class TeacherLabels:
     class_bias : ndarray of shape (n_classes,) or None
         What calibration subtracts from `log_prob`, in nats; None for nothing.
     n_asked : int
-        How many texts the model was asked about for this.
+        How many texts the model was asked about for this, those without content that
+        contextual calibration needs included.
+    n_reused : int
+        How many texts have an answer that needed no call: stored before, or repeats.
     n_blank : int
         How many texts were empty or white space and so never asked about.
     n_truncated : int
@@ -41,6 +44,7 @@ class TeacherLabels:
     label_mass: FloatArray
     class_bias: FloatArray | None = None
     n_asked: int = 0
+    n_reused: int = 0
     n_blank: int = 0
     n_truncated: int = 0
     seconds: float = field(default=0.0, compare=False)
@@ -63,8 +67,3 @@ class TeacherLabels:
     def missing(self) -> BoolArray:
         """Which texts have no usable answer."""
         return nan_rows(self.log_prob)
-
-    @property
-    def n_reused(self) -> int:
-        """How many texts needed no call: stored before, or repeats."""
-        return len(self) - self.n_asked - self.n_blank

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 
 from skllkd._validation import Classes, check_number, check_option, optional_import
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import InvalidClassesError, InvalidParameterError
 from skllkd.teachers._base import Answers, AskedTeacher
 from skllkd.teachers._label_trie import LabelTrie
 from skllkd.teachers._llama_runtime import (
@@ -145,7 +145,7 @@ class LlamaCppTeacher(AskedTeacher):
         scorer = self._scorer(model, self._frame(model, classes))
         try:
             bodies = [model.tokenize(one_line(text), special=False) for text in texts]
-            longest = min(self.max_text_tokens, scorer.max_body_tokens)
+            longest = scorer.max_body_tokens
             cut = np.array([len(body) > longest for body in bodies])
             bodies = [body[:longest] for body in bodies]
             for places, log_prob in scorer.score(bodies):
@@ -172,10 +172,23 @@ class LlamaCppTeacher(AskedTeacher):
                 f"no room in the model's window of {model.context_length}. Use fewer "
                 "or shorter `examples`."
             )
+        if trie.n_branches >= model.max_sequences:
+            raise InvalidClassesError(
+                f"`classes`: the labels fork into {trie.n_branches} sequences of tokens, "
+                f"more than llama.cpp evaluates together ({model.max_sequences - 1}). "
+                "Give many of them one-token names, as codes or numbers, and describe "
+                "them: classes={code: name}."
+            )
         wanted = tail + min(self.max_text_tokens, room)
         n_threads = self.n_threads or joblib.cpu_count(only_physical_cores=True)
         return PromptScorer(
-            model, prefix, suffix, trie, max(self.batch_tokens, wanted), n_threads
+            model,
+            prefix,
+            suffix,
+            trie,
+            batch_tokens=max(self.batch_tokens, wanted),
+            max_body_tokens=min(self.max_text_tokens, room),
+            n_threads=n_threads,
         )
 
     @staticmethod

@@ -21,7 +21,7 @@ from skllkd._validation import FloatArray, IntArray, optional_import
 from skllkd.exceptions import ModelFileError
 from skllkd.teachers._label_trie import LabelTrie
 
-_MAX_SEQUENCES = 128
+_SEQUENCES = 128  # more of them cost cache bookkeeping and gain nothing
 _CONTEXT_STEP = 256  # the library rounds a context up to a multiple of this
 
 
@@ -77,6 +77,12 @@ class LlamaModel:
                 f"llama.cpp cannot load {str(path)!r}: the file is damaged, or of a kind "
                 "this version of llama-cpp-python does not know."
             )
+        for kind in ("recurrent", "hybrid", "diffusion"):
+            if getattr(self.lib, f"llama_model_is_{kind}")(self._model):
+                raise ModelFileError(
+                    f"{str(path)!r} is a {kind} model, whose prompt cannot be evaluated "
+                    "once and shared. Use a transformer language model."
+                )
         self.vocabulary = self.lib.llama_model_get_vocab(self._model)
         self.n_vocabulary = int(self.lib.llama_vocab_n_tokens(self.vocabulary))
         self.context_length = int(self.lib.llama_model_n_ctx_train(self._model))
@@ -113,6 +119,11 @@ class LlamaModel:
                 break
             size = -count
         return list(buffer[:count])
+
+    @property
+    def max_sequences(self) -> int:
+        """How many sequences the library evaluates together at most."""
+        return int(self.lib.llama_max_parallel_sequences())
 
     @property
     def begin_tokens(self) -> list[int]:
@@ -192,6 +203,9 @@ class PromptScorer:
         The labels.
     batch_tokens : int
         The most tokens in a decode.
+    max_body_tokens : int
+        The most tokens a body may have; with the suffix and the labels they must fit
+        into a decode.
     n_threads : int
         Threads for evaluation.
     """
@@ -202,14 +216,18 @@ class PromptScorer:
         prefix: Sequence[int],
         suffix: Sequence[int],
         trie: LabelTrie,
+        *,
         batch_tokens: int,
+        max_body_tokens: int,
         n_threads: int,
     ) -> None:
         self._model, self._lib = model, model.lib
         self._prefix, self._suffix, self._trie = list(prefix), list(suffix), trie
         self._batch_tokens = batch_tokens
+        self.max_body_tokens = max_body_tokens
         self._extra_tokens = len(suffix) + len(trie.node_tokens)
-        self._texts_at_once = max(1, (_MAX_SEQUENCES - 1) // trie.n_branches)
+        most = min(_SEQUENCES, model.max_sequences)
+        self._texts_at_once = max(1, (most - 1) // trie.n_branches)
         n_sequences = 1 + self._texts_at_once * trie.n_branches
 
         parameters = self._lib.llama_context_default_params()
@@ -229,18 +247,12 @@ class PromptScorer:
         self._batch = self._lib.llama_batch_init(
             parameters.n_batch, 0, max(1, trie.n_branches)
         )
-        self._n_sequences = n_sequences
         if self._prefix:
             for position, token in enumerate(self._prefix):
                 self._put(position, token, position, [0])
             self._decode(len(self._prefix))
             for sequence in range(1, n_sequences):
                 self._lib.llama_memory_seq_cp(self._memory, 0, sequence, -1, -1)
-
-    @property
-    def max_body_tokens(self) -> int:
-        """The most tokens a body may have to fit into a decode."""
-        return self._batch_tokens - self._extra_tokens
 
     def score(
         self, bodies: Sequence[Sequence[int]]
@@ -344,7 +356,7 @@ class PromptScorer:
             self._context = None
 
 
-_models: dict[str, LlamaModel] = {}
+_models: dict[tuple[str, int, int], LlamaModel] = {}
 _lock = threading.Lock()
 
 
@@ -361,10 +373,11 @@ def loaded_model(path: Path) -> LlamaModel:
     LlamaModel
         The model.
     """
-    key = str(path.resolve())
+    check_gguf(path)
+    stat = path.stat()
+    key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
     with _lock:
         if key not in _models:
-            check_gguf(path)
             _models[key] = LlamaModel(path)
         return _models[key]
 
@@ -377,7 +390,7 @@ def close_model(path: Path) -> None:
     path : Path
         The model file.
     """
+    name = str(path.resolve())
     with _lock:
-        model = _models.pop(str(path.resolve()), None)
-    if model is not None:
-        model.close()
+        for key in [key for key in _models if key[0] == name]:
+            _models.pop(key).close()

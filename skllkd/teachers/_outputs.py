@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._validation import Classes, FloatArray
+from skllkd._validation import Classes, FloatArray, is_missing
 from skllkd.exceptions import TeacherOutputError
 
 _SUM_TOLERANCE = 1e-3
@@ -18,8 +18,8 @@ def log_prob_of_output(output: Any, n_texts: int, classes: Classes) -> FloatArra
     Parameters
     ----------
     output : array-like or tuple
-        Probabilities of shape (n_texts, n_classes); n_texts labels; or a pair of
-        n_texts labels and n_texts confidences in [0, 1]. A row of NaN, and a label
+        Probabilities of shape (n_texts, n_classes); n_texts labels; or, as a tuple, a
+        pair of n_texts labels and n_texts confidences in [0, 1]. A row of NaN, and a label
         that is None or NaN, is a text without an answer.
     n_texts : int
         How many texts were asked about.
@@ -59,7 +59,10 @@ def _is_pair(output: Any) -> bool:
             hasattr(part, "__len__") and not isinstance(part, str) for part in output
         )
         and all(np.ndim(part) == 1 for part in output)
-        and not any(isinstance(value, float) for value in list(output[0]))
+        and not any(
+            isinstance(value, (float, np.floating)) and not is_missing(value)
+            for value in output[0]  # then these are rows of probabilities
+        )
     )
 
 
@@ -155,6 +158,4 @@ def _plain_label(label: Any) -> Any:
     """Return a label as a Python object, None where there is none."""
     if isinstance(label, np.generic):
         label = label.item()
-    if label is None or (isinstance(label, float) and np.isnan(label)):
-        return None
-    return label
+    return None if is_missing(label) else label

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._validation import Classes, as_texts
+from skllkd._validation import Classes, FloatArray, as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers._base import Found, Teacher
 from skllkd.teachers._outputs import log_prob_of_output
@@ -20,7 +20,8 @@ class PrecomputedTeacher(Teacher):
     ----------
     texts : sequence of str
         The texts that were labelled. Answers are looked up by text, so that folds
-        and shuffles of a pool find theirs; a text that is not here has no label.
+        and shuffles of a pool find theirs. A text that is not here has no label; one
+        that is here more than once has the mean of its answers.
     answers : array-like or tuple
         For each text: a row of probabilities whose columns follow `classes`; or a
         label; or, as a pair of sequences, labels and confidences. None, NaN or a row
@@ -66,8 +67,14 @@ class PrecomputedTeacher(Teacher):
             )
         labelled = as_texts(self.texts, "texts")
         log_prob = log_prob_of_output(self.answers, len(labelled), classes)
-        known: dict[str, Answer] = {}
-        for text, row in zip(labelled, log_prob, strict=True):
+        proba_of: dict[str, list[FloatArray]] = {}
+        for text, row in zip(labelled, np.exp(log_prob), strict=True):
             if not np.isnan(row).any():
-                known.setdefault(text, Answer(row, np.nan))
-        return Found({t: known[t] for t in texts if t in known}, 0, 0)
+                proba_of.setdefault(text, []).append(row)
+        with np.errstate(divide="ignore"):
+            known = {
+                text: Answer(np.log(np.mean(proba_of[text], axis=0)), np.nan)
+                for text in texts
+                if text in proba_of
+            }
+        return Found(known)

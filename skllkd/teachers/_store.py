@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skllkd._validation import FloatArray
-from skllkd.exceptions import StoreError
+from skllkd.exceptions import InvalidParameterError, StoreError
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -106,22 +106,42 @@ class LabelStore:
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self.path = Path(path) if path is not None else default_store_path()
+        if path is not None and not isinstance(path, (str, os.PathLike)):
+            raise InvalidParameterError(
+                f"`store` must be a file's path, None for the default or False for none; "
+                f"got {path!r}."
+            )
+        self.path = default_store_path() if path is None else Path(path).expanduser()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=_WAIT_S)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
             self._create()
+            self._use_write_ahead_log()
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 
+    def _use_write_ahead_log(self) -> None:
+        """Let readers and a writer work at once, from any number of processes."""
+        deadline = time.monotonic() + _WAIT_S
+        while True:  # this statement does not wait for a lock by itself
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+
     def _create(self) -> None:
-        """Lay out an empty file; refuse one of another version."""
+        """Lay out an empty file; refuse one of another version or kind."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")  # two processes may open a new file
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if version == 0 and tables[0]:
+                raise sqlite3.DatabaseError("it is a database of something else")
             if version == 0:
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)

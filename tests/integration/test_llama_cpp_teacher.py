@@ -2,6 +2,7 @@
 
 import ctypes
 import pickle
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -123,7 +124,7 @@ def test_whatever_changes_the_prompt_is_asked_anew(news):
 def test_long_texts_are_cut_counted_and_scored(news):
     texts = ["word " * 3000, *news[0][:3]]
     teacher = demo_teacher().set_params(max_text_tokens=50)
-    with pytest.warns(TruncationWarning, match="1 of the 4 texts"):
+    with pytest.warns(TruncationWarning, match="1 of the texts"):
         labels = teacher.label(texts, CLASSES)
     assert labels.n_truncated == 1
     assert np.isfinite(labels.log_prob).all()
@@ -144,10 +145,26 @@ def test_hostile_texts_do_not_break_the_frame(smollm2_path):
     assert np.isfinite(labels.log_prob).all()
 
 
-def test_labels_that_are_the_same_tokens_collide(smollm2_path):
-    teacher = LlamaCppTeacher(smollm2_path)
-    with pytest.raises(InvalidClassesError, match="empty name"):
-        teacher.label(["x"], ["a", "\t"])
+def test_more_branches_of_labels_than_sequences(smollm2_path):
+    names = [f"{i} quite long {i + 1} name" for i in range(260)]
+    with pytest.raises(InvalidClassesError, match="one-token names"):
+        LlamaCppTeacher(smollm2_path).label(["x"], names)
+
+
+def test_a_model_file_that_was_replaced_is_loaded_anew(
+    smollm2_path, f32_path, tmp_path
+):
+    path = tmp_path / "model.gguf"
+    shutil.copy(smollm2_path, path)
+    first = LlamaCppTeacher(path).label(["Rates rise."], CLASSES)
+    path.unlink()
+    shutil.copy(f32_path, path)
+    second = LlamaCppTeacher(path).label(["Rates rise."], CLASSES)
+    assert second.n_asked == 1
+    wanted = LlamaCppTeacher(f32_path, store=False).label(["Rates rise."], CLASSES)
+    np.testing.assert_array_equal(second.log_prob, wanted.log_prob)
+    assert not np.array_equal(first.log_prob, second.log_prob)
+    LlamaCppTeacher(path).close()
 
 
 def test_a_prompt_that_fills_the_window(smollm2_path):

@@ -12,12 +12,13 @@ import pytest
 import torch
 from skllkd import LLKDClassifier
 from skllkd.exceptions import (
+    DivergedError,
     InvalidParameterError,
     ModelFileError,
     SavedModelError,
     TruncationWarning,
 )
-from skllkd.selection import SelectAll
+from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import TransformerStudent
 from skllkd.teachers import PrecomputedTeacher
 
@@ -216,6 +217,89 @@ def test_a_folder_predicts_the_same_and_keeps_the_evidence(
     assert LLKDClassifier.load(tmp_path / "again").predict(["x"]).shape == (1,)
 
 
+def test_a_folder_keeps_parameters_and_agreement(news, minilm_path, tmp_path):
+    texts, gold = news
+    order = {name: f"about {name}" for name in TOPICS[::-1]}
+    proba = (
+        np.full((len(texts), 5), 0.05)
+        + 0.75 * np.eye(5)[[TOPICS[::-1].index(name) for name in gold]]
+    )
+    teacher = PrecomputedTeacher(texts, proba, calibration="batch")
+    classifier = new_classifier(
+        news,
+        minilm_path,
+        teacher=teacher,
+        classes=order,
+        selection=LLKDSelection(momentum=0.5),
+        n_epochs=np.int64(1),
+        student__max_length=np.int64(64),
+        random_state=3,
+    ).fit(texts[:64])
+    assert classifier.pseudo_labels_.tolist() == gold[:64]
+    classifier.save(tmp_path)
+    loaded = LLKDClassifier.load(tmp_path)
+    assert loaded.classes == order
+    assert list(loaded.classes) == list(order)
+    assert (loaded.n_epochs, loaded.random_state) == (1, 3)
+    assert loaded.student.max_length == 64
+    assert loaded.selection.momentum == 0.5
+    loaded.set_params(teacher=teacher)
+    assert loaded.score(texts[64:70]) == classifier.score(texts[64:70])
+
+
+def test_a_device_that_is_not_there(fitted, news, minilm_path):
+    missing = "cuda:77"
+    classifier = new_classifier(news, minilm_path, student__device=missing)
+    with pytest.raises(InvalidParameterError, match="`device`.*cuda:77"):
+        classifier.fit(news[0][:32])
+    copy = pickle.loads(pickle.dumps(fitted))
+    copy.student_.device = missing
+    np.testing.assert_array_equal(
+        copy.predict_proba(news[0][:5]), fitted.predict_proba(news[0][:5])
+    )
+
+
+def test_training_that_runs_away_is_named(news, minilm_path):
+    classifier = new_classifier(
+        news, minilm_path, student__learning_rate=1e30, student__head_learning_rate=1e30
+    )
+    with pytest.raises(DivergedError, match="learning_rate"):
+        classifier.fit(news[0][:64])
+
+
+def test_lone_surrogates_are_read(fitted):
+    assert fitted.predict(["\ud800 lone surrogate"]).shape == (1,)
+
+
+def test_no_path_is_left_even_if_the_folder_is_gone(fitted, tmp_path):
+    copy = pickle.loads(pickle.dumps(fitted))
+    gone = str(tmp_path / "qzx-folder" / "encoder")
+    copy.student = TransformerStudent(gone)
+    copy.student_.model = gone
+    assert b"qzx-folder" not in pickle.dumps(copy)
+    copy.save(tmp_path / "saved")
+    assert "qzx-folder" not in (tmp_path / "saved" / "skllkd.json").read_text()
+
+
+def test_a_model_without_a_pooler_is_the_same_every_time(news, minilm_path, tmp_path):
+    """Weights a checkpoint lacks are drawn at random; from our seed, then."""
+    from transformers import AutoModel, AutoTokenizer
+
+    model = AutoModel.from_pretrained(minilm_path, add_pooling_layer=False)
+    model.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(minilm_path).save_pretrained(tmp_path)
+    state = torch.get_rng_state()
+    first, again = (
+        new_classifier(news, minilm_path, n_epochs=1, student__model=str(tmp_path))
+        .fit(news[0][:32])
+        .student_.weights_
+        for _ in range(2)
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, again[name])
+
+
 def test_folders_that_hold_no_classifier(fitted, tmp_path):
     with pytest.raises(SavedModelError, match="no saved classifier"):
         LLKDClassifier.load(tmp_path)
@@ -232,10 +316,13 @@ def test_folders_that_hold_no_classifier(fitted, tmp_path):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_a_student_trained_on_a_gpu_is_loaded_on_the_cpu(news, minilm_path):
+def test_a_student_trained_on_a_gpu_is_loaded_on_the_cpu(
+    news, minilm_path, monkeypatch
+):
     classifier = new_classifier(news, minilm_path, student__device="cuda", n_epochs=1)
     classifier.fit(news[0][:64])
     on_gpu = classifier.predict_proba(news[0][64:96])
     copy = pickle.loads(pickle.dumps(classifier))
-    copy.student_.device = "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    copy.student_.device = "cuda:77"  # a device that is not there
     np.testing.assert_allclose(copy.predict_proba(news[0][64:96]), on_gpu, atol=1e-3)
