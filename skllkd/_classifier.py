@@ -6,6 +6,7 @@ import copy
 import os
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,24 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils._repr_html.estimator import estimator_html_repr
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 
 from skllkd import _persistence
 from skllkd._cloning import clone_sharing
-from skllkd._distillation import distil
-from skllkd._labelling import columns_in_order, labels_in_y, likeliest_names
+from skllkd._distillation import Callback, Course, Plan, distil
+from skllkd._labelling import (
+    columns_in_order,
+    labels_in_proba,
+    labels_in_y,
+    likeliest_names,
+    take,
+)
+from skllkd._report import Report, make_report, summary_html
 from skllkd._validation import (
     Classes,
     FloatArray,
@@ -33,12 +46,16 @@ from skllkd.exceptions import (
     InvalidClassesError,
     InvalidParameterError,
     TeacherOutputError,
+    TruncationWarning,
     UnchosenClassError,
     UnchosenClassWarning,
 )
 from skllkd.selection import LLKDSelection, Selection
 from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels, as_teacher
+
+#: How many texts the agreement after `fit` is measured on.
+_SAMPLE_SIZE = 500
 
 
 class LLKDClassifier(ClassifierMixin, BaseEstimator):
@@ -71,6 +88,19 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     unchosen : {"raise", "warn"}, default="raise"
         What to do about a class the teacher chose for no text: the student cannot
         learn it.
+    early_stopping : bool, default=False
+        Whether to hold a share of the texts out of training, measure the agreement
+        with the teacher on them after each epoch, end when it stops to rise, and keep
+        the student that agreed most. Needs no gold labels.
+    validation_fraction : float in (0, 1), default=0.1
+        The share held out for `early_stopping`.
+    n_iter_no_change : int, default=1
+        Epochs without a rise before `early_stopping` ends the training.
+    callbacks : sequence of callable, default=()
+        Called at the end of each epoch with an `EpochEnd`; a true answer ends the
+        training. Not pickled with a fitted classifier.
+    warm_start : bool, default=False
+        Whether `fit` goes on from what was learned before, as `partial_fit` does.
     random_state : int, RandomState or None, default=None
         The source of all randomness.
     verbose : int, default=1
@@ -105,6 +135,16 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         How many texts the teacher's model was asked about.
     n_teacher_calls_saved_ : int
         How many needed no call: their answer was stored, or they repeat others.
+    agreement_ : float
+        How often the student says what the teacher says, on a sample of 500 of the
+        texts it was fitted on, in [0, 1].
+    validation_agreement_ : ndarray of shape (n_epochs,)
+        The agreement on the held-out texts after each epoch; empty without
+        `early_stopping`.
+    n_features_in_ : int
+        The number of features, with a student that takes numbers.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, where `X` was a DataFrame with such a student.
     seconds_ : dict of str to float
         Wall time of "labelling" and "training".
 
@@ -144,6 +184,20 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     array(['billing'], dtype='<U7')
     """
 
+    classes_: npt.NDArray[Any]
+    student_: Student
+    selection_: Selection
+    teacher_proba_: FloatArray
+    label_mass_: FloatArray
+    pseudo_labels_: npt.NDArray[np.object_]
+    times_selected_: IntArray
+    history_: dict[str, npt.NDArray[Any]]
+    validation_agreement_: FloatArray
+    agreement_: float
+    n_teacher_calls_: int
+    n_teacher_calls_saved_: int
+    seconds_: dict[str, float]
+
     def __init__(
         self,
         teacher: Any = None,
@@ -154,6 +208,11 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         n_epochs: int = 3,
         batch_size: int = 32,
         unchosen: str = "raise",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 1,
+        callbacks: Sequence[Callback] = (),
+        warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 1,
     ) -> None:
@@ -164,19 +223,36 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self.n_epochs = n_epochs
         self.batch_size = batch_size
         self.unchosen = unchosen
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> LLKDClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        teacher_proba: Any = None,
+    ) -> LLKDClassifier:
         """Label the texts with the teacher and train the student on them.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
-            The texts: a list, an array, a Series, or another column of strings.
+            The texts: a list, an array, a Series, or another column of strings. With
+            a student that takes numbers, an array of shape (n_rows, n_features).
         y : array-like of shape (n_texts,), optional
             Without a teacher, labels bought elsewhere; None or NaN where there is
             none. With a teacher, ignored.
+        sample_weight : array-like of shape (n_texts,), optional
+            The weight of each text's loss, not negative.
+        teacher_proba : array-like of shape (n_texts, n_classes), optional
+            The teacher's distribution for each text, columns in the order of
+            `classes`, where it is known already: the teacher is not asked.
 
         Returns
         -------
@@ -199,28 +275,85 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         TruncationWarning
             If texts are longer than a model's window.
         """
-        texts = as_texts(X)
+        resume = self.warm_start and hasattr(self, "student_")
+        return self._fit(X, y, self.classes, sample_weight, teacher_proba, resume)
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any = None,
+        classes: Any = None,
+        sample_weight: Any = None,
+        teacher_proba: Any = None,
+    ) -> LLKDClassifier:
+        """Go on learning from new texts.
+
+        The student goes on from what it learned; the selection's thresholds, the
+        teacher's calibration, `history_` and the counts of teacher calls are carried
+        on. `teacher_proba_`, `pseudo_labels_` and `times_selected_` are of the new
+        texts. The first call is a `fit`.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The new texts.
+        y : array-like of shape (n_texts,), optional
+            Their labels, without a teacher.
+        classes : sequence, optional
+            All class names, for a first call without a teacher whose `y` lacks some.
+            By default the classifier's own `classes`.
+        sample_weight : array-like of shape (n_texts,), optional
+            The weight of each text's loss, not negative.
+        teacher_proba : array-like of shape (n_texts, n_classes), optional
+            The teacher's distribution for each text, where it is known already.
+
+        Returns
+        -------
+        LLKDClassifier
+            The classifier.
+        """
+        names = self.classes if self.classes is not None else classes
+        resume = hasattr(self, "student_")
+        return self._fit(X, y, names, sample_weight, teacher_proba, resume)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any,
+        sample_weight: Any,
+        teacher_proba: Any,
+        resume: bool,
+    ) -> LLKDClassifier:
+        """Learn from a pool, anew or going on from what was learned."""
+        texts = self._read(X, reset=not resume)
         self._check_parameters()
         random_state = check_random_state(self.random_state)
-        selection, student = self._new_selection(), self._new_student()
+        selection = copy.deepcopy(self.selection_) if resume else self._new_selection()
+        student = copy.copy(self.student_) if resume else self._new_student()
+        weight = np.ones(len(texts))
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, texts, ensure_non_negative=True
+            )
         start = time.perf_counter()
-        labels, given_classes = self._labels(texts, y)
+        labels, given_classes = self._labels(texts, y, classes, teacher_proba, resume)
         class_names = np.unique(np.array(given_classes.names))
         proba = columns_in_order(labels.proba, given_classes, class_names)
-        labelled = self._usable(proba, class_names)
+        labelled = self._usable(proba, class_names, resume)
         labelling_done = time.perf_counter()
 
         seed = int(random_state.randint(2**31 - 1))
-        student.start([texts[row] for row in labelled], len(class_names), seed)
-        course = distil(
-            student,
-            selection,
-            proba[labelled],
-            n_epochs=self.n_epochs,
-            batch_size=self.batch_size,
-            random_state=random_state,
-            verbose=self.verbose,
-        )
+        pool = take(texts, labelled)
+        student.start(pool, len(class_names), seed, resume=resume)
+        plan = self._plan(random_state, len(self.history_["epoch"]) if resume else 0)
+        n_steps = self.n_epochs * -(-len(labelled) // self.batch_size)
+        size = (len(class_names), n_steps)
+        if resume:
+            selection.extend(plan.first_step, *size, random_state, proba[labelled])
+        else:
+            selection.reset(*size, random_state, proba[labelled])
+        course = distil(student, selection, proba[labelled], weight[labelled], plan)
         student.finish()
 
         # Nothing is learned until all went well: a fit that fails changes nothing.
@@ -231,18 +364,63 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self.pseudo_labels_ = likeliest_names(proba, class_names)
         self.times_selected_ = np.zeros(len(texts), dtype=np.int64)
         self.times_selected_[labelled] = course.times_selected
-        self.history_ = course.history
-        self.n_teacher_calls_ = labels.n_asked
-        self.n_teacher_calls_saved_ = labels.n_reused
+        self._pool = texts
+        self._add_to_record(course, labels, resume)
+        training_done = time.perf_counter()
         self.seconds_ = {
             "labelling": labelling_done - start,
-            "training": time.perf_counter() - labelling_done,
+            "training": training_done - labelling_done,
         }
+        self.agreement_ = self._sample_agreement(pool, proba[labelled])
+        return self
+
+    def _plan(self, random_state: np.random.RandomState, first_step: int) -> Plan:
+        """Return how to train."""
+        return Plan(
+            n_epochs=self.n_epochs,
+            batch_size=self.batch_size,
+            random_state=random_state,
+            callbacks=tuple(self.callbacks),
+            validation_fraction=self.validation_fraction if self.early_stopping else 0,
+            patience=self.n_iter_no_change,
+            first_step=first_step,
+            verbose=self.verbose,
+        )
+
+    def _add_to_record(
+        self, course: Course, labels: TeacherLabels, resume: bool
+    ) -> None:
+        """Set, or add to, what is kept over all that was learned from."""
+        history, asked, reused = course.history, labels.n_asked, labels.n_reused
+        validation = course.validation
+        if resume:
+            epochs = self.history_["epoch"].max() + 1
+            history = history | {"epoch": history["epoch"] + epochs}
+            history = {
+                name: np.concatenate([self.history_[name], column])
+                for name, column in history.items()
+            }
+            asked, reused = (
+                asked + self.n_teacher_calls_,
+                reused + self.n_teacher_calls_saved_,
+            )
+            validation = np.concatenate([self.validation_agreement_, validation])
+        self.history_ = history
+        self.validation_agreement_ = validation
+        self.n_teacher_calls_, self.n_teacher_calls_saved_ = asked, reused
         for name in ("teacher_thresholds_", "student_thresholds_"):
             self.__dict__.pop(name, None)
-            if hasattr(selection, name):
-                setattr(self, name, getattr(selection, name))
-        return self
+            if hasattr(self.selection_, name):
+                done = getattr(self.selection_, name)[: len(history["epoch"])]
+                setattr(self, name, done)
+
+    def _sample_agreement(self, pool: Any, proba: FloatArray) -> float:
+        """Return the agreement with the teacher on a sample of the pool."""
+        rows = np.random.RandomState(0).permutation(len(proba))[:_SAMPLE_SIZE]
+        with warnings.catch_warnings():  # of texts that are cut was warned already
+            warnings.simplefilter("ignore", TruncationWarning)
+            chosen = self.student_.predict_proba(take(pool, rows)).argmax(axis=1)
+        return float(np.mean(chosen == proba[rows].argmax(axis=1)))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the class of each text.
@@ -279,7 +457,14 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     def _proba(self, X: Any) -> FloatArray:
         """Return the student's distributions."""
         check_is_fitted(self, "student_")
-        return self.student_.predict_proba(as_texts(X))
+        return self.student_.predict_proba(self._read(X, reset=False))
+
+    def _read(self, X: Any, *, reset: bool) -> Any:
+        """Return the input as the student takes it: a list of texts, or numbers."""
+        student = as_student(self.student) if reset else self.student_
+        if student.takes_text:
+            return as_texts(X)
+        return validate_data(self, X, reset=reset, dtype=np.float64)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy against labels, or the agreement with the teacher.
@@ -306,28 +491,124 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             If there are neither labels nor a teacher.
         """
         check_is_fitted(self, "student_")
-        texts = as_texts(X)
         if y is not None:
-            return float(super().score(texts, y, sample_weight=sample_weight))
+            return float(super().score(X, y, sample_weight=sample_weight))
+        texts = self._read(X, reset=False)
+        proba = self.label(texts)
+        known = np.flatnonzero(~nan_rows(proba))
+        if not len(known):
+            raise TeacherOutputError("the teacher has no usable label for these texts.")
+        chosen = self.student_.predict_proba(texts).argmax(axis=1)
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(np.average(proba[known, chosen[known]], weights=weight))
+
+    def label(self, X: Any) -> FloatArray:
+        """Return the teacher's distribution for texts, calibrated as in `fit`.
+
+        The teacher is asked only about texts it has not labelled before.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, columns as `classes_`; rows of NaN without an answer.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there is no teacher.
+        """
+        check_is_fitted(self, "student_")
         if self.teacher is None:
             raise InvalidParameterError(
-                "`score` without `y` measures the agreement with the teacher, and this "
-                "classifier has none (a loaded one has left it behind). Give `y`, or "
-                "set_params(teacher=...)."
+                "this needs the teacher, and the classifier has none (a loaded one has "
+                "left it behind). Give gold labels as `y`, or set_params(teacher=...)."
             )
         labels = as_teacher(self.teacher).label(
-            texts,
+            self._read(X, reset=False),
             self._given_classes,
             class_bias=self._class_bias,
             verbose=self.verbose,
         )
-        known = np.flatnonzero(~labels.missing)
-        if not len(known):
-            raise TeacherOutputError("the teacher has no usable label for these texts.")
-        proba = columns_in_order(labels.proba, self._given_classes, self.classes_)
-        agreement = proba[known, self._proba(texts).argmax(axis=1)[known]]
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average(agreement, weights=weight))
+        return columns_in_order(labels.proba, self._given_classes, self.classes_)
+
+    def uncalibrated(self, proba: FloatArray) -> FloatArray:
+        """Return the teacher's distributions as they were before calibration.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n_texts, n_classes)
+            Calibrated distributions, columns as `classes_`.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions before calibration.
+        """
+        if self._class_bias is None:
+            return proba
+        bias = columns_in_order(
+            self._class_bias[None, :], self._given_classes, self.classes_
+        )
+        weight = proba * np.exp(bias - bias.max())
+        raw: FloatArray = weight / weight.sum(axis=1, keepdims=True)
+        return raw
+
+    def report(self, X: Any = None) -> Report:
+        """Measure, print and return what to look at before trusting the classifier.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,), optional
+            The texts to measure on. By default those it was fitted on, which it
+            remembers as long as it lives, but not in pickles. Of others the teacher
+            is asked what it has not labelled before.
+
+        Returns
+        -------
+        Report
+            Agreement with the teacher, suspects, costs, size and speed.
+
+        Raises
+        ------
+        InvalidParameterError
+            If `X` is needed, or a teacher.
+        """
+        check_is_fitted(self, "student_")
+        if X is None and getattr(self, "_pool", None) is None:
+            raise InvalidParameterError(
+                "`report` of a loaded classifier needs `X`: the texts it was fitted on, "
+                "or others."
+            )
+        texts = self._pool if X is None else self._read(X, reset=False)
+        report = make_report(self, texts, self.known_teacher_proba(texts))
+        print(report)
+        return report
+
+    def known_teacher_proba(self, X: Any) -> FloatArray:
+        """Return the teacher's distribution: that of `fit` for the texts of `fit`.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts `fit` was given, or others, which the teacher is asked about.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, columns as `classes_`; rows of NaN without an answer.
+        """
+        check_is_fitted(self, "student_")
+        texts = self._read(X, reset=False)
+        pool = getattr(self, "_pool", None)
+        if pool is None and self.teacher is None:  # loaded: trust the length
+            pool = texts if len(texts) == len(self.teacher_proba_) else None
+        same = texts is pool or (isinstance(texts, list) and texts == pool)
+        return self.teacher_proba_ if same else self.label(texts)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to a folder, without pickle.
@@ -365,15 +646,39 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """
         return _persistence.load(cls(), Path(folder))
 
-    def _labels(self, texts: list[str], y: Any) -> tuple[TeacherLabels, Classes]:
-        """Return the labels to learn from, the teacher's or those in `y`."""
+    def _labels(
+        self, texts: Any, y: Any, classes: Any, teacher_proba: Any, resume: bool
+    ) -> tuple[TeacherLabels, Classes]:
+        """Return the labels to learn from: known already, the teacher's, or `y`."""
+        if resume:
+            classes = self._same_classes(classes)
+        if teacher_proba is not None:
+            return labels_in_proba(texts, teacher_proba, classes)
         if self.teacher is None:
-            return labels_in_y(texts, y, self.classes)
-        classes = as_classes(self.classes)
-        teacher = as_teacher(self.teacher)
-        return teacher.label(texts, classes, verbose=self.verbose), classes
+            return labels_in_y(texts, y, classes)
+        classes = as_classes(classes)
+        labels = as_teacher(self.teacher).label(
+            texts,
+            classes,
+            class_bias=self._class_bias if resume else None,
+            verbose=self.verbose,
+        )
+        return labels, classes
 
-    def _usable(self, proba: FloatArray, class_names: npt.NDArray[Any]) -> IntArray:
+    def _same_classes(self, classes: Any) -> Classes:
+        """Return the classes learned so far, if they are those asked for."""
+        learned: Classes = self._given_classes
+        if classes is not None and as_classes(classes).names != learned.names:
+            raise InvalidClassesError(
+                "`classes` must stay the same to go on learning; got "
+                f"{list(as_classes(classes).names)!r} after {list(learned.names)!r}. "
+                "Call `fit` with warm_start=False to begin anew."
+            )
+        return learned
+
+    def _usable(
+        self, proba: FloatArray, class_names: npt.NDArray[Any], resume: bool
+    ) -> IntArray:
         """Return the labelled rows; raise or warn if they leave a class out."""
         labelled = np.flatnonzero(~nan_rows(proba))
         if not len(labelled):
@@ -382,6 +687,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 "nothing to learn from. Look at what the teacher answers: "
                 "teacher.label(texts[:5], classes)."
             )
+        if resume:  # what is new today need not hold every class
+            return labelled
         chosen = proba[labelled].argmax(axis=1)
         counts = np.bincount(chosen, minlength=len(class_names))
         absent = class_names[counts == 0].tolist()
@@ -399,7 +706,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 "drop it, or set unchosen='warn' to go on without. The labels bought are "
                 "kept."
             )
-        warnings.warn(message, UnchosenClassWarning, stacklevel=3)
+        warnings.warn(message, UnchosenClassWarning, stacklevel=4)
         return labelled
 
     def _new_selection(self) -> Selection:
@@ -426,6 +733,19 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         check_number(self.n_epochs, "n_epochs", 1, integer=True)
         check_number(self.batch_size, "batch_size", 1, integer=True)
         check_option(self.unchosen, "unchosen", ["raise", "warn"])
+        check_number(
+            self.validation_fraction,
+            "validation_fraction",
+            0,
+            1,
+            open_low=True,
+            open_high=True,
+        )
+        check_number(self.n_iter_no_change, "n_iter_no_change", 1, integer=True)
+        if not all(map(callable, self.callbacks)):
+            raise InvalidParameterError(
+                f"`callbacks` must hold functions of an EpochEnd; got {self.callbacks!r}."
+            )
         if self.classes is None and self.teacher is not None:
             raise InvalidClassesError(
                 "`classes` must name the labels the teacher chooses from; got None. "
@@ -436,14 +756,26 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """Return an unfitted clone; a plain callable as teacher is shared with it."""
         return clone_sharing(self, "teacher")
 
+    def _html_repr(self) -> str:
+        """Return the notebook's view: parameters and, once fitted, a summary."""
+        diagram = str(estimator_html_repr(self))
+        return diagram + (summary_html(self) if hasattr(self, "student_") else "")
+
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled; once fitted, without the teacher."""
+        """Return what is pickled; once fitted, without teacher and texts."""
         state = dict(super().__getstate__())
+        state["_format"] = _persistence.FORMAT
         if "student_" in state:
-            state["teacher"] = None
+            state["teacher"], state["callbacks"] = None, ()
+            state.pop("_pool", None)
             if isinstance(self.student, Student):
                 state["student"] = self.student.portable()
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take back what was pickled, unless a later version pickled it."""
+        _persistence.check_format(state.pop("_format", 0), "this pickle")
+        super().__setstate__(state)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LLKDClassifier:
         """Return a copy that, unlike a pickle, keeps its teacher."""
@@ -453,11 +785,12 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         return twin
 
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn may expect: one column of strings, no labels."""
+        """Return what scikit-learn may expect: texts or numbers, as the student."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
+        takes_text = as_student(self.student).takes_text
+        tags.input_tags.string = takes_text
+        tags.input_tags.one_d_array = takes_text
+        tags.input_tags.two_d_array = not takes_text
         tags.target_tags.required = self.teacher is None
         return tags
 

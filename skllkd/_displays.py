@@ -13,7 +13,6 @@ from skllkd._validation import (
     BoolArray,
     FloatArray,
     IntArray,
-    as_texts,
     nan_rows,
     optional_import,
 )
@@ -124,6 +123,23 @@ class SelectionDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
+    def to_frame(self) -> Any:
+        """Return what is drawn as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a step: the share selected, and the thresholds of each class.
+        """
+        pandas = optional_import("pandas", "plot")
+        frame = pandas.DataFrame({"share_selected": self.share_selected})
+        for whose in ("teacher", "student"):
+            thresholds = getattr(self, f"{whose}_thresholds")
+            if thresholds is not None:
+                for k, name in enumerate(self.classes):
+                    frame[f"{whose}_threshold[{name}]"] = thresholds[:, k]
+        return frame
+
 
 class ConfidenceUncertaintyDisplay:
     """The map of teacher confidence against student uncertainty.
@@ -201,13 +217,13 @@ class ConfidenceUncertaintyDisplay:
             If `X` has another length than what the classifier was fitted on.
         """
         check_is_fitted(estimator, "student_")
-        texts, teacher = as_texts(X), estimator.teacher_proba_
-        if len(texts) != len(teacher):
+        student = estimator.predict_proba(X)
+        teacher = estimator.teacher_proba_
+        if len(student) != len(teacher):
             raise InvalidParameterError(
                 f"`X` must be the {len(teacher)} texts the classifier was fitted on; "
-                f"got {len(texts)}."
+                f"got {len(student)}."
             )
-        student = estimator.predict_proba(texts)
         labelled = ~nan_rows(teacher)
         teacher, student = teacher[labelled], student[labelled]
         display = cls(
@@ -217,6 +233,19 @@ class ConfidenceUncertaintyDisplay:
             teacher.argmax(axis=1) != student.argmax(axis=1),
         )
         return display.plot(ax=ax)
+
+    def to_frame(self) -> Any:
+        """Return what is drawn as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a labelled text.
+        """
+        pandas = optional_import("pandas", "plot")
+        names = ("teacher_confidence", "student_uncertainty")
+        names += ("times_selected", "disagree")
+        return pandas.DataFrame({name: getattr(self, name) for name in names})
 
     def plot(self, *, ax: Any = None) -> ConfidenceUncertaintyDisplay:
         """Draw.
@@ -254,6 +283,172 @@ class ConfidenceUncertaintyDisplay:
         ax.set(xlabel="teacher confidence", ylabel="student uncertainty after training")
         ax.set_title("What was selected", fontsize="medium")
         ax.legend(fontsize="small", loc="upper right", framealpha=0.9)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class ReliabilityDisplay:
+    """How far confidence can be trusted: accuracy against confidence, with gold labels.
+
+    Parameters
+    ----------
+    curves : dict of str to (ndarray, ndarray)
+        For each of "teacher, raw", "teacher, calibrated" and "student": the
+        confidence of each text, in [0, 1], and whether it was right.
+    n_bins : int, default=10
+        How many bins of equal counts are drawn.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of `ax_`.
+
+    See Also
+    --------
+    ConfidenceUncertaintyDisplay : The map of what was selected.
+
+    Notes
+    -----
+    The expected calibration error in the legend is the mean distance of accuracy and
+    confidence over the bins. Under some 300 texts it is mostly noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd import ReliabilityDisplay
+    >>> confidence = np.array([0.6, 0.7, 0.9, 0.9])
+    >>> right = np.array([False, True, True, True])
+    >>> display = ReliabilityDisplay({"student": (confidence, right)}, n_bins=2)
+    >>> display.to_frame()[["confidence", "accuracy"]].round(2).values.tolist()
+    [[0.65, 0.5], [0.9, 1.0]]
+    """
+
+    def __init__(
+        self, curves: dict[str, tuple[FloatArray, BoolArray]], n_bins: int = 10
+    ) -> None:
+        self.curves = curves
+        self.n_bins = n_bins
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: LLKDClassifier,
+        X: Any,
+        y: Any,
+        *,
+        n_bins: int = 10,
+        ax: Any = None,
+    ) -> ReliabilityDisplay:
+        """Draw the confidence of a classifier and its teacher against gold labels.
+
+        Parameters
+        ----------
+        estimator : LLKDClassifier
+            The fitted classifier.
+        X : sequence of str of shape (n_texts,)
+            The texts `fit` was given, or others, which the teacher is asked about.
+        y : array-like of shape (n_texts,)
+            Their gold labels.
+        n_bins : int, default=10
+            How many bins of equal counts are drawn.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        ReliabilityDisplay
+            The display.
+        """
+        check_is_fitted(estimator, "student_")
+        student = estimator.predict_proba(X)
+        calibrated = estimator.known_teacher_proba(X)
+        known = ~nan_rows(calibrated)
+        gold = np.asarray(y)[known]
+        raw = estimator.uncalibrated(calibrated)
+        named = {
+            "teacher, raw": raw[known],
+            "teacher, calibrated": calibrated[known],
+            "student": student[known],
+        }
+        curves = {
+            name: (proba.max(axis=1), estimator.classes_[proba.argmax(axis=1)] == gold)
+            for name, proba in named.items()
+        }
+        return cls(curves, n_bins).plot(ax=ax)
+
+    def to_frame(self) -> Any:
+        """Return what is drawn as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a curve and bin: mean confidence, accuracy and number of texts.
+        """
+        pandas = optional_import("pandas", "plot")
+        rows = [
+            (name, float(np.mean(confidence)), float(np.mean(right)), len(right))
+            for name, curve in self.curves.items()
+            for confidence, right in self._bins(*curve)
+        ]
+        columns = ["curve", "confidence", "accuracy", "n_texts"]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def _bins(
+        self, confidence: FloatArray, right: BoolArray
+    ) -> list[tuple[FloatArray, BoolArray]]:
+        """Return confidence and correctness in bins of equal counts."""
+        order = np.argsort(confidence, kind="stable")
+        parts = np.array_split(order, min(self.n_bins, len(order)))
+        return [(confidence[part], right[part]) for part in parts]
+
+    def calibration_error(self, name: str) -> float:
+        """Return the expected calibration error of a curve.
+
+        Parameters
+        ----------
+        name : str
+            The curve.
+
+        Returns
+        -------
+        float
+            The mean distance of accuracy and confidence, in [0, 1].
+        """
+        bins = self._bins(*self.curves[name])
+        total = sum(len(right) for _, right in bins)
+        gaps = [abs(c.mean() - r.mean()) * len(r) for c, r in bins]
+        return float(sum(gaps) / total)
+
+    def plot(self, *, ax: Any = None) -> ReliabilityDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        ReliabilityDisplay
+            The display itself.
+        """
+        ax = _axes(ax)
+        ax.plot([0, 1], [0, 1], ":", color="0.6", linewidth=1)
+        for name, curve in self.curves.items():
+            bins = self._bins(*curve)
+            error = self.calibration_error(name)
+            ax.plot(
+                [confidence.mean() for confidence, _ in bins],
+                [right.mean() for _, right in bins],
+                "o-",
+                markersize=4,
+                label=f"{name} (calibration error {error:.2f})",
+            )
+        ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+        ax.set_title("Reliability", fontsize="medium")
+        ax.legend(fontsize="small", loc="upper left", framealpha=0.9)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,23 +17,67 @@ from skllkd.exceptions import SkllkdWarning
 from skllkd.selection import Selected, Selection
 from skllkd.students import Student
 
+#: What a held-out agreement must gain to count as better.
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """What a callback is told at the end of an epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        The epoch that ended, from 0.
+    n_epochs : int
+        How many there will be at most.
+    share_selected : float
+        The share of the texts presented in it that was selected, in [0, 1].
+    loss : float
+        The mean loss of its training steps in nats; NaN where not known.
+    agreement : float
+        The agreement with the teacher on the held-out texts, in [0, 1]; NaN without
+        `early_stopping`.
+    """
+
+    epoch: int
+    n_epochs: int
+    share_selected: float
+    loss: float
+    agreement: float
+
+
+#: Called at the end of each epoch; a true answer ends the training.
+Callback = Callable[[EpochEnd], Any]
+
+
+class Plan(NamedTuple):
+    """How to train."""
+
+    n_epochs: int
+    batch_size: int
+    random_state: np.random.RandomState
+    callbacks: Sequence[Callback] = ()
+    validation_fraction: float = 0.0  # the share of rows held out, 0 for none
+    patience: int = 1  # epochs without gain on the held-out rows before the end
+    first_step: int = 0  # where an earlier course ended
+    verbose: int = 0
+
 
 class Course(NamedTuple):
     """What happened in training."""
 
     times_selected: IntArray  # of each row
     history: dict[str, npt.NDArray[Any]]  # what happened at each step
+    validation: FloatArray  # the agreement on held-out rows after each epoch
 
 
 def distil(
     student: Student,
     selection: Selection,
     proba: FloatArray,
-    *,
-    n_epochs: int,
-    batch_size: int,
-    random_state: np.random.RandomState,
-    verbose: int,
+    row_weight: FloatArray,
+    plan: Plan,
 ) -> Course:
     """Train a student on the rows of its pool that a selection keeps.
 
@@ -44,17 +89,13 @@ def distil(
     student : Student
         The student, which has taken the pool in.
     selection : Selection
-        What is kept.
+        What is kept, ready for the steps to come.
     proba : ndarray of shape (n_rows, n_classes)
         The teacher's distribution for each row of the pool.
-    n_epochs : int
-        How often every row is presented.
-    batch_size : int
-        Rows presented, and rows trained on, at a step.
-    random_state : RandomState
-        The source of the order.
-    verbose : int
-        Whether to show progress.
+    row_weight : ndarray of shape (n_rows,)
+        The weight of each row beside that of the selection.
+    plan : Plan
+        How to train.
 
     Returns
     -------
@@ -63,62 +104,133 @@ def distil(
     """
     n_rows, n_classes = proba.shape
     pseudo_label = proba.argmax(axis=1)
-    n_steps = n_epochs * -(-n_rows // batch_size)
-    selection.reset(n_classes, n_steps, random_state, proba)
-    waiting = _Waiting(n_classes, batch_size)
+    held_out = _HeldOut(student, proba, plan)
+    n_steps = plan.n_epochs * -(-n_rows // plan.batch_size)
+    waiting = _Waiting(n_classes, plan.batch_size)
     times_selected = np.zeros(n_rows, dtype=np.int64)
     steps: list[tuple[int, int, int, float]] = []
 
-    with progress_bar(n_epochs * n_rows, "student", "text", verbose) as bar:
-        for epoch in range(n_epochs):
-            for rows in student.batches(batch_size, random_state):
+    with progress_bar(plan.n_epochs * n_rows, "student", "text", plan.verbose) as bar:
+        for epoch in range(plan.n_epochs):
+            for batch in student.batches(plan.batch_size, plan.random_state):
+                rows = batch[~held_out.mask[batch]]
                 label = pseudo_label[rows]
                 belief = student.rows_proba(rows) if selection.uses_student else None
-                kept = selection.select(label, proba[rows], belief, len(steps))
+                step = plan.first_step + len(steps)
+                kept = selection.select(label, proba[rows], belief, step)
                 times_selected[rows[kept.mask]] += 1
-                waiting.add(rows, label, kept)
+                waiting.add(rows, label, kept, row_weight[rows])
                 is_last = len(steps) == n_steps - 1
                 losses = [
-                    student.train_step(*batch, (len(steps) + 0.5) / n_steps)
-                    for batch in waiting.batches(1 if is_last else batch_size)
+                    student.train_step(*full, (len(steps) + 0.5) / n_steps)
+                    for full in waiting.batches(1 if is_last else plan.batch_size)
                 ]
                 loss = float(np.mean(losses)) if losses else float("nan")
                 steps.append((epoch, len(rows), int(kept.mask.sum()), loss))
-                bar.update(len(rows))
+                bar.update(len(batch))
+            held_out.measure()
+            told = _epoch_end(epoch, plan.n_epochs, steps, held_out.agreement)
+            wants_end = [bool(callback(told)) for callback in plan.callbacks]
+            if any(wants_end) or held_out.has_stalled:
+                break
+    held_out.go_back_to_best()
 
     if not times_selected.any():
         warnings.warn(
             f"{type(selection).__name__} kept none of the {n_rows} texts, so the "
             "student learned nothing. Loosen the selection.",
             SkllkdWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     names = ("epoch", "n_presented", "n_selected", "loss")
     columns = map(np.array, zip(*steps, strict=True))
-    return Course(times_selected, dict(zip(names, columns, strict=True)))
+    history = dict(zip(names, columns, strict=True))
+    return Course(times_selected, history, np.array(held_out.agreement))
+
+
+def _epoch_end(
+    epoch: int,
+    n_epochs: int,
+    steps: list[tuple[int, int, int, float]],
+    agreement: list[float],
+) -> EpochEnd:
+    """Return what callbacks are told."""
+    of_epoch = np.array([row[1:] for row in steps if row[0] == epoch])
+    presented, selected, loss = of_epoch.T
+    known = loss[~np.isnan(loss)]
+    return EpochEnd(
+        epoch=epoch,
+        n_epochs=n_epochs,
+        share_selected=float(selected.sum() / max(presented.sum(), 1)),
+        loss=float(known.mean()) if len(known) else float("nan"),
+        agreement=agreement[-1] if agreement else float("nan"),
+    )
+
+
+class _HeldOut:
+    """Rows kept out of training, to see on them when training stops to help."""
+
+    def __init__(self, student: Student, proba: FloatArray, plan: Plan) -> None:
+        self._student, self._proba, self._plan = student, proba, plan
+        self.mask = np.zeros(len(proba), dtype=bool)
+        n_held_out = int(np.ceil(plan.validation_fraction * len(proba)))
+        self._rows = plan.random_state.permutation(len(proba))[:n_held_out]
+        self.mask[self._rows] = True
+        self.agreement: list[float] = []
+        self._best: Any = None
+
+    def measure(self) -> None:
+        """Measure the agreement with the teacher, and remember the best student."""
+        if not len(self._rows):
+            return
+        size = self._plan.batch_size
+        chosen = [
+            self._student.rows_proba(self._rows[i : i + size]).argmax(axis=1)
+            for i in range(0, len(self._rows), size)
+        ]
+        agreement = float(self._proba[self._rows, np.concatenate(chosen)].mean())
+        if agreement > max(self.agreement, default=-1.0) + _TOLERANCE:
+            self._best = self._student.snapshot()
+        self.agreement.append(agreement)
+
+    @property
+    def has_stalled(self) -> bool:
+        """Whether the last epochs brought nothing."""
+        recent, before = self._split()
+        enough = len(self.agreement) > self._plan.patience
+        return enough and max(recent) <= max(before) + _TOLERANCE
+
+    def _split(self) -> tuple[list[float], list[float]]:
+        """Return the agreement of the last epochs and of those before."""
+        n = self._plan.patience
+        return self.agreement[-n:], self.agreement[:-n]
+
+    def go_back_to_best(self) -> None:
+        """Return the student to where it agreed most."""
+        if self._best is not None:
+            self._student.go_back(self._best)
 
 
 class _Waiting:
-    """Rows that were selected and wait to fill a batch.
-
-    Parameters
-    ----------
-    n_classes : int
-        The number of classes.
-    batch_size : int
-        The most rows in a batch.
-    """
+    """Rows that were selected and wait to fill a batch."""
 
     def __init__(self, n_classes: int, batch_size: int) -> None:
         self._one_hot = np.eye(n_classes)
         self._batch_size = batch_size
         self._rows: deque[tuple[int, FloatArray, float]] = deque()
 
-    def add(self, rows: IntArray, pseudo_label: IntArray, kept: Selected) -> None:
+    def add(
+        self,
+        rows: IntArray,
+        pseudo_label: IntArray,
+        kept: Selected,
+        row_weight: FloatArray,
+    ) -> None:
         """Take in the rows of a batch that were kept."""
         target = self._one_hot[pseudo_label] if kept.target is None else kept.target
+        weight = kept.weight * row_weight
         for place in np.flatnonzero(kept.mask):
-            self._rows.append((rows[place], target[place], float(kept.weight[place])))
+            self._rows.append((rows[place], target[place], float(weight[place])))
 
     def batches(
         self, at_least: int

@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 
 #: Raised when the layout changes so that earlier versions could not read it.
 FORMAT = 1
-_SETTINGS, _WEIGHTS, _EVIDENCE = (
-    "skllkd.json",
-    "model.safetensors",
-    "evidence.safetensors",
+_SETTINGS, _EVIDENCE = "skllkd.json", "evidence.safetensors"
+_ARRAYS = ("teacher_proba_", "label_mass_", "times_selected_", "validation_agreement_")
+_PARAMETERS = (
+    "n_epochs",
+    "batch_size",
+    "unchosen",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "warm_start",
+    "verbose",
 )
-_ARRAYS = ("teacher_proba_", "label_mass_", "times_selected_")
 _OPTIONAL_ARRAYS = ("teacher_thresholds_", "student_thresholds_")
 
 
@@ -45,18 +51,25 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
     """
     from safetensors.numpy import save_file
 
-    evidence = {name: getattr(classifier, name) for name in _ARRAYS}
-    for name in _OPTIONAL_ARRAYS:
-        if hasattr(classifier, name):
-            evidence[name] = getattr(classifier, name)
-    evidence |= {f"history_.{name}": a for name, a in classifier.history_.items()}
     student = classifier.student_.portable()
     if type(student) is not TransformerStudent:
         raise NotImplementedError(
             f"a {type(student).__name__} has no format of its own to be saved in without "
             "pickle. Use joblib.dump instead."
         )
-    settings, weights, files = student.export()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _SETTINGS).unlink(missing_ok=True)  # a save cut short is no classifier
+    settings = student.save(folder, list(map(str, classifier.classes_)))
+    evidence = {name: getattr(classifier, name) for name in _ARRAYS}
+    for name in _OPTIONAL_ARRAYS:
+        if hasattr(classifier, name):
+            evidence[name] = getattr(classifier, name)
+    evidence |= {f"history_.{name}": a for name, a in classifier.history_.items()}
+    evidence |= {
+        f"selection_.{name}": a for name, a in classifier.selection_.state().items()
+    }
+    contiguous = {name: np.ascontiguousarray(array) for name, array in evidence.items()}
+    save_file(contiguous, folder / _EVIDENCE)
     description = {
         "format": FORMAT,
         "skllkd": __version__,
@@ -69,30 +82,17 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
             "parameters": classifier.selection_.get_params(deep=False),
         },
         "student": {
-            "class": type(student).__name__,
             "parameters": student.get_params(deep=False),
             "settings": settings,
         },
-        "parameters": {
-            name: getattr(classifier, name)
-            for name in ("n_epochs", "batch_size", "unchosen", "verbose")
-        }
+        "parameters": {name: getattr(classifier, name) for name in _PARAMETERS}
         | {"random_state": _seed(classifier.random_state)},
         "history": list(classifier.history_),
+        "agreement_": classifier.agreement_,
         "n_teacher_calls_": classifier.n_teacher_calls_,
         "n_teacher_calls_saved_": classifier.n_teacher_calls_saved_,
         "seconds_": classifier.seconds_,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _SETTINGS).unlink(missing_ok=True)  # a save cut short is no classifier
-    contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-    save_file(contiguous, folder / _WEIGHTS)
-    save_file(
-        {name: np.ascontiguousarray(array) for name, array in evidence.items()},
-        folder / _EVIDENCE,
-    )
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
     text = json.dumps(description, indent=1, default=_plain)
     (folder / _SETTINGS).write_text(text, encoding="utf-8")
 
@@ -136,11 +136,9 @@ def _restore(
     """Fill a classifier from what its folder holds."""
     from safetensors.numpy import load_file
 
-    weights, evidence = load_file(folder / _WEIGHTS), load_file(folder / _EVIDENCE)
+    evidence = load_file(folder / _EVIDENCE)
     student = TransformerStudent(**description["student"]["parameters"])
-    tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
-    settings = description["student"]["settings"]
-    student.restore(settings, weights, {"tokenizer.json": tokenizer})
+    student.load(folder, description["student"]["settings"])
     selection = _selection(**description["selection"])
     names, descriptions = description["given_classes"], description["descriptions"]
     bias = description["class_bias"]
@@ -157,6 +155,11 @@ def _restore(
     classifier.classes_ = np.array(description["classes"])
     classifier.student_ = student
     classifier.selection_ = clone(selection)
+    prefix = "selection_."
+    state = {
+        n.removeprefix(prefix): a for n, a in evidence.items() if n.startswith(prefix)
+    }
+    classifier.selection_.set_state(state)
     classifier.history_ = {
         name: evidence[f"history_.{name}"] for name in description["history"]
     }
@@ -166,7 +169,12 @@ def _restore(
     classifier.pseudo_labels_ = likeliest_names(
         classifier.teacher_proba_, classifier.classes_
     )
-    for name in ("n_teacher_calls_", "n_teacher_calls_saved_", "seconds_"):
+    for name in (
+        "agreement_",
+        "n_teacher_calls_",
+        "n_teacher_calls_saved_",
+        "seconds_",
+    ):
         setattr(classifier, name, description[name])
 
 
@@ -206,10 +214,30 @@ def _read_settings(folder: Path) -> dict[str, Any]:
             f"{str(folder)!r} holds no saved classifier ({_SETTINGS} cannot be read: "
             f"{error}). Give the folder that LLKDClassifier.save wrote."
         ) from error
+    writer = description.get("skllkd")
+    check_format(version, f"the classifier in {str(folder)!r}", f"skllkd {writer}")
+    return description
+
+
+def check_format(version: int, what: str, writer: str = "a later skllkd") -> None:
+    """Raise if something was saved in a later format than this version knows.
+
+    Parameters
+    ----------
+    version : int
+        The format it was saved in.
+    what : str
+        What it is.
+    writer : str
+        Which version saved it.
+
+    Raises
+    ------
+    SavedModelError
+        If this version cannot read it.
+    """
     if version > FORMAT:
         raise SavedModelError(
-            f"the classifier in {str(folder)!r} was saved by skllkd "
-            f"{description.get('skllkd')} in format {version}; this is skllkd "
+            f"{what} was saved by {writer} in format {version}; this is skllkd "
             f"{__version__}, which reads up to format {FORMAT}. Upgrade skllkd."
         )
-    return description

@@ -52,6 +52,7 @@ def as_texts(X: Any, name: str = "X") -> list[str]:
             f"`{name}` must be a collection of texts; got a bare "
             f"{type(X).__name__}: {_shown(X)}. Put it in a list: [text]."
         )
+    X = _only_column(X)
     shape = getattr(X, "shape", None)
     if shape is not None and len(shape) != 1:
         raise InvalidTextsError(
@@ -76,6 +77,16 @@ def as_texts(X: Any, name: str = "X") -> list[str]:
             "them with str()."
         )
     return texts
+
+
+def _only_column(X: Any) -> Any:
+    """Return the column of a table that has one, as ColumnTransformer gives it."""
+    shape = getattr(X, "shape", None)
+    if shape is None or len(shape) != 2 or shape[1] != 1:
+        return X
+    if isinstance(X, np.ndarray):
+        return X[:, 0]
+    return X[X.columns[0]] if hasattr(X, "columns") else X
 
 
 def column_entries(X: Any, name: str) -> list[Any]:
@@ -147,6 +158,22 @@ def looks_like_path(model: str | os.PathLike[str]) -> bool:
         or "\\" in name
         or Path(name).is_dir()
     )
+
+
+def is_numeric_table(X: Any) -> bool:
+    """Return whether an input is rows of numbers rather than texts.
+
+    Parameters
+    ----------
+    X : object
+        The input.
+
+    Returns
+    -------
+    bool
+        Whether it is an array with two dimensions and numbers in it.
+    """
+    return isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "biuf"
 
 
 def is_blank(text: str) -> bool:

@@ -204,7 +204,7 @@ def test_fit_changes_no_parameter_and_no_input(quick_classifier, news):
 class Recorder(Student):
     """A student that remembers what it was given."""
 
-    def start(self, texts, n_classes, seed):
+    def start(self, texts, n_classes, seed, *, resume=False):
         self.texts_, self.n_classes_ = texts, n_classes
         self.steps_, self.scored_ = [], 0
 
@@ -219,6 +219,12 @@ class Recorder(Student):
     def train_step(self, rows, target, weight, progress):
         self.steps_.append((rows, target, weight, progress))
         return 0.5
+
+    def snapshot(self):
+        return len(self.steps_)
+
+    def go_back(self, snapshot):
+        self.went_back_to_ = snapshot
 
     def finish(self):
         pass

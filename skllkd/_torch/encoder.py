@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -11,7 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+)
 from transformers.utils import logging as transformers_logging
 
 from skllkd.exceptions import InvalidParameterError, ModelFileError
@@ -24,6 +30,7 @@ class Pretrained(NamedTuple):
     tokenizer: str  # the fast tokenizer as JSON
     pooling: str  # "mean" or "cls"
     max_length: int  # the longest input in tokens, special ones included
+    special_tokens: dict[str, str]  # by role
 
 
 def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
@@ -78,10 +85,79 @@ def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
         tokenizer=backend.to_str(),
         pooling="cls" if habit == "cls" else "mean",
         max_length=int(pipeline.max_seq_length or 512),
+        special_tokens={
+            role: str(token)
+            for role, token in pipeline.tokenizer.special_tokens_map.items()
+            if isinstance(token, str)
+        },
     )
 
 
-class EncoderClassifier(nn.Module):
+class Classifier(nn.Module):
+    """Class logits from token ids: what both kinds of classifier have in common.
+
+    Parameters
+    ----------
+    dropout : float
+        The share of pooled features dropped in training.
+    """
+
+    encoder: nn.Module
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that are not the encoder's.
+
+        Returns
+        -------
+        list of Parameter
+            The parameters.
+        """
+        encoder = {id(parameter) for parameter in self.encoder.parameters()}
+        return [p for p in self.parameters() if id(p) not in encoder]
+
+
+class ArchitectureClassifier(Classifier):
+    """Class logits from the architecture's own sequence classifier.
+
+    Parameters
+    ----------
+    network : PreTrainedModel
+        The sequence classifier.
+    """
+
+    def __init__(self, network: PreTrainedModel) -> None:
+        super().__init__(0.0)  # the network has its own
+        self.network = network
+
+    @property
+    def encoder(self) -> nn.Module:  # type: ignore[override]
+        """The part that was pretrained."""
+        return self.network.base_model
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the logits, of shape (n_rows, n_classes).
+
+        Parameters
+        ----------
+        ids : Tensor of shape (n_rows, length), int64
+            Token ids, padded.
+        mask : Tensor of shape (n_rows, length), int64
+            1 for tokens, 0 for padding.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_classes)
+            The logits.
+        """
+        logits: torch.Tensor = self.network(input_ids=ids, attention_mask=mask).logits
+        return logits
+
+
+class EncoderClassifier(Classifier):
     """Class logits from a pooled encoder and a linear head.
 
     Parameters
@@ -100,10 +176,9 @@ class EncoderClassifier(nn.Module):
     def __init__(
         self, encoder: PreTrainedModel, n_classes: int, pooling: str, dropout: float
     ) -> None:
-        super().__init__()
+        super().__init__(dropout)
         self.encoder = encoder
         self.pooling = pooling
-        self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(int(encoder.config.hidden_size), n_classes)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -131,27 +206,61 @@ class EncoderClassifier(nn.Module):
         return logits
 
 
-def portable_config(encoder: PreTrainedModel) -> dict[str, Any]:
-    """Return an encoder's configuration without the path it was loaded from.
+def new_classifier(
+    encoder: PreTrainedModel, n_classes: int, pooling: str, dropout: float
+) -> Classifier:
+    """Return a classifier with a pretrained encoder and a new head.
 
     Parameters
     ----------
     encoder : PreTrainedModel
         The encoder.
+    n_classes : int
+        The number of classes.
+    pooling : {"mean", "cls", "architecture"}
+        The pooling.
+    dropout : float
+        The share of pooled features dropped in training.
+
+    Returns
+    -------
+    Classifier
+        The classifier on the CPU.
+    """
+    if pooling != "architecture":
+        return EncoderClassifier(encoder, n_classes, pooling, dropout)
+    config = copy.deepcopy(encoder.config)
+    config.num_labels = n_classes
+    network = AutoModelForSequenceClassification.from_config(config)
+    network.base_model.load_state_dict(encoder.state_dict(), strict=False)
+    return ArchitectureClassifier(network)
+
+
+def portable_config(model: Classifier) -> dict[str, Any]:
+    """Return a classifier's configuration without the path it was loaded from.
+
+    Parameters
+    ----------
+    model : Classifier
+        The classifier.
 
     Returns
     -------
     dict
-        JSON values.
+        JSON values, as in a `config.json` of transformers.
     """
-    config = json.loads(encoder.config.to_json_string(use_diff=False))
+    inner: Any = model.encoder
+    if isinstance(model, ArchitectureClassifier):
+        inner = model.network
+    config = json.loads(inner.config.to_json_string(use_diff=False))
     config.pop("_name_or_path", None)
+    config["architectures"] = [type(inner).__name__]
     return dict(config)
 
 
 def build_classifier(
     config: dict[str, Any], weights: dict[str, npt.NDArray[np.float32]], pooling: str
-) -> EncoderClassifier:
+) -> Classifier:
     """Return a classifier from a configuration and weights, ready to predict.
 
     Parameters
@@ -160,20 +269,24 @@ def build_classifier(
         As from `portable_config`.
     weights : dict of str to ndarray
         The weights by name.
-    pooling : {"mean", "cls"}
+    pooling : {"mean", "cls", "architecture"}
         The pooling.
 
     Returns
     -------
-    EncoderClassifier
+    Classifier
         The classifier in evaluation mode on the CPU.
     """
     settings = AutoConfig.for_model(**config)
-    n_classes = weights["head.weight"].shape[0]
+    model: Classifier
     with torch.random.fork_rng(devices=[]):  # the initial weights are replaced
-        model = EncoderClassifier(
-            AutoModel.from_config(settings), n_classes, pooling, 0
-        )
+        if pooling == "architecture":
+            network = AutoModelForSequenceClassification.from_config(settings)
+            model = ArchitectureClassifier(network)
+        else:
+            n_classes = weights["head.weight"].shape[0]
+            encoder = AutoModel.from_config(settings)
+            model = EncoderClassifier(encoder, n_classes, pooling, 0)
     state = {name: torch.from_numpy(array) for name, array in weights.items()}
     model.load_state_dict(state)
     return model.eval()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from skllkd._torch.encoder import EncoderClassifier
+from skllkd._torch.encoder import Classifier
 from skllkd._torch.tokens import TokenizedTexts
 from skllkd._validation import FloatArray, IntArray
 
@@ -59,7 +59,7 @@ class Trainer:
 
     Parameters
     ----------
-    model : EncoderClassifier
+    model : Classifier
         The classifier, on the CPU.
     texts : TokenizedTexts
         The pool.
@@ -79,7 +79,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: EncoderClassifier,
+        model: Classifier,
         texts: TokenizedTexts,
         device: torch.device,
         randomness: LocalRandomness,
@@ -96,8 +96,8 @@ class Trainer:
         self._warmup = warmup
         self._optimizer = torch.optim.AdamW(
             [
-                {"params": model.encoder.parameters(), "highest": learning_rate},
-                {"params": model.head.parameters(), "highest": head_learning_rate},
+                {"params": list(model.encoder.parameters()), "highest": learning_rate},
+                {"params": model.head_parameters(), "highest": head_learning_rate},
             ],
             lr=learning_rate,
             weight_decay=weight_decay,
@@ -162,6 +162,17 @@ class Trainer:
         self._optimizer.step()
         return float(loss.detach())
 
+    def set_weights(self, weights: dict[str, npt.NDArray[np.float32]]) -> None:
+        """Set the weights.
+
+        Parameters
+        ----------
+        weights : dict of str to ndarray
+            The weights by name.
+        """
+        state = {name: torch.from_numpy(array) for name, array in weights.items()}
+        self.model.load_state_dict(state)
+
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the weights as arrays on the CPU.
 
@@ -176,7 +187,7 @@ class Trainer:
 
 @torch.inference_mode()
 def class_proba(
-    model: EncoderClassifier,
+    model: Classifier,
     texts: TokenizedTexts,
     rows: IntArray,
     device: torch.device,
@@ -185,7 +196,7 @@ def class_proba(
 
     Parameters
     ----------
-    model : EncoderClassifier
+    model : Classifier
         The classifier in evaluation mode, on `device`.
     texts : TokenizedTexts
         The texts.
@@ -205,7 +216,7 @@ def class_proba(
 
 
 def predict_in_length_order(
-    model: EncoderClassifier,
+    model: Classifier,
     texts: TokenizedTexts,
     batch_size: int,
     device: torch.device,
@@ -214,7 +225,7 @@ def predict_in_length_order(
 
     Parameters
     ----------
-    model : EncoderClassifier
+    model : Classifier
         The classifier in evaluation mode, on `device`.
     texts : TokenizedTexts
         The texts.

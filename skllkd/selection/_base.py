@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from skllkd._validation import BoolArray, FloatArray, IntArray, check_option
@@ -81,6 +83,30 @@ class Selection(BaseEstimator):
         """
         raise NotImplementedError
 
+    def extend(
+        self,
+        n_steps_done: int,
+        n_classes: int,
+        n_steps: int,
+        random_state: np.random.RandomState,
+        teacher_proba: FloatArray,
+    ) -> None:
+        """Prepare to go on with new texts; what was learned is kept.
+
+        Parameters
+        ----------
+        n_steps_done : int
+            How many steps there were; the next has this number.
+        n_classes : int
+            The number of classes.
+        n_steps : int
+            How many steps there will be in addition.
+        random_state : RandomState
+            The source of any randomness.
+        teacher_proba : ndarray of shape (n_rows, n_classes)
+            The teacher's distribution for every new row.
+        """
+
     def select(
         self,
         pseudo_label: IntArray,
@@ -108,28 +134,50 @@ class Selection(BaseEstimator):
         """
         raise NotImplementedError
 
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what was learned beyond attributes, to be saved without pickle.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Arrays.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
+        """Take back what `state` returned.
+
+        Parameters
+        ----------
+        state : dict of str to ndarray
+            Arrays.
+        """
+
 
 class SelectAll(Selection):
     """Train on every row: full-pool distillation, the baseline of every table.
 
     Parameters
     ----------
-    target : {"hard", "soft"}, default="hard"
-        Train towards the pseudo-label, or towards the teacher's distribution.
+        target : {"hard", "soft"}, default="hard"
+            Train towards the pseudo-label, or towards the teacher's distribution.
 
     See Also
     --------
-    LLKDSelection : Keeps the confident and still uncertain rows only.
+        LLKDSelection : Keeps the confident and still uncertain rows only.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skllkd.selection import SelectAll
-    >>> teacher = np.array([[0.9, 0.1], [0.4, 0.6]])
-    >>> rule = SelectAll()
-    >>> rule.reset(2, 1, np.random.RandomState(0), teacher)
-    >>> rule.select(teacher.argmax(axis=1), teacher, None, 0).mask
-    array([ True,  True])
+        >>> from typing import Any
+
+    import numpy as np
+    import numpy.typing as npt
+        >>> from skllkd.selection import SelectAll
+        >>> teacher = np.array([[0.9, 0.1], [0.4, 0.6]])
+        >>> rule = SelectAll()
+        >>> rule.reset(2, 1, np.random.RandomState(0), teacher)
+        >>> rule.select(teacher.argmax(axis=1), teacher, None, 0).mask
+        array([ True,  True])
     """
 
     uses_student = False

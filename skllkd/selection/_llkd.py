@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from skllkd._validation import (
     BoolArray,
@@ -148,25 +151,86 @@ class LLKDSelection(Selection):
         teacher_proba : ndarray of shape (n_rows, n_classes)
             The teacher's distribution for every row of the pool.
         """
-        uniform = self.start == "uniform"
-        self._teacher = AdaptiveThreshold(
-            n_classes,
-            self.momentum,
-            1 / n_classes if uniform else None,
-            self.class_term,
-        )
-        self._student = AdaptiveThreshold(
-            n_classes, self.momentum, 1.0 if uniform else None, self.class_term
-        )
+        self._begin(n_classes)
+        shape = (0, n_classes)
+        self.teacher_thresholds_ = np.empty(shape, dtype=np.float32)
+        self.student_thresholds_ = np.empty(shape, dtype=np.float32)
+        self.extend(0, n_classes, n_steps, random_state, teacher_proba)
+
+    def extend(
+        self,
+        n_steps_done: int,
+        n_classes: int,
+        n_steps: int,
+        random_state: np.random.RandomState,
+        teacher_proba: FloatArray,
+    ) -> None:
+        """Prepare to go on with new texts, from the thresholds reached.
+
+        Parameters
+        ----------
+        n_steps_done : int
+            How many steps there were; the next has this number.
+        n_classes : int
+            The number of classes.
+        n_steps : int
+            How many steps there will be in addition.
+        random_state : RandomState
+            Unused: the rule has no randomness.
+        teacher_proba : ndarray of shape (n_rows, n_classes)
+            The teacher's distribution for every new row.
+        """
         self._pool: FloatArray | None = None
         if self.teacher_threshold == "pool":
             whole = AdaptiveThreshold(n_classes, 0.0, None, self.class_term)
             self._pool = whole.update(
                 teacher_proba.max(axis=1), teacher_proba.argmax(axis=1), teacher_proba
             )
-        shape = (n_steps, n_classes)
-        self.teacher_thresholds_ = np.full(shape, np.nan, dtype=np.float32)
-        self.student_thresholds_ = np.full(shape, np.nan, dtype=np.float32)
+        unknown = np.full((n_steps, n_classes), np.nan, dtype=np.float32)
+        for name in ("teacher_thresholds_", "student_thresholds_"):
+            done = getattr(self, name)[:n_steps_done]
+            setattr(self, name, np.concatenate([done, unknown]))
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the thresholds and the averages they come from.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Arrays.
+        """
+        return {
+            "teacher_thresholds_": self.teacher_thresholds_,
+            "student_thresholds_": self.student_thresholds_,
+            "teacher_averages": self._teacher.averages,
+            "student_averages": self._student.averages,
+        }
+
+    def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
+        """Take back what `state` returned.
+
+        Parameters
+        ----------
+        state : dict of str to ndarray
+            Arrays.
+        """
+        self.teacher_thresholds_ = state["teacher_thresholds_"]
+        self.student_thresholds_ = state["student_thresholds_"]
+        self._begin(self.teacher_thresholds_.shape[1])
+        self._teacher.averages = state["teacher_averages"]
+        self._student.averages = state["student_averages"]
+
+    def _begin(self, n_classes: int) -> None:
+        """Begin with the averages before the first step."""
+        uniform = self.start == "uniform"
+        start = 1 / n_classes if uniform else None
+        self._teacher = AdaptiveThreshold(
+            n_classes, self.momentum, start, self.class_term
+        )
+        start = 1.0 if uniform else None
+        self._student = AdaptiveThreshold(
+            n_classes, self.momentum, start, self.class_term
+        )
 
     def select(
         self,

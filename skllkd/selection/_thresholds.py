@@ -23,8 +23,8 @@ class MovingAverage:
 
     def __init__(self, size: int, momentum: float, start: float | None) -> None:
         self._momentum = momentum
-        self._sum = np.full(size, 0.0 if start is None else start)
-        self._norm = np.full(size, 0.0 if start is None else 1.0)
+        self.sum = np.full(size, 0.0 if start is None else start)
+        self.norm = np.full(size, 0.0 if start is None else 1.0)
 
     def update(self, place: int | slice, value: float) -> None:
         """Move one quantity towards a new observation.
@@ -37,14 +37,14 @@ class MovingAverage:
             The observation.
         """
         kept, added = self._momentum, 1 - self._momentum
-        self._sum[place] = kept * self._sum[place] + added * value
-        self._norm[place] = kept * self._norm[place] + added
+        self.sum[place] = kept * self.sum[place] + added * value
+        self.norm[place] = kept * self.norm[place] + added
 
     @property
     def value(self) -> FloatArray:
         """The averages; NaN where nothing was observed yet."""
         with np.errstate(invalid="ignore"):
-            average: FloatArray = self._sum / self._norm
+            average: FloatArray = self.sum / self.norm
         return average
 
 
@@ -110,6 +110,17 @@ class AdaptiveThreshold:
                 for k, mean in enumerate(proba.mean(axis=0)):
                     self._per_class.update(k, float(mean))
         return self.value
+
+    @property
+    def averages(self) -> FloatArray:
+        """The moving averages' sums and norms, global and per class, in one array."""
+        parts = (self._global.sum, self._global.norm)
+        return np.concatenate([*parts, self._per_class.sum, self._per_class.norm])
+
+    @averages.setter
+    def averages(self, flat: FloatArray) -> None:
+        self._global.sum, self._global.norm = flat[:1].copy(), flat[1:2].copy()
+        self._per_class.sum, self._per_class.norm = np.split(flat[2:].copy(), 2)
 
     @property
     def value(self) -> FloatArray:

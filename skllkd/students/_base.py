@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -23,6 +24,11 @@ class Student(BaseEstimator, ABC):
     SklearnStudent : A vectorizer and a linear model; seconds, no torch.
     """
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether the student learns from texts, or else from rows of numbers."""
+        return True
+
     def check(self) -> None:
         """Raise if a parameter has a value that is not allowed.
 
@@ -35,17 +41,21 @@ class Student(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def start(self, texts: list[str], n_classes: int, seed: int) -> None:
+    def start(
+        self, texts: Any, n_classes: int, seed: int, *, resume: bool = False
+    ) -> None:
         """Prepare to learn from a pool.
 
         Parameters
         ----------
-        texts : list of str
+        texts : list of str, or ndarray of shape (n_rows, n_features)
             The pool.
         n_classes : int
             The number of classes.
         seed : int
             The seed of all randomness.
+        resume : bool, default=False
+            Whether to go on from what was learned before `finish`.
         """
 
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
@@ -110,16 +120,36 @@ class Student(BaseEstimator, ABC):
         """
 
     @abstractmethod
+    def snapshot(self) -> Any:
+        """Return what was learned so far, to go back to.
+
+        Returns
+        -------
+        object
+            What `go_back` takes.
+        """
+
+    @abstractmethod
+    def go_back(self, snapshot: Any) -> None:
+        """Return to what was learned at a snapshot.
+
+        Parameters
+        ----------
+        snapshot : object
+            As from `snapshot`.
+        """
+
+    @abstractmethod
     def finish(self) -> None:
         """Let go of the pool and of all that only training needs."""
 
     @abstractmethod
-    def predict_proba(self, texts: list[str]) -> FloatArray:
+    def predict_proba(self, texts: Any) -> FloatArray:
         """Return the student's distributions for texts.
 
         Parameters
         ----------
-        texts : list of str
+        texts : list of str, or ndarray of shape (n_rows, n_features)
             The texts.
 
         Returns

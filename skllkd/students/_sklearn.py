@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -23,16 +24,17 @@ class SklearnStudent(Student):
     classifier : estimator, optional
         A scikit-learn classifier with `partial_fit`, `predict_proba` and sample
         weights. By default logistic regression by stochastic gradient descent.
-    vectorizer : transformer, optional
+    vectorizer : transformer or "passthrough", optional
         Turns texts into features; fitted on the pool, without labels. By default
-        TF-IDF of words and word pairs.
+        TF-IDF of words and word pairs. "passthrough" learns from rows of numbers as
+        they are.
 
     Attributes
     ----------
     classifier_ : estimator
         The fitted classifier.
-    vectorizer_ : transformer
-        The fitted vectorizer.
+    vectorizer_ : transformer or None
+        The fitted vectorizer; None for "passthrough".
 
     See Also
     --------
@@ -66,23 +68,41 @@ class SklearnStudent(Student):
                     "steps and gives probabilities, as SGDClassifier(loss='log_loss')."
                 )
 
-    def start(self, texts: list[str], n_classes: int, seed: int) -> None:
+    @property
+    def takes_text(self) -> bool:
+        """Whether the student learns from texts, or else from rows of numbers."""
+        return not (
+            isinstance(self.vectorizer, str) and self.vectorizer == "passthrough"
+        )
+
+    def start(
+        self, texts: Any, n_classes: int, seed: int, *, resume: bool = False
+    ) -> None:
         """Fit the vectorizer on the pool.
 
         Parameters
         ----------
-        texts : list of str
+        texts : list of str, or ndarray of shape (n_rows, n_features)
             The pool.
         n_classes : int
             The number of classes.
         seed : int
             The seed given to the classifier, unless it has one.
+        resume : bool, default=False
+            Whether to go on with the fitted classifier and vectorizer.
         """
-        self.classifier_ = self._new_classifier(seed)
-        self.vectorizer_ = self._new_vectorizer()
-        self._features = self.vectorizer_.fit_transform(texts)
-        self._n_classes = n_classes
-        self._started = False
+        if not resume:
+            self.classifier_ = self._new_classifier(seed)
+            self.vectorizer_ = self._new_vectorizer()
+            if self.vectorizer_ is not None:
+                self.vectorizer_.fit(texts)
+            self._n_classes = n_classes
+            self._started = False
+        self._features = self._transform(texts)
+
+    def _transform(self, texts: Any) -> Any:
+        """Return the features of texts, or rows of numbers as they are."""
+        return texts if self.vectorizer_ is None else self.vectorizer_.transform(texts)
 
     def _new_classifier(self, seed: int) -> Any:
         """Return an unfitted classifier."""
@@ -102,7 +122,9 @@ class SklearnStudent(Student):
         return classifier
 
     def _new_vectorizer(self) -> Any:
-        """Return an unfitted vectorizer."""
+        """Return an unfitted vectorizer, None where there is nothing to turn."""
+        if not self.takes_text:
+            return None
         if self.vectorizer is None:
             from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -162,16 +184,36 @@ class SklearnStudent(Student):
         self._started = True
         return float("nan")
 
+    def snapshot(self) -> Any:
+        """Return what was learned so far, to go back to.
+
+        Returns
+        -------
+        estimator
+            A copy of the classifier.
+        """
+        return copy.deepcopy(self.classifier_)
+
+    def go_back(self, snapshot: Any) -> None:
+        """Return to what was learned at a snapshot.
+
+        Parameters
+        ----------
+        snapshot : estimator
+            As from `snapshot`.
+        """
+        self.classifier_ = copy.deepcopy(snapshot)
+
     def finish(self) -> None:
         """Let go of the pool."""
         del self._features
 
-    def predict_proba(self, texts: list[str]) -> FloatArray:
+    def predict_proba(self, texts: Any) -> FloatArray:
         """Return the student's distributions for texts.
 
         Parameters
         ----------
-        texts : list of str
+        texts : list of str, or ndarray of shape (n_rows, n_features)
             The texts.
 
         Returns
@@ -179,7 +221,7 @@ class SklearnStudent(Student):
         ndarray of shape (n_texts, n_classes)
             Distributions, rows summing to 1.
         """
-        return self._proba(self.vectorizer_.transform(texts))
+        return self._proba(self._transform(texts))
 
     def _proba(self, features: Any) -> FloatArray:
         """Return distributions; uniform before anything was learned."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from skllkd._validation import (
     FloatArray,
@@ -18,6 +19,8 @@ from skllkd._validation import (
 )
 from skllkd.exceptions import DivergedError, ModelFileError, TruncationWarning
 from skllkd.students._base import Student
+
+_POOLINGS = ["auto", "mean", "cls", "architecture"]
 
 
 class TransformerStudent(Student):
@@ -38,10 +41,11 @@ class TransformerStudent(Student):
         The share of training over which the learning rates rise from 0.
     dropout : float in [0, 1), default=0.1
         The share of pooled features dropped in training.
-    pooling : {"auto", "mean", "cls"}, default="auto"
+    pooling : {"auto", "mean", "cls", "architecture"}, default="auto"
         What of the encoder's output goes to the head: the first token where the model
         itself uses it and the mean otherwise, the mean over the tokens, or the first
-        token.
+        token. "architecture" takes pooling and head from the architecture's own
+        sequence classifier, as transformers knows it.
     max_length : int or "auto", default="auto"
         Longer texts are cut to this many tokens, counted and warned of. By default
         what the model was made for.
@@ -59,7 +63,9 @@ class TransformerStudent(Student):
         The encoder's configuration.
     tokenizer_ : str
         The tokenizer as JSON.
-    pooling_ : {"mean", "cls"}
+    special_tokens_ : dict of str to str
+        The tokenizer's special tokens by role.
+    pooling_ : {"mean", "cls", "architecture"}
         The pooling used.
     max_length_ : int
         The longest input in tokens, special ones included.
@@ -79,6 +85,8 @@ class TransformerStudent(Student):
     >>> TransformerStudent(learning_rate=5e-5).max_length
     'auto'
     """
+
+    weights_: dict[str, npt.NDArray[np.float32]]
 
     def __init__(
         self,
@@ -120,7 +128,7 @@ class TransformerStudent(Student):
         check_number(self.warmup, "warmup", 0, 1)
         check_number(self.dropout, "dropout", 0, 1, open_high=True)
         check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
-        check_option(self.pooling, "pooling", ["auto", "mean", "cls"])
+        check_option(self.pooling, "pooling", _POOLINGS)
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
         if looks_like_path(self.model) and not Path(self.model).expanduser().is_dir():
@@ -133,7 +141,9 @@ class TransformerStudent(Student):
 
             checked_device(self.device)
 
-    def start(self, texts: list[str], n_classes: int, seed: int) -> None:
+    def start(
+        self, texts: list[str], n_classes: int, seed: int, *, resume: bool = False
+    ) -> None:
         """Load the encoder and tokenize the pool.
 
         Parameters
@@ -144,36 +154,28 @@ class TransformerStudent(Student):
             The number of classes.
         seed : int
             The seed of the head's first weights and of dropout.
+        resume : bool, default=False
+            Whether to go on from the weights learned before. The optimizer starts
+            anew.
 
         Warns
         -----
         TruncationWarning
             If texts are longer than the encoder's window.
         """
-        from skllkd._torch.encoder import (
-            EncoderClassifier,
-            checked_device,
-            load_pretrained,
-            portable_config,
-        )
+        from skllkd._torch.encoder import build_classifier, checked_device
         from skllkd._torch.training import LocalRandomness, Trainer
 
         device = checked_device(self.device)
         randomness = LocalRandomness(seed, device)
-        with randomness():  # a model may come without some of its weights
-            pretrained = load_pretrained(self.model)
-        self.config_ = portable_config(pretrained.encoder)
-        self.tokenizer_ = pretrained.tokenizer
-        self.pooling_ = pretrained.pooling if self.pooling == "auto" else self.pooling
-        self.max_length_ = pretrained.max_length
-        if self.max_length != "auto":
-            self.max_length_ = min(int(self.max_length), pretrained.max_length)
+        if resume:
+            model = build_classifier(self.config_, self.weights_, self.pooling_)
+            model.dropout.p = self.dropout
+        else:
+            with randomness():  # a model may come without some of its weights
+                model = self._new_classifier(n_classes)
         pool = self._tokenize(texts)
         self._warn_of_cut(pool.n_truncated, len(texts))
-        with randomness():
-            model = EncoderClassifier(
-                pretrained.encoder, n_classes, self.pooling_, self.dropout
-            )
         self._forget_predictor()
         self._trainer = Trainer(
             model,
@@ -185,6 +187,27 @@ class TransformerStudent(Student):
             weight_decay=self.weight_decay,
             warmup=self.warmup,
         )
+
+    def _new_classifier(self, n_classes: int) -> Any:
+        """Return the pretrained encoder with a new head, and note what it is like."""
+        from skllkd._torch.encoder import (
+            load_pretrained,
+            new_classifier,
+            portable_config,
+        )
+
+        pretrained = load_pretrained(self.model)
+        self.tokenizer_ = pretrained.tokenizer
+        self.special_tokens_ = pretrained.special_tokens
+        self.pooling_ = pretrained.pooling if self.pooling == "auto" else self.pooling
+        self.max_length_ = pretrained.max_length
+        if self.max_length != "auto":
+            self.max_length_ = min(int(self.max_length), pretrained.max_length)
+        model = new_classifier(
+            pretrained.encoder, n_classes, self.pooling_, self.dropout
+        )
+        self.config_ = portable_config(model)
+        return model
 
     @property
     def n_rows(self) -> int:
@@ -245,6 +268,26 @@ class TransformerStudent(Student):
             The mean of weight times cross-entropy, in nats.
         """
         return self._trainer.step(rows, target, weight, progress)
+
+    def snapshot(self) -> Any:
+        """Return what was learned so far.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The weights.
+        """
+        return self._trainer.weights()
+
+    def go_back(self, snapshot: Any) -> None:
+        """Return to what was learned at a snapshot.
+
+        Parameters
+        ----------
+        snapshot : dict of str to ndarray
+            The weights.
+        """
+        self._trainer.set_weights(snapshot)
 
     def finish(self) -> None:
         """Keep the weights as arrays on the CPU; let go of all else.
@@ -311,44 +354,53 @@ class TransformerStudent(Student):
         copy.model = path.parent.name if path.name == "model" else path.name
         return copy
 
-    def export(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
-        """Return what `save` writes: settings, weights, and the tokenizer.
+    def save(self, folder: Path, class_names: list[str]) -> dict[str, Any]:
+        """Write the student to a folder, as transformers lays one out.
 
-        Returns
-        -------
-        settings : dict
-            JSON values.
-        arrays : dict of str to ndarray
-            The weights.
-        files : dict of str to str
-            The tokenizer.
-        """
-        settings = {
-            "config": self.config_,
-            "pooling": self.pooling_,
-            "max_length": self.max_length_,
-        }
-        return settings, self.weights_, {"tokenizer.json": self.tokenizer_}
-
-    def restore(
-        self, settings: dict[str, Any], arrays: dict[str, Any], files: dict[str, str]
-    ) -> None:
-        """Take back what `export` returned.
+        The folder opens in `transformers.AutoModel`, with "architecture" pooling in
+        `AutoModelForSequenceClassification`, and with "mean" or "cls" pooling, whose
+        head stands in a file of its own, in sentence-transformers.
 
         Parameters
         ----------
-        settings : dict
-            JSON values.
-        arrays : dict of str to ndarray
-            The weights.
-        files : dict of str to str
-            The tokenizer.
+        folder : Path
+            The folder.
+        class_names : list of str
+            The class names.
+
+        Returns
+        -------
+        dict
+            JSON values that `load` needs beside the folder.
         """
+        from skllkd.students._folder import write_folder
+
+        write_folder(self, folder, class_names)
+        return {
+            "config": self.config_,
+            "pooling": self.pooling_,
+            "max_length": self.max_length_,
+            "special_tokens": self.special_tokens_,
+        }
+
+    def load(self, folder: Path, settings: dict[str, Any]) -> None:
+        """Take back what `save` wrote.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        settings : dict
+            What `save` returned.
+        """
+        from skllkd.students._folder import read_weights
+
         self.config_ = settings["config"]
         self.pooling_ = settings["pooling"]
         self.max_length_ = settings["max_length"]
-        self.weights_ = arrays
-        self.tokenizer_ = files["tokenizer.json"]
+        self.special_tokens_ = settings["special_tokens"]
+        self.weights_ = read_weights(folder, self.pooling_)
+        self.tokenizer_ = (folder / "tokenizer.json").read_text(encoding="utf-8")
         self._forget_predictor()
 
     def _tokenize(self, texts: list[str]) -> Any:

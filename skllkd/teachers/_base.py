@@ -22,6 +22,7 @@ from skllkd._validation import (
     as_texts,
     check_option,
     is_blank,
+    is_numeric_table,
     nan_rows,
 )
 from skllkd.exceptions import (
@@ -97,8 +98,9 @@ class Teacher(BaseEstimator, ABC):
 
         Parameters
         ----------
-        texts : sequence of str
+        texts : sequence of str, or ndarray of shape (n_rows, n_features)
             The texts. Repeats are asked about once; empty ones are not asked about.
+            Some teachers read rows of numbers as well.
         classes : sequence or mapping
             The class names, or names with descriptions.
         class_bias : ndarray of shape (n_classes,), optional
@@ -126,7 +128,7 @@ class Teacher(BaseEstimator, ABC):
         TruncationWarning
             If texts were longer than the model's window.
         """
-        texts, classes = as_texts(texts, "texts"), as_classes(classes)
+        classes = as_classes(classes)
         check_option(self.calibration, "calibration", ["batch", "contextual", None])
         prior = as_class_prior(self.class_prior, classes)
         if prior is not None and self.calibration is None:
@@ -134,6 +136,13 @@ class Teacher(BaseEstimator, ABC):
                 "`class_prior` is used by calibration only, and `calibration` is None. "
                 'Set calibration="batch", or leave the prior out.'
             )
+        if is_numeric_table(texts):
+            log_prob = self._label_rows(np.asarray(texts), classes)
+            if class_bias is None and self.calibration is not None:
+                class_bias = mean_bias(log_prob, prior)
+            mass, n_asked = np.full(len(log_prob), np.nan), len(log_prob)
+            return TeacherLabels(classes.names, log_prob, mass, class_bias, n_asked)
+        texts = as_texts(texts, "texts")
         start = time.perf_counter()
         distinct = list(dict.fromkeys(text for text in texts if not is_blank(text)))
         answers = self._answer(distinct, classes, verbose)
@@ -167,6 +176,13 @@ class Teacher(BaseEstimator, ABC):
     @abstractmethod
     def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
         """Return the answers for distinct, non-blank texts."""
+
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> FloatArray:
+        """Return log-probabilities for rows of numbers, if the teacher reads them."""
+        raise InvalidParameterError(
+            f"a {type(self).__name__} reads texts; got rows of numbers, which the student "
+            "takes. Use a student that takes texts, or a function of rows as teacher."
+        )
 
     def _warn(self, labels: TeacherLabels) -> None:
         """Warn of texts that have no label or were cut."""
@@ -220,13 +236,19 @@ class AskedTeacher(Teacher):
             return self._complete(texts, classes, verbose, known, memory.update)
         name = specification_key(determines)
         with LabelStore(self.store) as store:
+            known = store.get(name, texts)
+            if len(known) == len(texts):
+                return Found(known)
 
             def keep(fresh: dict[str, Answer]) -> None:
                 log_prob = np.array([answer.log_prob for answer in fresh.values()])
                 mass = np.array([answer.label_mass for answer in fresh.values()])
                 store.put(name, list(fresh), log_prob, mass)
 
-            return self._complete(texts, classes, verbose, store.get(name, texts), keep)
+            # One process asks at a time; the next finds what this one stored.
+            with store.asking(name, verbose):
+                known = store.get(name, texts)
+                return self._complete(texts, classes, verbose, known, keep)
 
     def _complete(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from skllkd._cloning import clone_sharing
-from skllkd._validation import Classes, check_number
+from skllkd._validation import Classes, FloatArray, check_number
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers._base import Answers, AskedTeacher
 from skllkd.teachers._outputs import log_prob_of_output
@@ -29,7 +29,8 @@ class CallableTeacher(AskedTeacher):
     Parameters
     ----------
     function : callable
-        Takes a list of str and returns, for n texts, an array of shape
+        Takes a list of str (or an array of shape (n, n_features), with a student that
+        takes numbers) and returns, for n texts, an array of shape
         (n, n_classes) of probabilities whose columns follow `classes`; or n labels;
         or a pair (labels, confidences). None, NaN or a row of NaN is a text without
         an answer. It must be deterministic, or nearly so: its answers are reused.
@@ -66,7 +67,7 @@ class CallableTeacher(AskedTeacher):
 
     def __init__(
         self,
-        function: Callable[[list[str]], Any],
+        function: Callable[[Any], Any],
         *,
         cache_key: str | None = None,
         batch_size: int = 64,
@@ -109,6 +110,10 @@ class CallableTeacher(AskedTeacher):
                 return {}
             _answers_of[key] = {}
         return _answers_of[key].setdefault(tuple(map(repr, classes.names)), {})
+
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> FloatArray:
+        """Return the function's answers for rows of numbers."""
+        return log_prob_of_output(self.function(rows), len(rows), classes)
 
     def _ask(self, texts: Sequence[str], classes: Classes) -> Iterator[Answers]:
         """Yield the function's answers, batch by batch."""

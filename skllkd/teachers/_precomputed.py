@@ -18,10 +18,11 @@ class PrecomputedTeacher(Teacher):
 
     Parameters
     ----------
-    texts : sequence of str
-        The texts that were labelled. Answers are looked up by text, so that folds
-        and shuffles of a pool find theirs. A text that is not here has no label; one
-        that is here more than once has the mean of its answers.
+    texts : sequence of str, or ndarray of shape (n_rows, n_features)
+        The texts that were labelled, or the rows with a student that takes numbers.
+        Answers are looked up by text, so that folds and shuffles of a pool find
+        theirs. A text that is not here has no label; one that is here more than once
+        has the mean of its answers.
     answers : array-like or tuple
         For each text: a row of probabilities whose columns follow `classes`; or a
         label; or, as a pair of sequences, labels and confidences. None, NaN or a row
@@ -57,6 +58,18 @@ class PrecomputedTeacher(Teacher):
         self.answers = answers
         self.calibration = calibration
         self.class_prior = class_prior
+
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> FloatArray:
+        """Look rows of numbers up."""
+        labelled = np.ascontiguousarray(self.texts, dtype=np.float64)
+        log_prob = log_prob_of_output(self.answers, len(labelled), classes)
+        known = {
+            row.tobytes(): answer
+            for row, answer in zip(labelled, log_prob, strict=True)
+        }
+        nothing = np.full(len(classes), np.nan)
+        wanted = np.ascontiguousarray(rows, dtype=np.float64)
+        return np.array([known.get(row.tobytes(), nothing) for row in wanted])
 
     def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
         """Look the texts up."""

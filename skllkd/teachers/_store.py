@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -30,6 +32,7 @@ CREATE TABLE file_digests (file TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT 
 """
 _KEYS_PER_QUERY = 500
 _WAIT_S = 60.0
+_SILENT_WAIT_S = 2.0
 
 
 class Answer(NamedTuple):
@@ -261,6 +264,40 @@ class LabelStore:
         except sqlite3.Error as error:
             raise self._unusable(error) from error
         return str(row[0])
+
+    @contextmanager
+    def asking(self, specification: str, verbose: int = 0) -> Iterator[None]:
+        """Hold the right to ask for a specification's answers, among all processes.
+
+        The right is a lock of the operating system on a file beside the store, which
+        ends with the process that holds it.
+
+        Parameters
+        ----------
+        specification : str
+            What determines the answers beside the text.
+        verbose : int, default=0
+            Whether to say so when another process holds it.
+
+        Yields
+        ------
+        None
+            While the right is held.
+        """
+        from filelock import FileLock, Timeout
+
+        name = f"{self.path.name}.{specification[:16]}.lock"
+        lock = FileLock(self.path.with_name(name))
+        try:
+            lock.acquire(timeout=_SILENT_WAIT_S)
+        except Timeout:
+            if verbose:
+                print("waiting for another process that asks the same", file=sys.stderr)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def __len__(self) -> int:
         """Return the number of answers stored."""
