@@ -243,8 +243,12 @@ class ConfidenceUncertaintyDisplay:
             A row a labelled text.
         """
         pandas = optional_import("pandas", "plot")
-        names = ("teacher_confidence", "student_uncertainty")
-        names += ("times_selected", "disagree")
+        names = [
+            "teacher_confidence",
+            "student_uncertainty",
+            "times_selected",
+            "disagree",
+        ]
         return pandas.DataFrame({name: getattr(self, name) for name in names})
 
     def plot(self, *, ax: Any = None) -> ConfidenceUncertaintyDisplay:

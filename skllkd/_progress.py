@@ -11,6 +11,20 @@ _DELAY_S = 2.0
 _LOG_EVERY_S = 30.0
 
 
+class _Lines:
+    """Standard error as a log: each state of a bar is a line of its own."""
+
+    def write(self, text: str) -> None:
+        """Write a state as a line."""
+        state = text.strip("\r\n ")
+        if state:
+            sys.stderr.write(f"{state}\n")
+
+    def flush(self) -> None:
+        """Write out what is buffered."""
+        sys.stderr.flush()
+
+
 def progress_bar(total: int, what: str, unit: str, verbose: int) -> Any:
     """Return a progress bar with its rate and the time left, on standard error.
 
@@ -34,6 +48,7 @@ def progress_bar(total: int, what: str, unit: str, verbose: int) -> Any:
 
     redrawn = sys.stderr.isatty()
     return tqdm(
+        file=sys.stderr if redrawn else _Lines(),
         total=total,
         desc=what,
         unit=unit,

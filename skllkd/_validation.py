@@ -114,6 +114,8 @@ def column_entries(X: Any, name: str) -> list[Any]:
             return list(getattr(X, method)())
     if isinstance(X, Sequence):
         return list(X)
+    if hasattr(X, "__array__"):
+        return list(np.asarray(X).tolist())
     raise InvalidTextsError(
         f"`{name}` must be an ordered collection, as a list, an array or a "
         f"Series; got {type(X).__name__}. Turn it into a list first: list({name})."

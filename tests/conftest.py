@@ -7,6 +7,8 @@ from skllkd.datasets import load_bbc_news
 from skllkd.datasets._bbc_news import package_folder
 from skllkd.students import SklearnStudent
 
+from tests.tiny_encoder import write_tiny_encoder
+
 TOPICS = ["business", "entertainment", "politics", "sports", "tech"]
 
 
@@ -51,6 +53,12 @@ class GoldTeacher:
         for row, text in enumerate(texts):
             proba[row, TOPICS.index(self.label_of[text])] = self.confidence
         return proba
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory, news):
+    """Return the folder of an encoder that trains in a second."""
+    return write_tiny_encoder(tmp_path_factory.mktemp("tiny") / "encoder", news[0])
 
 
 @pytest.fixture

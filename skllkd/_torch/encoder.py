@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import os
 from pathlib import Path
@@ -80,7 +81,7 @@ def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
         getattr(pipeline[1], "pooling_mode", "mean") if len(pipeline) > 1 else "mean"
     )
     backend.no_padding()
-    return Pretrained(
+    pretrained = Pretrained(
         encoder=encoder.float(),
         tokenizer=backend.to_str(),
         pooling="cls" if habit == "cls" else "mean",
@@ -91,6 +92,11 @@ def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
             if isinstance(token, str)
         },
     )
+    # The pipeline refers to itself through its model card, and would keep the encoder
+    # and its gradients alive until a collection that may come many fits later.
+    del pipeline
+    gc.collect()
+    return pretrained
 
 
 class Classifier(nn.Module):

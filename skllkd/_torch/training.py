@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -248,3 +249,13 @@ def predict_in_length_order(
     proba = np.empty((len(order), parts[0].shape[1]))
     proba[order] = np.concatenate(parts)
     return proba
+
+
+def release_memory() -> None:
+    """Give freed memory back to the operating system, where the C library is glibc.
+
+    It keeps freed blocks of a model's size for later, in pieces that the next model
+    does not quite fit into: a search over many fits then holds a third more than one.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

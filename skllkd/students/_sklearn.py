@@ -91,7 +91,9 @@ class SklearnStudent(Student):
         resume : bool, default=False
             Whether to go on with the fitted classifier and vectorizer.
         """
-        if not resume:
+        if resume:
+            self.go_back(self.classifier_)  # a copy: the original may be needed yet
+        else:
             self.classifier_ = self._new_classifier(seed)
             self.vectorizer_ = self._new_vectorizer()
             if self.vectorizer_ is not None:

@@ -297,8 +297,11 @@ class TransformerStudent(Student):
         DivergedError
             If training has run away to weights that are no numbers.
         """
+        from skllkd._torch.training import release_memory
+
         self.weights_ = self._trainer.weights()
         del self._trainer
+        release_memory()
         if not all(np.isfinite(array).all() for array in self.weights_.values()):
             raise DivergedError(
                 f"training diverged with learning_rate={self.learning_rate:g}: weights "

@@ -1,0 +1,71 @@
+"""The labelled pools the benchmarks run on, from a folder of JSON Lines files.
+
+The folder is named by `--data` or the environment variable SKLLKD_DATA. Each set in it is
+a folder with `llm.jsonl`: {"text", "label" (gold), "llm_label", "llm_confidence",
+"llm_logprobs" (optional), "split"}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+FLOOR = 1e-6  # of a class that was not among the answers the model gave
+
+
+class Pool(NamedTuple):
+    """Texts with gold labels and a real language model's distributions."""
+
+    texts: list[str]
+    gold: np.ndarray
+    teacher_proba: np.ndarray  # columns as `classes`
+    classes: list[str]
+
+
+def add_data_option(parser):
+    """Add `--data` to a parser."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("SKLLKD_DATA"),
+        required="SKLLKD_DATA" not in os.environ,
+        help="folder of the data sets (SKLLKD_DATA by default)",
+    )
+
+
+def load_pool(folder: Path, split: str, most: int | None = None, seed: int = 0) -> Pool:
+    """Return one split of a data set, or a random part of it."""
+    with (folder / "llm.jsonl").open(encoding="utf-8") as file:
+        every = [json.loads(line) for line in file]
+    classes = sorted({row["label"] for row in every if "label" in row})
+    rows = [
+        row for row in every if row["split"] == split and row["llm_label"] in classes
+    ]
+    if most is not None and len(rows) > most:
+        chosen = np.random.RandomState(seed).permutation(len(rows))[:most]
+        rows = [rows[i] for i in chosen]
+    return Pool(
+        [row["text"] for row in rows],
+        np.array([row["label"] for row in rows]),
+        np.array([_distribution(row, classes) for row in rows]),
+        classes,
+    )
+
+
+def _distribution(row: dict, classes: list[str]) -> np.ndarray:
+    """Return a row's distribution: log-probabilities, or a label with a confidence."""
+    given = row.get("llm_logprobs")
+    if given:
+        known = {
+            name: np.exp(value) for name, value in given.items() if value is not None
+        }
+        proba = np.array([max(known.get(name, 0.0), FLOOR) for name in classes])
+        return proba / proba.sum()
+    sure = max(row["llm_confidence"], 1 / len(classes) + 1e-6)
+    proba = np.full(len(classes), (1 - sure) / (len(classes) - 1))
+    proba[classes.index(row["llm_label"])] = sure
+    return proba

@@ -1,0 +1,96 @@
+"""
+Choosing the selection without labels
+=====================================
+
+Which share of the texts should the student learn from, and how quickly should the
+thresholds move? ``GridSearchCV`` answers that for the selection's parameters as for any
+others, and needs no gold labels: candidates are scored by their agreement with the
+teacher on texts they were not trained on. The language model is asked about each text
+once, however many candidates and folds there are.
+"""
+
+# %%
+# The texts are news stories, the teacher a small language model that runs in process;
+# both come as packages. The gold topics are used at the end only, to see how well the
+# choice did.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.model_selection import GridSearchCV
+from skllkd import LLKDClassifier
+from skllkd._demo import CLASSES, demo_teacher, split_bbc_news
+from skllkd.metrics import expected_agreement
+from skllkd.selection import LLKDSelection
+from skllkd.students import SklearnStudent
+
+pool, held_out = split_bbc_news(300, 300)
+
+# %%
+# The classifier, with each part given so that its parameters can be searched over. The
+# student is a linear model on words, which trains in a fraction of a second.
+
+classifier = LLKDClassifier(
+    demo_teacher(),
+    CLASSES,
+    selection=LLKDSelection(),
+    student=SklearnStudent(),
+    n_epochs=6,
+    random_state=0,
+    verbose=0,
+)
+momentum = [0.0, 0.5, 0.9, 0.99]
+search = GridSearchCV(
+    classifier,
+    {"selection__momentum": momentum, "selection__class_term": ["signal", None]},
+    scoring=expected_agreement,
+    cv=3,
+)
+search.fit(pool.texts)
+print("chosen:", search.best_params_)
+print("teacher calls made by the last fit:", search.best_estimator_.n_teacher_calls_)
+
+# %%
+# What each setting costs and brings: the agreement over the folds, with the standard
+# error of its mean, and the share of the texts it selected.
+
+figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+results = search.cv_results_
+for term, marker in (("signal", "o"), (None, "s")):
+    rows = [
+        row
+        for row, parameters in enumerate(results["params"])
+        if parameters["selection__class_term"] == term
+    ]
+    mean = results["mean_test_score"][rows]
+    error = results["std_test_score"][rows] / np.sqrt(search.n_splits_)
+    label = "threshold per class" if term else "one threshold"
+    axes[0].errorbar(
+        range(len(momentum)), mean, error, marker=marker, capsize=3, label=label
+    )
+axes[0].set(
+    xlabel="momentum of the thresholds",
+    ylabel="expected agreement with the teacher",
+    xticks=range(len(momentum)),
+    xticklabels=momentum,
+)
+axes[0].legend()
+
+shares = []
+for value in momentum:
+    candidate = LLKDClassifier(
+        **(classifier.get_params(deep=False) | {"selection": LLKDSelection(value)})
+    ).fit(pool.texts)
+    shares.append(
+        candidate.history_["n_selected"].sum() / candidate.history_["n_presented"].sum()
+    )
+axes[1].bar([str(value) for value in momentum], shares, color="0.7")
+axes[1].set(xlabel="momentum of the thresholds", ylabel="share selected")
+plt.show()
+
+# %%
+# And with gold, which the search never saw:
+
+chosen = search.best_estimator_
+print(
+    f"accuracy on held-out stories: {chosen.score(held_out.texts, held_out.labels):.3f}"
+)

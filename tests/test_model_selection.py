@@ -1,0 +1,229 @@
+"""Searches and cross-validation: the teacher is asked once for every distinct text."""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    cross_val_score,
+    cross_validate,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skllkd import LLKDClassifier
+from skllkd.metrics import (
+    agreement_lower_bound,
+    confidence_weighted_agreement,
+    expected_agreement,
+)
+from skllkd.selection import LLKDSelection, SelectAll
+from skllkd.students import SklearnStudent, TransformerStudent
+from skllkd.teachers import CallableTeacher
+
+TEXTS = [f"{w} text number {i}" for i in range(20) for w in ("alpha", "beta", "gamma")]
+CLASSES = ["alpha", "beta", "gamma"]
+GOLD = [text.split()[0] for text in TEXTS]
+
+
+def teacher_that_writes_down_what_it_is_asked(path, texts):
+    """Answer mostly right; every text asked about becomes a line of a file."""
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(f"{text}\n" for text in texts)
+    proba = np.full((len(texts), 3), 0.1)
+    for row, text in enumerate(texts):
+        proba[row, CLASSES.index(text.split()[0])] = 0.8
+    return proba
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Return a function that tells which texts the teacher was asked about."""
+    path = tmp_path / "asked.txt"
+    path.touch()
+    return lambda: path.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    function = partial(
+        teacher_that_writes_down_what_it_is_asked, tmp_path / "asked.txt"
+    )
+    return LLKDClassifier(
+        CallableTeacher(
+            function,
+            cache_key="test",
+            batch_size=5,
+            store=tmp_path / "labels.sqlite",  # worker processes outlive a test
+        ),
+        CLASSES,
+        selection=LLKDSelection(),
+        student=SklearnStudent(),
+        batch_size=8,
+        random_state=0,
+        verbose=0,
+    )
+
+
+def grid_search(classifier, y, n_jobs):
+    grid = {"selection__momentum": [0.5, 0.9], "n_epochs": [1, 2]}
+    GridSearchCV(classifier, grid, cv=3, n_jobs=n_jobs).fit(TEXTS, y)
+
+
+def halving_search(classifier, y, n_jobs):
+    grid = {"selection__momentum": [0.5, 0.7, 0.9]}
+    HalvingGridSearchCV(
+        classifier, grid, cv=2, n_jobs=n_jobs, min_resources=30, random_state=0
+    ).fit(TEXTS, y)
+
+
+def cross_validation(classifier, y, n_jobs):
+    result = cross_validate(classifier, TEXTS, y, cv=3, n_jobs=n_jobs)
+    assert np.isfinite(result["test_score"]).all()
+
+
+def loop_of_trials(classifier, y, n_jobs):
+    """What Optuna and its like do: set parameters, score, choose, refit."""
+    rng = np.random.RandomState(0)
+    trials = []
+    for _ in range(4):
+        trial = clone(classifier).set_params(selection__momentum=rng.uniform(0, 0.99))
+        score = cross_val_score(trial, TEXTS, y, cv=2, n_jobs=n_jobs).mean()
+        trials.append((score, trial))
+    max(trials, key=lambda pair: pair[0])[1].fit(TEXTS, y)
+
+
+SEARCHES = [grid_search, halving_search, cross_validation, loop_of_trials]
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.__name__)
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("y", [None, GOLD], ids=["no gold", "gold"])
+def test_each_text_is_asked_about_once(search, n_jobs, y, classifier, asked):
+    search(classifier, y, n_jobs)
+    assert sorted(asked()) == sorted(TEXTS)
+    search(classifier, y, n_jobs)  # a rerun
+    assert len(asked()) == len(TEXTS)
+
+
+def test_only_the_prompt_costs_a_call(asked, classifier, tiny_path):
+    classifier.set_params(student=TransformerStudent(tiny_path, device="cpu"))
+    grid = {
+        "selection": [LLKDSelection(), SelectAll()],
+        "student__learning_rate": [1e-4, 1e-3],
+        "teacher__calibration": [None, "batch"],
+    }
+    search = GridSearchCV(classifier, grid, cv=2).fit(TEXTS)
+    assert len(search.cv_results_["params"]) == 8
+    grid = [{"selection": [LLKDSelection()], "selection__momentum": [0.1, 0.9]}]
+    GridSearchCV(classifier, grid, cv=2).fit(TEXTS)
+    assert sorted(asked()) == sorted(TEXTS)
+
+
+def test_parameters_in_a_search_do_what_they_say(classifier, asked):
+    search = GridSearchCV(classifier, {"selection__momentum": [0.0, 0.99]}, cv=2)
+    search.fit(TEXTS)
+    chosen = search.best_params_["selection__momentum"]
+    assert search.best_estimator_.selection_.momentum == chosen
+
+
+MEMORY = """
+import sys
+from skllkd import LLKDClassifier
+from skllkd.students import TransformerStudent
+
+texts = [f"{w} text number {i}" for i in range(8) for w in ("alpha", "beta")]
+classifier = LLKDClassifier(
+    lambda some: [text.split()[0] for text in some], ["alpha", "beta"],
+    student=TransformerStudent(sys.argv[1], device="cpu"), n_epochs=1, verbose=0,
+)
+
+def resident_mb():
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * 4096 / 1e6
+
+for n_fits in range(1, 21):
+    classifier.fit(texts)
+    if n_fits == 3:
+        after_3 = resident_mb()
+print(after_3, resident_mb())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+def test_memory_does_not_grow_with_the_number_of_fits(minilm_path):
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(minilm_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    after_3, after_20 = map(float, done.stdout.split())
+    assert after_20 <= 1.05 * after_3
+
+
+# ---- scorers that need no gold
+
+SCORERS = [expected_agreement, confidence_weighted_agreement, agreement_lower_bound]
+
+
+@pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: scorer.__name__)
+def test_scorers_work_without_gold_in_a_search_and_a_pipeline(
+    scorer, classifier, asked
+):
+    pipeline = Pipeline(
+        [
+            ("strip", FunctionTransformer(lambda X: [text.strip() for text in X])),
+            ("classify", classifier),
+        ]
+    )
+    for estimator in (classifier, pipeline):
+        scores = cross_val_score(estimator, TEXTS, cv=3, scoring=scorer)
+        assert ((scores > 0) & (scores <= 1)).all()
+    names = {"agreement": scorer}
+    result = cross_validate(classifier, TEXTS, None, cv=2, scoring=names)
+    assert np.isfinite(result["test_agreement"]).all()
+    assert sorted(asked()) == sorted(TEXTS)
+
+
+class _Fixed:
+    """A fitted classifier with given predictions."""
+
+    classes_ = np.array(["a", "b"])
+
+    def __init__(self, teacher, student):
+        self.teacher, self.student = np.array(teacher), np.array(student)
+
+    def known_teacher_proba(self, X):
+        return self.teacher
+
+    def predict_proba(self, X):
+        return self.student
+
+
+def test_scores_by_hand():
+    teacher = [[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [np.nan, np.nan]]
+    student = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    fixed = _Fixed(teacher, student)
+    values = np.array([0.9, 0.2, 0.5])
+    assert expected_agreement(fixed, [""] * 4) == pytest.approx(values.mean())
+    weight = np.array([0.4, 0.3, 0.0])
+    assert confidence_weighted_agreement(fixed, [""] * 4) == pytest.approx(
+        np.average(values, weights=weight)
+    )
+    error = values.std(ddof=1) / np.sqrt(3)
+    assert agreement_lower_bound(fixed, [""] * 4) == pytest.approx(
+        values.mean() - 1.6449 * error, abs=1e-4
+    )
+
+
+def test_a_teacher_that_is_never_sure_weighs_all_alike():
+    fixed = _Fixed([[0.5, 0.5]] * 3, [[1.0, 0.0]] * 3)
+    assert confidence_weighted_agreement(fixed, [""] * 3) == pytest.approx(0.5)
+    assert agreement_lower_bound(_Fixed([[0.5, 0.5]], [[1, 0]]), [""]) == 0

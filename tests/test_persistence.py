@@ -1,0 +1,168 @@
+"""Files: what they hold, who opens them, and that every later version still does."""
+
+import json
+import pickle
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+import torch
+from skllkd import LLKDClassifier
+from skllkd.exceptions import SavedModelError
+from skllkd.selection import LLKDSelection
+from skllkd.students import SklearnStudent, TransformerStudent
+
+from tests.conftest import TOPICS, GoldTeacher
+
+REFERENCES = sorted(
+    path for path in (Path(__file__).parent / "reference").glob("*.*.*")
+)
+
+
+def fit(news, tiny_path, **student):
+    texts, gold = news
+    return LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        selection=LLKDSelection(momentum=0.8),
+        student=TransformerStudent(tiny_path, device="cpu", **student),
+        random_state=0,
+    ).fit(texts[:96])
+
+
+@pytest.fixture(scope="module", params=["mean", "cls", "architecture"])
+def fitted(request, news, tiny_path):
+    return fit(news, tiny_path, pooling=request.param)
+
+
+def test_reference_files_are_there():
+    assert REFERENCES
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("kind", ["folder", "classifier.joblib"])
+def test_files_of_every_earlier_version_load_and_predict_the_same(reference, kind):
+    expected = json.loads((reference / "expected.json").read_text())
+    path = reference / kind
+    loaded = LLKDClassifier.load(path) if kind == "folder" else joblib.load(path)
+    np.testing.assert_allclose(
+        loaded.predict_proba(expected["texts"]), expected["proba"], atol=1e-5
+    )
+    assert loaded.classes_.tolist() == ["fruit", "town"]
+    assert loaded.classes == {"town": "places", "fruit": "food"}
+    assert loaded.pseudo_labels_.tolist() == expected["pseudo_labels"]
+    assert loaded.selection_.momentum == expected["momentum"]
+
+
+def test_transformers_opens_the_folder(fitted, news, tmp_path):
+    from transformers import (
+        AutoModel,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+    )
+
+    fitted.save(tmp_path)
+    texts = news[0][200:210]
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True)
+    batch.pop("token_type_ids", None)
+    if fitted.student_.pooling_ == "architecture":
+        model = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+        assert [model.config.id2label[k] for k in range(5)] == TOPICS
+        with torch.inference_mode():
+            proba = torch.softmax(model(**batch).logits, dim=1).numpy()
+        np.testing.assert_allclose(proba, fitted.predict_proba(texts), atol=1e-5)
+    else:
+        model = AutoModel.from_pretrained(tmp_path)
+        name = "embeddings.word_embeddings.weight"
+        wanted = fitted.student_.weights_[f"encoder.{name}"]
+        np.testing.assert_array_equal(model.state_dict()[name].numpy(), wanted)
+
+
+def test_sentence_transformers_opens_the_folder(fitted, news, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    if fitted.student_.pooling_ == "architecture":
+        return
+    fitted.save(tmp_path)
+    texts = news[0][200:210]
+    features = SentenceTransformer(str(tmp_path), device="cpu").encode(texts)
+    weights = fitted.student_.weights_
+    logits = features @ weights["head.weight"].T + weights["head.bias"]
+    proba = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+    np.testing.assert_allclose(proba, fitted.predict_proba(texts), atol=1e-5)
+
+
+def test_a_saved_classifier_is_a_pretrained_encoder_for_another(fitted, news, tmp_path):
+    if fitted.student_.pooling_ == "architecture":
+        return
+    fitted.save(tmp_path)
+    other = fit(news, tmp_path)
+    assert other.student_.pooling_ == fitted.student_.pooling_
+
+
+@pytest.mark.filterwarnings("ignore:LLKDSelection kept none")
+def test_a_loaded_classifier_goes_on_learning_from_its_thresholds(
+    fitted, news, tmp_path
+):
+    texts, gold = news
+    fitted.save(tmp_path)
+    copies = [LLKDClassifier.load(tmp_path), pickle.loads(pickle.dumps(fitted))]
+    for copy in copies:
+        copy.set_params(teacher=GoldTeacher(texts, gold)).partial_fit(texts[96:160])
+    first, second = copies
+    np.testing.assert_allclose(
+        first.student_thresholds_, second.student_thresholds_, rtol=1e-5
+    )
+    np.testing.assert_array_equal(
+        first.predict_proba(texts[:9]), second.predict_proba(texts[:9])
+    )
+
+
+def test_skops_round_trip_with_the_types_the_docs_name(news, tiny_path, tmp_path):
+    guide = (Path(__file__).parents[1] / "docs" / "persistence.md").read_text()
+    for name, classifier in (
+        ("transformer", fit(news, tiny_path)),
+        ("sklearn", fit_sklearn(news)),
+    ):
+        path = tmp_path / f"{name}.skops"
+        skops.io.dump(classifier, path)
+        untrusted = skops.io.get_untrusted_types(file=path)
+        for kind in untrusted:
+            assert f'"{kind}"' in guide
+        loaded = skops.io.load(path, trusted=untrusted)
+        np.testing.assert_array_equal(
+            loaded.predict_proba(news[0][:20]), classifier.predict_proba(news[0][:20])
+        )
+
+
+def fit_sklearn(news):
+    texts, gold = news
+    return LLKDClassifier(
+        GoldTeacher(texts, gold), TOPICS, student=SklearnStudent(), random_state=0
+    ).fit(texts[:96])
+
+
+def test_a_pickle_of_a_later_format_is_refused(news):
+    classifier = fit_sklearn(news)
+    state = classifier.__getstate__()
+    with pytest.raises(SavedModelError, match="format 99.*Upgrade"):
+        LLKDClassifier().__setstate__(state | {"_format": 99})
+
+
+def test_a_pickle_holds_no_teacher_texts_or_callbacks(news):
+    texts, gold = news
+    secret = "qzx-do-not-leak"
+    teacher = GoldTeacher([*texts, secret], [*gold, "tech"])
+    classifier = LLKDClassifier(
+        teacher,
+        TOPICS,
+        student=SklearnStudent(),
+        callbacks=[lambda end: None],  # cannot be pickled itself
+    ).fit([*texts[:96], secret])
+    data = pickle.dumps(classifier)
+    assert b"GoldTeacher" not in data
+    assert secret.encode() not in data
+    assert texts[0].encode() not in data

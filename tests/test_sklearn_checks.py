@@ -1,0 +1,117 @@
+"""scikit-learn's own checks, on numbers, with labels from each source.
+
+The classifier's tags follow its student: with one that takes texts scikit-learn runs a
+single check, with one that takes numbers all of them. A teacher knows the classes of
+*its* texts and not the labels each check makes up, so the two configurations with a
+teacher are given one, per fit, that answers with the check's own labels.
+"""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import SGDClassifier
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+from skllkd import LLKDClassifier
+from skllkd.selection import LLKDSelection, SelectAll
+from skllkd.students import SklearnStudent
+from skllkd.teachers import CallableTeacher, PrecomputedTeacher
+
+
+def numeric_student():
+    return SklearnStudent(
+        SGDClassifier(loss="log_loss", alpha=1e-3), vectorizer="passthrough"
+    )
+
+
+class _Taught(LLKDClassifier):
+    """Labels come from a teacher that knows the labels of the check at hand."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        return self._taught(super().fit, X, y, sample_weight)
+
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+        def learn(X, y, sample_weight):
+            return super(_Taught, self).partial_fit(X, y, classes, sample_weight)
+
+        return self._taught(learn, X, y, sample_weight, classes)
+
+    def _taught(self, learn, X, y, sample_weight, classes=None):
+        if y is None:
+            return learn(X, y, sample_weight)
+        try:
+            if np.iscomplexobj(X):
+                return learn(X, y, sample_weight)
+            rows = np.asarray(X, dtype=float)
+            labels = np.asarray(y)
+            names = np.unique(labels if classes is None else classes)
+            if labels.ndim != 1 or labels.dtype.kind == "f" or len(rows) != len(labels):
+                return learn(X, y, sample_weight)  # refused, or told of, as without
+            teacher = self.make_teacher(rows, labels)
+        except (TypeError, ValueError):
+            return learn(X, y, sample_weight)
+        if len(names) < 2 or rows.ndim != 2:
+            return learn(X, y, sample_weight)
+        self.teacher, self.classes = teacher, names.tolist()
+        try:
+            return learn(X, y, sample_weight)
+        finally:
+            self.teacher = self.classes = None
+
+
+class TaughtByCallable(_Taught):
+    def make_teacher(self, rows, labels):
+        known = {row.tobytes(): label for row, label in zip(rows, labels, strict=True)}
+        return CallableTeacher(
+            lambda X: [known[np.asarray(row, dtype=float).tobytes()] for row in X]
+        )
+
+
+class TaughtByPrecomputed(_Taught):
+    def make_teacher(self, rows, labels):
+        return PrecomputedTeacher(rows, labels)
+
+
+CONFIGURATIONS = {
+    "labels in y": LLKDClassifier(
+        selection=LLKDSelection(), student=numeric_student(), n_epochs=10
+    ),
+    "labels in y, no selection": LLKDClassifier(
+        selection=SelectAll(), student=numeric_student(), n_epochs=10
+    ),
+    "a callable teacher": TaughtByCallable(
+        selection=LLKDSelection(), student=numeric_student(), n_epochs=10
+    ),
+    "a precomputed teacher": TaughtByPrecomputed(
+        selection=LLKDSelection(), student=numeric_student(), n_epochs=10
+    ),
+}
+WEIGHTS = "batches are drawn at random, so a weight of 2 is not a row that stands twice"
+EXPECTED = {
+    "check_sample_weight_equivalence_on_dense_data": WEIGHTS,
+}
+
+
+@parametrize_with_checks(
+    list(CONFIGURATIONS.values()), expected_failed_checks=lambda estimator: EXPECTED
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_scikit_learn_s_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.EstimatorCheckFailedWarning")
+def test_at_least_50_checks_ran_and_none_failed(name):
+    results = check_estimator(
+        CONFIGURATIONS[name], expected_failed_checks=EXPECTED, on_fail=None
+    )
+    by_status = {
+        status: {
+            r["check_name"]: r["exception"] for r in results if r["status"] == status
+        }
+        for status in ("passed", "failed", "xfail", "skipped")
+    }
+    assert by_status["failed"] == {}
+    assert set(by_status["xfail"]) <= set(EXPECTED)
+    assert len(by_status["passed"]) >= 50
+    assert len(by_status["skipped"]) <= 2, by_status["skipped"]

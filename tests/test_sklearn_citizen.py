@@ -1,0 +1,457 @@
+"""What scikit-learn users expect beyond fit and predict."""
+
+import io
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.model_selection import cross_validate
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skllkd import EpochEnd, LLKDClassifier, ReliabilityDisplay
+from skllkd.exceptions import InvalidClassesError, InvalidParameterError
+from skllkd.selection import LLKDSelection, SelectAll
+from skllkd.students import SklearnStudent, TransformerStudent
+from skllkd.teachers import CallableTeacher, PrecomputedTeacher
+
+from tests.conftest import TOPICS, GoldTeacher
+
+matplotlib.use("Agg")
+
+
+# ---- pipelines and ensembles
+
+
+def test_pipeline_that_picks_a_column_by_name(quick_classifier, news):
+    texts, gold = news
+    frame = pd.DataFrame({"id": range(120), "story": texts[:120]})
+    by_index = make_pipeline(
+        FunctionTransformer(lambda frame: frame["story"]), quick_classifier
+    )
+    by_transformer = Pipeline(
+        [
+            ("pick", ColumnTransformer([("story", "passthrough", ["story"])])),
+            ("classify", quick_classifier),
+        ]
+    )
+    wanted = quick_classifier.fit(texts[:120]).predict(texts[:120])
+    for pipeline in (by_index, by_transformer):
+        pipeline.fit(frame, gold[:120])
+        np.testing.assert_array_equal(pipeline.predict(frame), wanted)
+    by_transformer.set_output(transform="pandas").fit(frame)
+    np.testing.assert_array_equal(by_transformer.predict(frame), wanted)
+
+
+def test_feature_union_as_the_vectorizer(gold_teacher, news):
+    union = FeatureUnion(
+        [
+            ("words", TfidfVectorizer()),
+            ("letters", TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3))),
+        ]
+    )
+    classifier = LLKDClassifier(
+        gold_teacher, TOPICS, student=SklearnStudent(vectorizer=union), random_state=0
+    ).fit(news[0][:150])
+    assert classifier.score(news[0][:150], news[1][:150]) > 0.8
+
+
+def test_in_a_vote(quick_classifier, news):
+    texts, gold = news
+    linear = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    vote = VotingClassifier(
+        [("distilled", quick_classifier), ("linear", linear)], voting="soft"
+    ).fit(texts[:200], gold[:200])
+    assert vote.score(texts[200:], gold[200:]) > 0.6
+
+
+def test_calibrated_on_gold(quick_classifier, news):
+    texts, gold = news
+    calibrated = CalibratedClassifierCV(quick_classifier, cv=3).fit(
+        texts[:150], gold[:150]
+    )
+    proba = calibrated.predict_proba(texts[150:200])
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert calibrated.score(texts[150:], gold[150:]) > 0.4
+
+
+def test_feature_names_and_counts_exist_for_numbers_only(quick_classifier, news):
+    frame = pd.DataFrame(
+        np.random.RandomState(0).normal(size=(60, 3)), columns=list("abc")
+    )
+    y = (frame["a"] > 0).to_numpy()
+    student = SklearnStudent(SGDClassifier(loss="log_loss"), vectorizer="passthrough")
+    classifier = LLKDClassifier(student=student).fit(frame, y)
+    assert classifier.n_features_in_ == 3
+    assert classifier.feature_names_in_.tolist() == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="feature names"):
+        classifier.predict(frame[["b", "a", "c"]])
+    assert not hasattr(quick_classifier.fit(news[0][:60]), "n_features_in_")
+
+
+def test_a_teacher_of_texts_and_a_student_of_numbers(tmp_path):
+    student = SklearnStudent(SGDClassifier(loss="log_loss"), vectorizer="passthrough")
+    from skllkd.teachers import LlamaCppTeacher
+
+    classifier = LLKDClassifier(
+        LlamaCppTeacher(tmp_path / "m.gguf"), ["a", "b"], student=student
+    )
+    with pytest.raises(InvalidParameterError, match="reads texts"):
+        classifier.fit(np.eye(4))
+
+
+# ---- metadata
+
+
+def test_sample_weight_weighs_the_loss(news):
+    texts = ["same words here"] * 40
+    y = ["a"] * 20 + ["b"] * 20
+
+    def probability_of_a(weight_of_a):
+        weight = [weight_of_a] * 20 + [1.0] * 20
+        classifier = LLKDClassifier(
+            student=SklearnStudent(), selection=SelectAll(), random_state=0
+        )
+        classifier.fit(texts, y, sample_weight=weight)
+        return classifier.predict_proba(texts[:1])[0, 0]
+
+    assert probability_of_a(0.0) < 0.2 < probability_of_a(1.0)
+    assert probability_of_a(5.0) > probability_of_a(1.0)
+    with pytest.raises(ValueError, match="[Nn]egative"):
+        probability_of_a(-1.0)
+
+
+def test_teacher_proba_is_taken_instead_of_asking(gold_teacher, quick_classifier, news):
+    texts, gold = news
+    order = TOPICS[::-1]
+    proba = (
+        np.full((60, 5), 0.05) + 0.75 * np.eye(5)[[order.index(g) for g in gold[:60]]]
+    )
+    proba[0] = np.nan
+    classifier = quick_classifier.set_params(classes=order)
+    with pytest.warns(UserWarning, match="1 of 60 .*`teacher_proba`"):
+        classifier.fit(texts[:60], teacher_proba=proba)
+    assert classifier.pseudo_labels_.tolist() == [None, *gold[1:60]]
+    assert gold_teacher.asked == []
+
+
+def test_metadata_is_routed(quick_classifier, news):
+    texts, gold = news
+    proba = GoldTeacher(texts, gold)(texts)
+    asked = quick_classifier.teacher.asked
+    asked.clear()
+    with sklearn.config_context(enable_metadata_routing=True):
+        classifier = quick_classifier.set_fit_request(
+            sample_weight=True, teacher_proba=True
+        ).set_score_request(sample_weight=True)
+        pipeline = make_pipeline(FunctionTransformer(), classifier)
+        result = cross_validate(
+            pipeline,
+            texts[:120],
+            gold[:120],
+            cv=3,
+            params={"sample_weight": np.ones(120), "teacher_proba": proba[:120]},
+        )
+    assert np.isfinite(result["test_score"]).all()
+    assert asked == []
+
+
+# ---- going on
+
+
+@pytest.fixture(params=["sklearn", "transformer"])
+def student(request, tiny_path):
+    if request.param == "sklearn":
+        return SklearnStudent(SGDClassifier(loss="log_loss", eta0=0.5))
+    return TransformerStudent(tiny_path, learning_rate=1e-3, device="cpu")
+
+
+def test_partial_fit_goes_on_with_thresholds_calibration_and_counts(student, news):
+    texts, gold = news
+    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration="batch")
+    classifier = LLKDClassifier(teacher, TOPICS, student=student, random_state=0)
+    classifier.partial_fit(texts[:200])
+    first = classifier.student_
+    n_steps, bias = len(classifier.history_["loss"]), classifier._class_bias.copy()
+    thresholds = classifier.student_thresholds_[-1].copy()
+    before = classifier.score(texts[200:], gold[200:])
+    for start in (200, 300):
+        classifier.partial_fit(texts[start : start + 100])
+    assert classifier.student_ is not first
+    assert len(classifier.history_["loss"]) == n_steps + 2 * 3 * 4
+    assert classifier.history_["epoch"].tolist() == sorted(classifier.history_["epoch"])
+    assert classifier.history_["epoch"].max() == 8
+    np.testing.assert_array_equal(classifier._class_bias, bias)
+    assert len(classifier.teacher_thresholds_) == len(classifier.history_["loss"])
+    jump = np.abs(classifier.student_thresholds_[n_steps] - thresholds).max()
+    assert jump < 0.15  # anew they would be the first batch's
+    assert classifier.n_teacher_calls_ == 400
+    assert len(classifier.pseudo_labels_) == 100
+    assert classifier.score(texts[200:], gold[200:]) > before
+
+
+def test_partial_fit_on_texts_of_one_class_and_of_other_classes(student, news):
+    texts, gold = news
+    teacher = GoldTeacher(texts, gold)
+    classifier = LLKDClassifier(teacher, TOPICS, student=student).fit(texts[:100])
+    sports = [t for t, label in zip(texts, gold, strict=True) if label == "sports"]
+    classifier.partial_fit(sports[:10])
+    assert classifier.classes_.tolist() == TOPICS
+    with pytest.raises(InvalidClassesError, match="stay the same"):
+        classifier.set_params(classes=["a", "b"]).partial_fit(sports[:10])
+
+
+def test_partial_fit_without_a_teacher(news):
+    texts, gold = news
+    classifier = LLKDClassifier(student=SklearnStudent(), unchosen="warn")
+    with pytest.warns(UserWarning, match="none of"):
+        classifier.partial_fit(texts[:4], gold[:4], classes=TOPICS)
+    classifier.partial_fit(texts[4:100], gold[4:100])
+    assert classifier.classes_.tolist() == TOPICS
+
+
+def test_warm_start(student, news):
+    texts, gold = news
+    teacher = GoldTeacher(texts, gold)
+    classifier = LLKDClassifier(
+        teacher, TOPICS, student=student, warm_start=True, random_state=0
+    )
+    n_steps = len(classifier.fit(texts[:100]).history_["loss"])
+    assert len(classifier.fit(texts[:100]).history_["loss"]) == 2 * n_steps
+    classifier.set_params(warm_start=False).fit(texts[:100])
+    assert len(classifier.history_["loss"]) == n_steps
+
+
+def test_a_partial_fit_that_fails_changes_nothing(student, news):
+    texts, gold = news
+    classifier = LLKDClassifier(GoldTeacher(texts, gold), TOPICS, student=student)
+    before = classifier.fit(texts[:60]).predict_proba(texts[:20])
+
+    def fails(told):
+        raise RuntimeError("stop here")
+
+    classifier.set_params(callbacks=[fails])
+    with pytest.raises(RuntimeError):
+        classifier.partial_fit(texts[60:120])
+    np.testing.assert_array_equal(classifier.predict_proba(texts[:20]), before)
+    assert len(classifier.times_selected_) == 60
+
+
+# ---- callbacks and early stopping
+
+
+def test_callbacks_are_told_and_may_end_the_training(quick_classifier, news):
+    told = []
+
+    def stop_after_two(end):
+        told.append(end)
+        return len(told) == 2
+
+    quick_classifier.set_params(
+        callbacks=[stop_after_two, lambda end: None], n_epochs=5
+    )
+    classifier = quick_classifier.fit(news[0][:64])
+    assert [end.epoch for end in told] == [0, 1]
+    assert all(isinstance(end, EpochEnd) and end.n_epochs == 5 for end in told)
+    assert all(0 < end.share_selected <= 1 for end in told)
+    assert all(np.isnan(end.agreement) for end in told)
+    assert (
+        len(classifier.history_["loss"]) == 2 * 2 == len(classifier.teacher_thresholds_)
+    )
+    with pytest.raises(InvalidParameterError, match="`callbacks`"):
+        quick_classifier.set_params(callbacks=["print"]).fit(news[0][:64])
+
+
+def test_early_stopping_needs_no_gold_and_keeps_the_best(student, news):
+    texts, gold = news
+    agreements = []
+    classifier = LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        student=student,
+        early_stopping=True,
+        validation_fraction=0.25,
+        n_iter_no_change=2,
+        n_epochs=12,
+        callbacks=[lambda end: agreements.append(end.agreement)],
+        random_state=0,
+    ).fit(texts[:200])
+    assert classifier.validation_agreement_.tolist() == agreements
+    assert 3 <= len(agreements) <= 12
+    if len(agreements) < 12:
+        assert max(agreements[-2:]) <= max(agreements[:-2]) + 1e-4
+    n_trained = (classifier.times_selected_ > 0).sum()
+    assert n_trained <= 150  # a quarter was never presented
+    assert classifier.history_["n_presented"].sum() == len(agreements) * 150
+    # the student kept is the one that agreed most
+    held_out = np.random.RandomState(0)
+    held_out.randint(2**31 - 1)  # the student's seed comes first
+    rows = held_out.permutation(200)[:50]
+    proba = classifier.teacher_proba_[rows]
+    chosen = classifier.predict_proba([texts[r] for r in rows]).argmax(axis=1)
+    kept = proba[np.arange(50), chosen].mean()
+    assert kept == pytest.approx(max(agreements), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"validation_fraction": 0}, {"validation_fraction": 1}, {"n_iter_no_change": 0}],
+)
+def test_bad_early_stopping_parameters(bad, quick_classifier, news):
+    name = next(iter(bad))
+    with pytest.raises(InvalidParameterError, match=f"`{name}`"):
+        quick_classifier.set_params(**bad, early_stopping=True).fit(news[0][:64])
+
+
+# ---- looking
+
+
+def test_report_measures_what_it_says(quick_classifier, news, capsys):
+    texts, _ = news
+    classifier = quick_classifier.fit([*texts[:150], *texts[:10]])
+    report = classifier.report()
+    printed = capsys.readouterr().out
+    agrees = classifier.predict(texts[:150]) == classifier.pseudo_labels_[:150]
+    agrees = np.r_[agrees, agrees[:10]]
+    assert report.overall.share == pytest.approx(agrees.mean())
+    assert report.overall.low < report.overall.share <= report.overall.high
+    assert [row.name for row in report.per_class] == TOPICS
+    assert sum(row.n_texts for row in report.per_class) == 160
+    assert (report.n_teacher_calls, report.n_teacher_calls_saved) == (150, 10)
+    assert report.model_bytes > 1000
+    assert report.texts_per_second > 0
+    for part in ("95 % interval", "Suspects", "150 made, 10 saved", "texts per second"):
+        assert part in printed
+    for name in TOPICS:
+        assert name in printed
+
+
+def test_report_finds_the_teacher_s_confident_mistakes(news):
+    texts, gold = news
+    wrong = list(gold)
+    for row in (3, 50):
+        wrong[row] = TOPICS[(TOPICS.index(gold[row]) + 1) % 5]
+    classifier = LLKDClassifier(
+        PrecomputedTeacher(texts, (wrong, [0.95] * len(texts))),
+        TOPICS,
+        student=SklearnStudent(SGDClassifier(loss="log_loss", alpha=1e-3)),
+        selection=SelectAll(),
+        n_epochs=5,
+        random_state=0,
+    )
+    held_out = [i for i in range(400) if i not in (3, 50)]
+    classifier.fit([texts[i] for i in held_out])
+    suspects = classifier.report(texts).suspects
+    confident = classifier.predict_proba(texts).max(axis=1) >= 0.8
+    expected = [row for row in (3, 50) if confident[row]]
+    assert set(expected) <= set(suspects)
+    assert (classifier.predict(texts)[suspects] != np.array(wrong)[suspects]).all()
+
+
+def test_a_loaded_classifier_reports_on_texts_it_is_given(quick_classifier, news):
+    import pickle
+
+    texts, _ = news
+    classifier = quick_classifier.fit(texts[:80])
+    loaded = pickle.loads(pickle.dumps(classifier))
+    with pytest.raises(InvalidParameterError, match="needs `X`"):
+        loaded.report()
+    assert loaded.report(texts[:80]).overall == classifier.report().overall
+    with pytest.raises(InvalidParameterError, match="teacher"):
+        loaded.report(texts[80:90])
+
+
+def test_html_shows_parameters_and_once_fitted_a_summary(quick_classifier, news):
+    assert "skllkd-summary" not in quick_classifier._repr_html_()
+    classifier = quick_classifier.set_params(
+        classes=[*TOPICS[:4], "<tech>"],
+        teacher=lambda t: [TOPICS[len(x) % 4] for x in t],
+    ).set_params(unchosen="warn")
+    with pytest.warns(UserWarning, match="tech"):
+        classifier.fit(news[0][:60])
+    html = classifier._repr_html_()
+    for part in ("skllkd-summary", "5 classes", "60 made", "% of what was presented"):
+        assert part in html
+    assert "agreement with the teacher" in html
+    assert "&lt;tech&gt;" in html
+    assert "<tech>" not in html
+    assert "skllkd-summary" in classifier._repr_mimebundle_()["text/html"]
+
+
+def test_reliability_display_raw_and_calibrated(news):
+    texts, gold = news
+
+    def biased(some):
+        proba = GoldTeacher(texts, gold, confidence=0.6)(some)
+        proba[:, 0] *= 5
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    order = TOPICS[::-1]
+    teacher = CallableTeacher(lambda some: biased(some)[:, ::-1], calibration="batch")
+    classifier = LLKDClassifier(
+        teacher, order, student=SklearnStudent(), random_state=0
+    )
+    classifier.fit(texts[:200])
+    display = ReliabilityDisplay.from_estimator(classifier, texts[:200], gold[:200])
+    raw, calibrated = biased(texts[:200]), classifier.teacher_proba_
+    confidence, right = display.curves["teacher, raw"]
+    np.testing.assert_allclose(confidence, raw.max(axis=1))
+    np.testing.assert_array_equal(
+        right, np.array(TOPICS)[raw.argmax(axis=1)] == np.array(gold[:200])
+    )
+    confidence, right = display.curves["teacher, calibrated"]
+    np.testing.assert_allclose(confidence, calibrated.max(axis=1))
+    frame = display.to_frame()
+    assert set(frame["curve"]) == {"teacher, raw", "teacher, calibrated", "student"}
+    assert (frame.groupby("curve")["n_texts"].sum() == 200).all()
+    assert len(display.ax_.get_lines()) == 4
+    matplotlib.pyplot.close("all")
+
+
+def test_calibration_error_by_hand():
+    confidence = np.array([0.6, 0.6, 0.9, 0.9])
+    right = np.array([True, False, True, True])
+    display = ReliabilityDisplay({"x": (confidence, right)}, n_bins=2)
+    assert display.calibration_error("x") == pytest.approx((0.1 + 0.1) / 2)
+
+
+def test_displays_as_frames(quick_classifier, news):
+    from skllkd import ConfidenceUncertaintyDisplay, SelectionDisplay
+
+    classifier = quick_classifier.set_params(selection=LLKDSelection()).fit(
+        news[0][:96]
+    )
+    frame = SelectionDisplay.from_estimator(classifier).to_frame()
+    assert frame.shape == (9, 1 + 2 * 5)
+    np.testing.assert_array_equal(
+        frame["student_threshold[tech]"], classifier.student_thresholds_[:, 4]
+    )
+    frame = ConfidenceUncertaintyDisplay.from_estimator(
+        classifier, news[0][:96]
+    ).to_frame()
+    assert frame["times_selected"].tolist() == classifier.times_selected_.tolist()
+    disagree = classifier.predict(news[0][:96]) != classifier.pseudo_labels_
+    assert frame["disagree"].tolist() == disagree.tolist()
+    matplotlib.pyplot.close("all")
+
+
+def test_progress_in_a_log_is_lines_not_a_redrawn_bar(monkeypatch):
+    from skllkd import _progress
+
+    monkeypatch.setattr(_progress, "_DELAY_S", 0.0)
+    monkeypatch.setattr(_progress, "_LOG_EVERY_S", 0.0)
+    log = io.StringIO()
+    monkeypatch.setattr("sys.stderr", log)
+    with _progress.progress_bar(3, "teacher", "text", 1) as bar:
+        for _ in range(3):
+            bar.update(1)
+    lines = log.getvalue().splitlines()
+    assert "\r" not in log.getvalue()
+    assert len(lines) >= 3
+    assert lines[-1].startswith("teacher: 100%")

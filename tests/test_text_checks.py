@@ -1,0 +1,183 @@
+"""Our own common checks, in the form of scikit-learn's, for classifiers of text."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.naive_bayes import MultinomialNB
+from skllkd import LLKDClassifier
+from skllkd.selection import LLKDSelection, SelectAll
+from skllkd.students import SklearnStudent, TransformerStudent
+from skllkd.teachers import CallableTeacher
+
+WORDS = {"a": "apple pie", "b": "brown bear", "c": "city council"}
+TEXTS = [f"{WORDS[name]} number {i}" for i in range(12) for name in "abc"]
+
+
+def by_first_letter(texts):
+    return [text[0] for text in texts]
+
+
+def as_numbers(texts):
+    return ["abc".index(text[0]) for text in texts]
+
+
+def is_a(texts):
+    return [text[0] == "a" for text in texts]
+
+
+STUDENTS = {
+    "transformer": lambda path: TransformerStudent(path, device="cpu"),
+    "transformer, architecture's head": lambda path: TransformerStudent(
+        path, pooling="architecture", device="cpu"
+    ),
+    "tf-idf": lambda path: SklearnStudent(MultinomialNB()),
+}
+
+
+@pytest.fixture(params=STUDENTS)
+def classifier(request, tiny_path):
+    return LLKDClassifier(
+        CallableTeacher(by_first_letter),
+        ["a", "b", "c"],
+        selection=LLKDSelection(momentum=0.8),
+        student=STUDENTS[request.param](tiny_path),
+        n_epochs=2,
+        batch_size=8,
+        random_state=0,
+    )
+
+
+def check_clone_before_and_after_fit(classifier):
+    before = clone(classifier)
+    assert repr(before.get_params()) == repr(classifier.get_params())
+    after = clone(classifier.fit(TEXTS))
+    assert not hasattr(after, "student_")
+    assert repr(after.get_params()) == repr(before.get_params())
+    np.testing.assert_array_equal(
+        after.fit(TEXTS).predict_proba(TEXTS), classifier.predict_proba(TEXTS)
+    )
+
+
+def check_parameters_to_any_depth(classifier):
+    parameters = classifier.get_params(deep=True)
+    for name in ("selection__momentum", "teacher__calibration", "student"):
+        assert name in parameters
+    classifier.set_params(selection__momentum=0.3, teacher__calibration="batch")
+    assert classifier.selection.momentum == 0.3
+    assert classifier.get_params()["teacher__calibration"] == "batch"
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        classifier.set_params(selection__no_such_thing=1)
+
+
+def check_fit_twice_gives_the_same(classifier):
+    first = classifier.fit(TEXTS).predict_proba(TEXTS)
+    history = classifier.history_
+    np.testing.assert_array_equal(classifier.fit(TEXTS).predict_proba(TEXTS), first)
+    np.testing.assert_array_equal(classifier.history_["loss"], history["loss"])
+
+
+def check_inputs_and_parameters_are_left_alone(classifier):
+    texts = np.array(TEXTS, dtype=object)
+    y = np.array(["a"] * len(texts))
+    before = repr(classifier.get_params())
+    fitted = classifier.fit(texts, y)
+    fitted.predict(texts)
+    assert texts.tolist() == TEXTS
+    assert set(y) == {"a"}
+    assert repr(classifier.get_params()) == before
+    for part in (classifier.student, classifier.selection, classifier.teacher):
+        assert not [name for name in vars(part) if name.endswith("_")]
+
+
+def check_columns_of_any_kind_agree(classifier):
+    wanted = classifier.fit(TEXTS).predict_proba(TEXTS)
+    for column in (
+        tuple(TEXTS),
+        np.array(TEXTS),
+        np.array(TEXTS, dtype=object)[:, None],
+        pd.Series(TEXTS, index=range(100, 136)),
+        pd.DataFrame({"text": TEXTS}),
+    ):
+        got = clone(classifier).fit(column).predict_proba(column)
+        np.testing.assert_array_equal(got, wanted)
+
+
+def check_class_names_of_any_kind(classifier):
+    for teacher, names, wanted in (
+        (by_first_letter, ["a", "b", "c"], str),
+        (as_numbers, [0, 1, 2], int),
+        (is_a, [True, False], bool),
+    ):
+        classifier.set_params(teacher=CallableTeacher(teacher), classes=names)
+        predicted = classifier.fit(TEXTS).predict(TEXTS)
+        assert type(predicted[0].item()) is wanted
+        assert set(predicted) <= set(names)
+
+
+def check_classes_are_sorted_and_columns_follow(classifier):
+    wanted = classifier.fit(TEXTS)
+    other = clone(classifier).set_params(classes=["c", "a", "b"]).fit(TEXTS)
+    assert other.classes_.tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(other.pseudo_labels_, wanted.pseudo_labels_)
+    np.testing.assert_allclose(
+        other.predict_proba(TEXTS), wanted.predict_proba(TEXTS), atol=1e-6
+    )
+
+
+def check_predict_does_not_depend_on_row_order(classifier):
+    classifier.fit(TEXTS)
+    order = np.random.RandomState(0).permutation(len(TEXTS))
+    shuffled = classifier.predict_proba([TEXTS[i] for i in order])
+    np.testing.assert_allclose(
+        shuffled, classifier.predict_proba(TEXTS)[order], atol=1e-6
+    )
+
+
+def check_predict_does_not_depend_on_the_batch(classifier):
+    classifier.fit(TEXTS)
+    alone = [classifier.predict_proba([text])[0] for text in TEXTS]
+    np.testing.assert_allclose(alone, classifier.predict_proba(TEXTS), atol=1e-6)
+
+
+def check_refit_on_other_classes(classifier):
+    classifier.fit(TEXTS)
+    classifier.set_params(
+        teacher=CallableTeacher(as_numbers), classes={2: "c", 1: "b", 0: "a"}
+    )
+    classifier.fit(TEXTS)
+    assert classifier.classes_.tolist() == [0, 1, 2]
+    assert classifier.predict_proba(TEXTS[:4]).shape == (4, 3)
+    classifier.set_params(
+        teacher=CallableTeacher(is_a), classes=[True, False], selection=SelectAll()
+    )
+    assert classifier.fit(TEXTS[:9]).predict_proba(TEXTS[:4]).shape == (4, 2)
+    assert len(classifier.times_selected_) == 9
+    assert not hasattr(classifier, "teacher_thresholds_")
+
+
+def check_pickle_predicts_alike(classifier):
+    classifier.fit(TEXTS)
+    copy = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(
+        copy.predict_proba(TEXTS), classifier.predict_proba(TEXTS)
+    )
+
+
+def check_unfitted(classifier):
+    for method in ("predict", "predict_proba", "score", "label"):
+        with pytest.raises(NotFittedError):
+            getattr(classifier, method)(TEXTS)
+    with pytest.raises(NotFittedError):
+        classifier.report()
+
+
+CHECKS = [check for name, check in vars().copy().items() if name.startswith("check_")]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_common_check(check, classifier):
+    check(classifier)
