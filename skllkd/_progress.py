@@ -11,6 +11,12 @@ _DELAY_S = 2.0
 _LOG_EVERY_S = 30.0
 
 
+def _can_redraw(stream: Any) -> bool:
+    """Return whether a stream shows a line that is written over: a terminal, a notebook."""
+    is_notebook = type(stream).__module__.startswith("ipykernel")
+    return is_notebook or bool(getattr(stream, "isatty", lambda: False)())
+
+
 class _Lines:
     """Standard error as a log: each state of a bar is a line of its own."""
 
@@ -46,7 +52,7 @@ def progress_bar(total: int, what: str, unit: str, verbose: int) -> Any:
     """
     from tqdm import tqdm
 
-    redrawn = sys.stderr.isatty()
+    redrawn = _can_redraw(sys.stderr)
     return tqdm(
         file=sys.stderr if redrawn else _Lines(),
         total=total,

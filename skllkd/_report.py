@@ -43,7 +43,7 @@ class Agreement:
     high: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What to look at before trusting a distilled classifier.
 
@@ -76,6 +76,11 @@ class Report:
     share_selected: float
     model_bytes: int
     texts_per_second: float
+
+    def __repr__(self) -> str:
+        """Return the report in one line: `report` has printed it already."""
+        share, n_suspects = self.overall.share, len(self.suspects)
+        return f"<Report: agreement {share:.3f}, {n_suspects} suspects>"
 
     def __str__(self) -> str:
         """Return the report as a table."""

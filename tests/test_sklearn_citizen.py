@@ -441,6 +441,20 @@ def test_displays_as_frames(quick_classifier, news):
     matplotlib.pyplot.close("all")
 
 
+def test_progress_in_a_notebook_or_terminal_is_a_redrawn_bar(monkeypatch):
+    from skllkd import _progress
+
+    monkeypatch.setattr(_progress, "_DELAY_S", 0.0)
+    notebook = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})
+    terminal = type("Terminal", (io.StringIO,), {"isatty": lambda self: True})
+    for kind in (notebook, terminal):
+        stream = kind()
+        monkeypatch.setattr("sys.stderr", stream)
+        with _progress.progress_bar(3, "teacher", "text", 1) as bar:
+            bar.update(3)
+        assert "\rteacher: 100%" in stream.getvalue()
+
+
 def test_progress_in_a_log_is_lines_not_a_redrawn_bar(monkeypatch):
     from skllkd import _progress
 
