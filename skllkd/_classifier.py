@@ -6,9 +6,9 @@ import copy
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from skllkd._cloning import clone_sharing
 from skllkd._distillation import Callback, Course, Plan, distil
 from skllkd._labelling import (
     columns_in_order,
+    digest,
     labels_in_proba,
     labels_in_y,
     likeliest_names,
@@ -56,6 +57,10 @@ from skllkd.teachers import TeacherLabels, as_teacher
 
 #: How many texts the agreement after `fit` is measured on.
 _SAMPLE_SIZE = 500
+_FEATURES = ("n_features_in_", "feature_names_in_")
+#: A selection or a student.
+Part = TypeVar("Part", Selection, Student)
+_PER_TEXT = ("teacher_proba_", "label_mass_", "times_selected_")
 
 
 class LLKDClassifier(ClassifierMixin, BaseEstimator):
@@ -313,6 +318,13 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             The classifier.
         """
         names = self.classes if self.classes is not None else classes
+        if classes is not None and set(as_classes(names).names) != set(
+            as_classes(classes).names
+        ):
+            raise InvalidClassesError(
+                f"`classes` of partial_fit must be those of the classifier; got "
+                f"{list(as_classes(classes).names)!r}."
+            )
         resume = hasattr(self, "student_")
         return self._fit(X, y, names, sample_weight, teacher_proba, resume)
 
@@ -326,11 +338,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         resume: bool,
     ) -> LLKDClassifier:
         """Learn from a pool, anew or going on from what was learned."""
-        texts = self._read(X, reset=not resume)
-        self._check_parameters()
+        self._check_parameters(classes)
+        selection, student = self._new_selection(resume), self._new_student(resume)
+        texts, features = self._read_pool(X, student, resume)
         random_state = check_random_state(self.random_state)
-        selection = copy.deepcopy(self.selection_) if resume else self._new_selection()
-        student = copy.copy(self.student_) if resume else self._new_student()
         weight = np.ones(len(texts))
         if sample_weight is not None:
             weight = _check_sample_weight(
@@ -355,23 +366,28 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             selection.reset(*size, random_state, proba[labelled])
         course = distil(student, selection, proba[labelled], weight[labelled], plan)
         student.finish()
+        agreement = _sample_agreement(student, pool, proba[labelled])
 
         # Nothing is learned until all went well: a fit that fails changes nothing.
         self.classes_ = class_names
         self.student_, self.selection_ = student, selection
-        self._given_classes, self._class_bias = given_classes, labels.class_bias
+        self._given_classes = given_classes
+        if not resume or labels.class_bias is not None:
+            self._class_bias = labels.class_bias
         self.teacher_proba_, self.label_mass_ = proba, labels.label_mass
         self.pseudo_labels_ = likeliest_names(proba, class_names)
         self.times_selected_ = np.zeros(len(texts), dtype=np.int64)
         self.times_selected_[labelled] = course.times_selected
-        self._pool = texts
+        self._pool, self._pool_digest = texts, digest(texts)
+        for name in _FEATURES:
+            self.__dict__.pop(name, None)
+        self.__dict__.update(features)
+        self.agreement_ = agreement
         self._add_to_record(course, labels, resume)
-        training_done = time.perf_counter()
         self.seconds_ = {
             "labelling": labelling_done - start,
-            "training": training_done - labelling_done,
+            "training": time.perf_counter() - labelling_done,
         }
-        self.agreement_ = self._sample_agreement(pool, proba[labelled])
         return self
 
     def _plan(self, random_state: np.random.RandomState, first_step: int) -> Plan:
@@ -414,14 +430,6 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 done = getattr(self.selection_, name)[: len(history["epoch"])]
                 setattr(self, name, done)
 
-    def _sample_agreement(self, pool: Any, proba: FloatArray) -> float:
-        """Return the agreement with the teacher on a sample of the pool."""
-        rows = np.random.RandomState(0).permutation(len(proba))[:_SAMPLE_SIZE]
-        with warnings.catch_warnings():  # of texts that are cut was warned already
-            warnings.simplefilter("ignore", TruncationWarning)
-            chosen = self.student_.predict_proba(take(pool, rows)).argmax(axis=1)
-        return float(np.mean(chosen == proba[rows].argmax(axis=1)))
-
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the class of each text.
 
@@ -457,14 +465,26 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     def _proba(self, X: Any) -> FloatArray:
         """Return the student's distributions."""
         check_is_fitted(self, "student_")
-        return self.student_.predict_proba(self._read(X, reset=False))
+        return self.student_.predict_proba(self._read(X))
 
-    def _read(self, X: Any, *, reset: bool) -> Any:
-        """Return the input as the student takes it: a list of texts, or numbers."""
-        student = as_student(self.student) if reset else self.student_
-        if student.takes_text:
+    def _read(self, X: Any) -> Any:
+        """Return the input as the fitted student takes it: texts, or numbers."""
+        if self.student_.takes_text:
             return as_texts(X)
-        return validate_data(self, X, reset=reset, dtype=np.float64)
+        return validate_data(self, X, reset=False, dtype=np.float64)
+
+    def _read_pool(
+        self, X: Any, student: Student, resume: bool
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return the input as a student takes it, and what to remember of its columns."""
+        if student.takes_text:
+            return as_texts(X), {}
+        if resume:
+            rows = validate_data(self, X, reset=False, dtype=np.float64)
+            return rows, {k: v for k, v in vars(self).items() if k in _FEATURES}
+        blank = LLKDClassifier()  # a fit that fails must not change this one
+        rows = validate_data(blank, X, dtype=np.float64)
+        return rows, {k: v for k, v in vars(blank).items() if k in _FEATURES}
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy against labels, or the agreement with the teacher.
@@ -493,7 +513,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "student_")
         if y is not None:
             return float(super().score(X, y, sample_weight=sample_weight))
-        texts = self._read(X, reset=False)
+        texts = self._read(X)
         proba = self.label(texts)
         known = np.flatnonzero(~nan_rows(proba))
         if not len(known):
@@ -529,12 +549,19 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 "left it behind). Give gold labels as `y`, or set_params(teacher=...)."
             )
         labels = as_teacher(self.teacher).label(
-            self._read(X, reset=False),
+            self._read(X),
             self._given_classes,
-            class_bias=self._class_bias,
+            class_bias=self._fixed_bias(),
             verbose=self.verbose,
         )
         return columns_in_order(labels.proba, self._given_classes, self.classes_)
+
+    def _fixed_bias(self) -> FloatArray:
+        """Return the calibration of `fit`, which other texts must not change."""
+        if self._class_bias is None:
+            return np.zeros(len(self.classes_))
+        bias: FloatArray = self._class_bias
+        return bias
 
     def uncalibrated(self, proba: FloatArray) -> FloatArray:
         """Return the teacher's distributions as they were before calibration.
@@ -584,8 +611,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 "`report` of a loaded classifier needs `X`: the texts it was fitted on, "
                 "or others."
             )
-        texts = self._pool if X is None else self._read(X, reset=False)
-        report = make_report(self, texts, self.known_teacher_proba(texts))
+        texts = self._pool if X is None else self._read(X)
+        is_pool = digest(texts) == self._pool_digest
+        teacher_proba = self.teacher_proba_ if is_pool else self.label(texts)
+        report = make_report(self, texts, teacher_proba)
         print(report)
         return report
 
@@ -603,12 +632,23 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             Distributions, columns as `classes_`; rows of NaN without an answer.
         """
         check_is_fitted(self, "student_")
-        texts = self._read(X, reset=False)
-        pool = getattr(self, "_pool", None)
-        if pool is None and self.teacher is None:  # loaded: trust the length
-            pool = texts if len(texts) == len(self.teacher_proba_) else None
-        same = texts is pool or (isinstance(texts, list) and texts == pool)
-        return self.teacher_proba_ if same else self.label(texts)
+        texts = self._read(X)
+        return self.teacher_proba_ if self.is_pool(texts) else self.label(texts)
+
+    def is_pool(self, X: Any) -> bool:
+        """Return whether these are the texts the classifier was last fitted on.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        bool
+            Whether they are, in the same order.
+        """
+        return digest(self._read(X)) == self._pool_digest
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to a folder, without pickle.
@@ -660,7 +700,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         labels = as_teacher(self.teacher).label(
             texts,
             classes,
-            class_bias=self._class_bias if resume else None,
+            class_bias=self._fixed_bias() if resume else None,
             verbose=self.verbose,
         )
         return labels, classes
@@ -709,8 +749,11 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         warnings.warn(message, UnchosenClassWarning, stacklevel=4)
         return labelled
 
-    def _new_selection(self) -> Selection:
-        """Return an unused selection whose parameters are allowed."""
+    def _new_selection(self, resume: bool) -> Selection:
+        """Return a selection whose parameters are allowed, unused or to go on with."""
+        if resume:
+            unchanged = copy.deepcopy(self.selection_)
+            return _with_parameters(unchanged, self.selection)
         if self.selection is None:
             return LLKDSelection()
         if not isinstance(self.selection, Selection):
@@ -722,13 +765,15 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         selection.check()
         return selection
 
-    def _new_student(self) -> Student:
-        """Return an untrained student whose parameters are allowed."""
+    def _new_student(self, resume: bool) -> Student:
+        """Return a student whose parameters are allowed, untrained or to go on with."""
+        if resume:
+            return _with_parameters(copy.copy(self.student_), self.student)
         student: Student = clone(as_student(self.student))
         student.check()
         return student
 
-    def _check_parameters(self) -> None:
+    def _check_parameters(self, classes: Any) -> None:
         """Raise if a parameter has a value that is not allowed."""
         check_number(self.n_epochs, "n_epochs", 1, integer=True)
         check_number(self.batch_size, "batch_size", 1, integer=True)
@@ -742,11 +787,13 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             open_high=True,
         )
         check_number(self.n_iter_no_change, "n_iter_no_change", 1, integer=True)
-        if not all(map(callable, self.callbacks)):
+        if not isinstance(self.callbacks, Iterable) or not all(
+            map(callable, self.callbacks)
+        ):
             raise InvalidParameterError(
                 f"`callbacks` must hold functions of an EpochEnd; got {self.callbacks!r}."
             )
-        if self.classes is None and self.teacher is not None:
+        if classes is None and self.teacher is not None:
             raise InvalidClassesError(
                 "`classes` must name the labels the teacher chooses from; got None. "
                 "E.g. classes=['spam', 'ham']."
@@ -768,6 +815,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         if "student_" in state:
             state["teacher"], state["callbacks"] = None, ()
             state.pop("_pool", None)
+            names = [name for name in _PER_TEXT if name in state]
+            state |= _persistence.compact({name: state[name] for name in names})
             if isinstance(self.student, Student):
                 state["student"] = self.student.portable()
         return state
@@ -777,10 +826,19 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         _persistence.check_format(state.pop("_format", 0), "this pickle")
         super().__setstate__(state)
 
+    def __copy__(self) -> LLKDClassifier:
+        """Return a shallow copy that, unlike a pickle, keeps its teacher."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
     def __deepcopy__(self, memo: dict[int, Any]) -> LLKDClassifier:
-        """Return a copy that, unlike a pickle, keeps its teacher."""
+        """Return a copy that keeps its teacher; a plain callable is shared."""
         twin = object.__new__(type(self))
         memo[id(self)] = twin
+        for shared in (self.teacher, self.callbacks):
+            if not hasattr(shared, "get_params"):
+                memo[id(shared)] = shared
         twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return twin
 
@@ -793,6 +851,23 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.two_d_array = not takes_text
         tags.target_tags.required = self.teacher is None
         return tags
+
+
+def _with_parameters(part: Part, given: Any) -> Part:
+    """Return a part with the parameters given now, if they are of its kind."""
+    if type(part) is type(given):
+        part.set_params(**given.get_params(deep=False))
+        part.check()
+    return part
+
+
+def _sample_agreement(student: Student, pool: Any, proba: FloatArray) -> float:
+    """Return a student's agreement with the teacher on a sample of the pool."""
+    rows = np.random.RandomState(0).permutation(len(proba))[:_SAMPLE_SIZE]
+    with warnings.catch_warnings():  # of texts that are cut was warned already
+        warnings.simplefilter("ignore", TruncationWarning)
+        chosen = student.predict_proba(take(pool, rows)).argmax(axis=1)
+    return float(np.mean(chosen == proba[rows].argmax(axis=1)))
 
 
 __all__ = ["LLKDClassifier"]

@@ -214,16 +214,16 @@ class ConfidenceUncertaintyDisplay:
         Raises
         ------
         InvalidParameterError
-            If `X` has another length than what the classifier was fitted on.
+            If `X` is not what the classifier was fitted on.
         """
         check_is_fitted(estimator, "student_")
-        student = estimator.predict_proba(X)
         teacher = estimator.teacher_proba_
-        if len(student) != len(teacher):
+        if not estimator.is_pool(X):
             raise InvalidParameterError(
-                f"`X` must be the {len(teacher)} texts the classifier was fitted on; "
-                f"got {len(student)}."
+                f"`X` must be the {len(teacher)} texts the classifier was fitted on, in "
+                "their order; got others."
             )
+        student = estimator.predict_proba(X)
         labelled = ~nan_rows(teacher)
         teacher, student = teacher[labelled], student[labelled]
         display = cls(

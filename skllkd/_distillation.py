@@ -82,7 +82,8 @@ def distil(
     """Train a student on the rows of its pool that a selection keeps.
 
     Every step presents a batch of the pool. The rows kept wait until they fill a
-    batch, which then is trained on, so that a backward pass is never half empty.
+    batch, which then is trained on, so that a backward pass is not half empty; what
+    waits at the end of an epoch is trained on as it is.
 
     Parameters
     ----------
@@ -110,24 +111,26 @@ def distil(
     times_selected = np.zeros(n_rows, dtype=np.int64)
     steps: list[tuple[int, int, int, float]] = []
 
-    with progress_bar(plan.n_epochs * n_rows, "student", "text", plan.verbose) as bar:
+    n_presented = plan.n_epochs * int((~held_out.mask).sum())
+    with progress_bar(n_presented, "student", "text", plan.verbose) as bar:
         for epoch in range(plan.n_epochs):
-            for batch in student.batches(plan.batch_size, plan.random_state):
-                rows = batch[~held_out.mask[batch]]
+            batches = student.batches(plan.batch_size, plan.random_state)
+            batches = held_out.without(batches)
+            for place, rows in enumerate(batches, start=1):
                 label = pseudo_label[rows]
                 belief = student.rows_proba(rows) if selection.uses_student else None
                 step = plan.first_step + len(steps)
                 kept = selection.select(label, proba[rows], belief, step)
                 times_selected[rows[kept.mask]] += 1
                 waiting.add(rows, label, kept, row_weight[rows])
-                is_last = len(steps) == n_steps - 1
+                progress = (len(steps) + 0.5) / n_steps
                 losses = [
-                    student.train_step(*full, (len(steps) + 0.5) / n_steps)
-                    for full in waiting.batches(1 if is_last else plan.batch_size)
+                    student.train_step(*full, progress)
+                    for full in waiting.batches(flush=place == len(batches))
                 ]
                 loss = float(np.mean(losses)) if losses else float("nan")
                 steps.append((epoch, len(rows), int(kept.mask.sum()), loss))
-                bar.update(len(batch))
+                bar.update(len(rows))
             held_out.measure()
             told = _epoch_end(epoch, plan.n_epochs, steps, held_out.agreement)
             wants_end = [bool(callback(told)) for callback in plan.callbacks]
@@ -174,10 +177,16 @@ class _HeldOut:
         self._student, self._proba, self._plan = student, proba, plan
         self.mask = np.zeros(len(proba), dtype=bool)
         n_held_out = int(np.ceil(plan.validation_fraction * len(proba)))
+        n_held_out = min(n_held_out, len(proba) - 1)  # something must be learned from
         self._rows = plan.random_state.permutation(len(proba))[:n_held_out]
         self.mask[self._rows] = True
         self.agreement: list[float] = []
         self._best: Any = None
+
+    def without(self, batches: list[IntArray]) -> list[IntArray]:
+        """Return batches without the rows held out, and none that is empty."""
+        kept = [rows[~self.mask[rows]] for rows in batches]
+        return [rows for rows in kept if len(rows)]
 
     def measure(self) -> None:
         """Measure the agreement with the teacher, and remember the best student."""
@@ -233,10 +242,10 @@ class _Waiting:
             self._rows.append((rows[place], target[place], float(weight[place])))
 
     def batches(
-        self, at_least: int
+        self, *, flush: bool
     ) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
-        """Yield (rows, targets, weights), as long as `at_least` many rows wait."""
-        while len(self._rows) >= at_least:
+        """Yield (rows, targets, weights) of full batches; of all rows to flush."""
+        while len(self._rows) >= (1 if flush else self._batch_size):
             size = min(self._batch_size, len(self._rows))
             taken = [self._rows.popleft() for _ in range(size)]
             rows, target, weight = zip(*taken, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from typing import Any
 
@@ -136,6 +137,29 @@ def take(texts: Any, rows: IntArray) -> Any:
     if isinstance(texts, np.ndarray):
         return texts[rows]
     return [texts[row] for row in rows]
+
+
+def digest(texts: Any) -> str:
+    """Return what a list of texts, or rows of numbers, is known by.
+
+    Parameters
+    ----------
+    texts : list of str or ndarray of shape (n_rows, n_features)
+        The texts.
+
+    Returns
+    -------
+    str
+        A BLAKE2b digest in hexadecimal; other texts or another order give another.
+    """
+    total = hashlib.blake2b(digest_size=16)
+    if isinstance(texts, np.ndarray):
+        total.update(np.ascontiguousarray(texts).tobytes())
+    else:
+        for text in texts:
+            data = text.encode("utf-8", "surrogatepass")
+            total.update(len(data).to_bytes(8, "little") + data)
+    return total.hexdigest()
 
 
 def _blank_rows(texts: Any) -> BoolArray:

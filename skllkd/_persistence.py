@@ -16,7 +16,7 @@ from skllkd._labelling import likeliest_names
 from skllkd._validation import Classes
 from skllkd._version import __version__
 from skllkd.exceptions import SavedModelError
-from skllkd.selection import LLKDSelection, Selection
+from skllkd.selection import Selection
 from skllkd.students import TransformerStudent
 
 if TYPE_CHECKING:
@@ -57,10 +57,16 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
             f"a {type(student).__name__} has no format of its own to be saved in without "
             "pickle. Use joblib.dump instead."
         )
+    kind = type(classifier.selection_)
+    if getattr(skllkd.selection, kind.__name__, None) is not kind:
+        raise NotImplementedError(
+            f"a selection of your own ({kind.__name__}) cannot be saved without pickle. "
+            "Use joblib.dump instead."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _SETTINGS).unlink(missing_ok=True)  # a save cut short is no classifier
     settings = student.save(folder, list(map(str, classifier.classes_)))
-    evidence = {name: getattr(classifier, name) for name in _ARRAYS}
+    evidence = compact({name: getattr(classifier, name) for name in _ARRAYS})
     for name in _OPTIONAL_ARRAYS:
         if hasattr(classifier, name):
             evidence[name] = getattr(classifier, name)
@@ -88,6 +94,7 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
         "parameters": {name: getattr(classifier, name) for name in _PARAMETERS}
         | {"random_state": _seed(classifier.random_state)},
         "history": list(classifier.history_),
+        "pool": classifier._pool_digest,
         "agreement_": classifier.agreement_,
         "n_teacher_calls_": classifier.n_teacher_calls_,
         "n_teacher_calls_saved_": classifier.n_teacher_calls_saved_,
@@ -152,6 +159,7 @@ def _restore(
     )
     classifier._given_classes = Classes(tuple(names), tuple(descriptions))
     classifier._class_bias = None if bias is None else np.array(bias)
+    classifier._pool_digest = description["pool"]
     classifier.classes_ = np.array(description["classes"])
     classifier.student_ = student
     classifier.selection_ = clone(selection)
@@ -195,10 +203,8 @@ def _seed(random_state: Any) -> int | None:
 
 
 def _selection(**description: Any) -> Selection:
-    """Return the selection a classifier was trained with, where it is one of ours."""
-    strategy = getattr(skllkd.selection, description["class"], None)
-    if strategy is None:  # one of the user's own: what it selected is in the evidence
-        return LLKDSelection()
+    """Return the selection a classifier was trained with."""
+    strategy = getattr(skllkd.selection, description["class"])
     selection: Selection = strategy(**description["parameters"])
     return selection
 
@@ -217,6 +223,26 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     writer = description.get("skllkd")
     check_format(version, f"the classifier in {str(folder)!r}", f"skllkd {writer}")
     return description
+
+
+def compact(evidence: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of each text of the pool with half the bytes.
+
+    Parameters
+    ----------
+    evidence : dict of str to ndarray
+        Arrays.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Probabilities as float32, counts as int32.
+    """
+    smaller = {"f8": np.float32, "i8": np.int32}
+    return {
+        name: array.astype(smaller.get(array.dtype.str[1:], array.dtype))
+        for name, array in evidence.items()
+    }
 
 
 def check_format(version: int, what: str, writer: str = "a later skllkd") -> None:

@@ -125,7 +125,7 @@ def make_report(
         The report.
     """
     known = np.flatnonzero(~nan_rows(teacher_proba))
-    student_proba = classifier.predict_proba(X)[known]
+    student_proba = classifier.student_.predict_proba(X)[known]
     proba = teacher_proba[known]
     label, chosen = proba.argmax(axis=1), student_proba.argmax(axis=1)
     agrees = label == chosen
@@ -135,7 +135,7 @@ def make_report(
     order = np.argsort(-sureness[contradictions], kind="stable")
     some = X[:_TIMED_TEXTS]
     start = time.perf_counter()
-    classifier.predict_proba(some)
+    classifier.student_.predict_proba(some)
     seconds = time.perf_counter() - start
     history = classifier.history_
     return Report(

@@ -116,7 +116,7 @@ def agreement_lower_bound(estimator: Any, X: Any, y: Any = None) -> float:
 
 def _agreement(estimator: Any, X: Any) -> tuple[FloatArray, FloatArray]:
     """Return the teacher's probability of each prediction, and its distributions."""
-    if hasattr(estimator, "steps"):
+    while hasattr(estimator, "steps"):
         X = estimator[:-1].transform(X) if len(estimator) > 1 else X
         estimator = estimator[-1]
     teacher = estimator.known_teacher_proba(X)

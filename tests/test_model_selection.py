@@ -1,12 +1,15 @@
 """Searches and cross-validation: the teacher is asked once for every distinct text."""
 
+import json
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
@@ -15,7 +18,7 @@ from sklearn.model_selection import (
     cross_val_score,
     cross_validate,
 )
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skllkd import LLKDClassifier
 from skllkd.metrics import (
@@ -34,6 +37,7 @@ GOLD = [text.split()[0] for text in TEXTS]
 
 def teacher_that_writes_down_what_it_is_asked(path, texts):
     """Answer mostly right; every text asked about becomes a line of a file."""
+    time.sleep(0.02)  # long enough for two processes to ask at once, were it allowed
     with path.open("a", encoding="utf-8") as file:
         file.writelines(f"{text}\n" for text in texts)
     proba = np.full((len(texts), 3), 0.1)
@@ -124,6 +128,18 @@ def test_only_the_prompt_costs_a_call(asked, classifier, tiny_path):
     grid = [{"selection": [LLKDSelection()], "selection__momentum": [0.1, 0.9]}]
     GridSearchCV(classifier, grid, cv=2).fit(TEXTS)
     assert sorted(asked()) == sorted(TEXTS)
+    classifier.set_params(teacher__cache_key="another prompt").fit(TEXTS)
+    assert len(asked()) == 2 * len(TEXTS)
+
+
+def test_threads_do_not_ask_twice(classifier, asked):
+    plain = partial(
+        classifier.teacher.function.func, classifier.teacher.function.args[0]
+    )
+    classifier.set_params(teacher=plain)
+    with parallel_config(backend="threading"):
+        cross_val_score(classifier, TEXTS, cv=3, n_jobs=3)
+    assert sorted(asked()) == sorted(TEXTS)
 
 
 def test_parameters_in_a_search_do_what_they_say(classifier, asked):
@@ -183,13 +199,28 @@ def test_scorers_work_without_gold_in_a_search_and_a_pipeline(
             ("classify", classifier),
         ]
     )
-    for estimator in (classifier, pipeline):
+    for estimator in (classifier, pipeline, make_pipeline(pipeline)):
         scores = cross_val_score(estimator, TEXTS, cv=3, scoring=scorer)
         assert ((scores > 0) & (scores <= 1)).all()
     names = {"agreement": scorer}
     result = cross_validate(classifier, TEXTS, None, cv=2, scoring=names)
     assert np.isfinite(result["test_agreement"]).all()
     assert sorted(asked()) == sorted(TEXTS)
+
+
+def test_the_measured_ranking_is_of_enough_candidates_and_is_what_the_docs_say():
+    root = Path(__file__).parents[1]
+    results = json.loads(
+        (root / "benchmarks" / "results" / "label_free_scorers.json").read_text()
+    )
+    assert results["candidates"] >= 12
+    assert results["seeds"] >= 5
+    guide = (root / "docs" / "scikit-learn.md").read_text()
+    for name, figure in results["figures"].items():
+        if "tau" in figure:
+            mean, width = figure["tau"]
+            scorer = name.split("/")[1]
+            assert f"`{scorer}` | {mean:.2f} ± {width:.2f}" in guide
 
 
 class _Fixed:

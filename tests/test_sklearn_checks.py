@@ -6,6 +6,8 @@ single check, with one that takes numbers all of them. A teacher knows the class
 teacher are given one, per fit, that answers with the check's own labels.
 """
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from sklearn.linear_model import SGDClassifier
@@ -20,6 +22,10 @@ def numeric_student():
     return SklearnStudent(
         SGDClassifier(loss="log_loss", alpha=1e-3), vectorizer="passthrough"
     )
+
+
+#: How many fits of the checks really had a teacher.
+FITS_WITH_A_TEACHER = Counter()
 
 
 class _Taught(LLKDClassifier):
@@ -51,6 +57,7 @@ class _Taught(LLKDClassifier):
         if len(names) < 2 or rows.ndim != 2:
             return learn(X, y, sample_weight)
         self.teacher, self.classes = teacher, names.tolist()
+        FITS_WITH_A_TEACHER[type(self).__name__] += 1
         try:
             return learn(X, y, sample_weight)
         finally:
@@ -115,3 +122,5 @@ def test_at_least_50_checks_ran_and_none_failed(name):
     assert set(by_status["xfail"]) <= set(EXPECTED)
     assert len(by_status["passed"]) >= 50
     assert len(by_status["skipped"]) <= 2, by_status["skipped"]
+    if "teacher" in name:
+        assert FITS_WITH_A_TEACHER[type(CONFIGURATIONS[name]).__name__] >= 50

@@ -1,6 +1,7 @@
 """What scikit-learn users expect beyond fit and predict."""
 
 import io
+import warnings
 
 import matplotlib
 import numpy as np
@@ -16,7 +17,12 @@ from sklearn.model_selection import cross_validate
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skllkd import EpochEnd, LLKDClassifier, ReliabilityDisplay
-from skllkd.exceptions import InvalidClassesError, InvalidParameterError
+from skllkd.exceptions import (
+    InvalidClassesError,
+    InvalidParameterError,
+    SkllkdWarning,
+    UnchosenClassWarning,
+)
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import SklearnStudent, TransformerStudent
 from skllkd.teachers import CallableTeacher, PrecomputedTeacher
@@ -216,6 +222,86 @@ def test_partial_fit_without_a_teacher(news):
     assert classifier.classes_.tolist() == TOPICS
 
 
+def test_calibration_is_that_of_the_first_pool_whatever_comes_after(news):
+    texts, gold = news
+    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration="batch")
+    classifier = LLKDClassifier(teacher, TOPICS, student=SklearnStudent())
+    classifier.fit(texts[:100])
+    bias, one = classifier._class_bias, classifier.label(texts[200:201])
+    proba = GoldTeacher(texts, gold)(texts[100:130])
+    classifier.partial_fit(texts[100:130], teacher_proba=proba)
+    np.testing.assert_array_equal(classifier._class_bias, bias)
+    np.testing.assert_array_equal(classifier.label(texts[200:201]), one)
+    classifier.fit(texts[:100], teacher_proba=GoldTeacher(texts, gold)(texts[:100]))
+    alone = classifier.label(texts[200:201])[0]  # not calibrated in `fit`, so not here
+    np.testing.assert_allclose(alone, classifier.label(texts[200:300])[0])
+
+
+def test_parameters_changed_between_partial_fits_are_used(news, tiny_path):
+    texts, gold = news
+    classifier = LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        selection=LLKDSelection(momentum=0.9),
+        student=TransformerStudent(tiny_path, device="cpu"),
+    ).fit(texts[:64])
+    classifier.student_.device = "cuda:77"  # fitted where there was another device
+    classifier.set_params(selection__momentum=0.0, student__learning_rate=0.0)
+    classifier.set_params(student__head_learning_rate=0.0, student__weight_decay=0.0)
+    before = classifier.student_.weights_
+    classifier.partial_fit(texts[64:96])
+    assert classifier.selection_.momentum == 0.0
+    first = classifier.student_thresholds_[-1]
+    assert classifier.selection_._student.value == pytest.approx(first, abs=1e-6)
+    assert classifier.selection_._teacher._global.momentum == 0.0
+    for name, array in classifier.student_.weights_.items():
+        np.testing.assert_array_equal(array, before[name])
+    with pytest.raises(InvalidParameterError, match="`momentum`"):
+        classifier.set_params(selection__momentum=2).partial_fit(texts[:32])
+
+
+def test_partial_fit_takes_classes_with_a_teacher_too(news):
+    texts, gold = news
+    classifier = LLKDClassifier(GoldTeacher(texts, gold), student=SklearnStudent())
+    classifier.partial_fit(texts[:100], classes=TOPICS)
+    assert classifier.classes_.tolist() == TOPICS
+    classifier.set_params(classes=TOPICS)
+    with pytest.raises(InvalidClassesError, match="partial_fit"):
+        classifier.partial_fit(texts[:9], classes=["a", "b"])
+
+
+def test_a_fit_on_numbers_that_fails_keeps_the_columns_it_had():
+    rng = np.random.RandomState(0)
+    student = SklearnStudent(SGDClassifier(loss="log_loss"), vectorizer="passthrough")
+    X, y = rng.normal(size=(40, 3)), rng.randint(2, size=40)
+    classifier = LLKDClassifier(student=student).fit(X, y)
+    with pytest.raises(InvalidParameterError):
+        classifier.fit(rng.normal(size=(40, 5)))
+    assert classifier.predict(X).shape == (40,)
+    classifier.set_params(student=SklearnStudent()).fit(["good", "bad"] * 9, [0, 1] * 9)
+    assert not hasattr(classifier, "n_features_in_")
+
+
+def test_a_teacher_of_numbers_counts_and_warns(recwarn):
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(60, 3))
+    y = (X[:, 0] > 0).astype(int)
+    student = SklearnStudent(SGDClassifier(loss="log_loss"), vectorizer="passthrough")
+    teacher = PrecomputedTeacher(X[:40], y[:40])
+    classifier = LLKDClassifier(teacher, [0, 1], student=student)
+    with pytest.warns(UserWarning, match="20 of 60"):
+        classifier.fit(X)
+    assert classifier.n_teacher_calls_ == 0
+    frame = pd.DataFrame(X, columns=list("abc"))
+    classifier.set_params(teacher=lambda rows: (rows[:, 0] > 0).astype(int)).fit(frame)
+    assert classifier.n_teacher_calls_ == 60
+    assert classifier.report(frame).overall == classifier.report().overall
+    with pytest.raises(InvalidParameterError, match="contextual"):
+        classifier.set_params(
+            teacher=CallableTeacher(len, calibration="contextual")
+        ).fit(X)
+
+
 def test_warm_start(student, news):
     texts, gold = news
     teacher = GoldTeacher(texts, gold)
@@ -264,8 +350,9 @@ def test_callbacks_are_told_and_may_end_the_training(quick_classifier, news):
     assert (
         len(classifier.history_["loss"]) == 2 * 2 == len(classifier.teacher_thresholds_)
     )
-    with pytest.raises(InvalidParameterError, match="`callbacks`"):
-        quick_classifier.set_params(callbacks=["print"]).fit(news[0][:64])
+    for bad in (["print"], print):
+        with pytest.raises(InvalidParameterError, match="`callbacks`"):
+            quick_classifier.set_params(callbacks=bad).fit(news[0][:64])
 
 
 def test_early_stopping_needs_no_gold_and_keeps_the_best(student, news):
@@ -297,6 +384,60 @@ def test_early_stopping_needs_no_gold_and_keeps_the_best(student, news):
     chosen = classifier.predict_proba([texts[r] for r in rows]).argmax(axis=1)
     kept = proba[np.arange(50), chosen].mean()
     assert kept == pytest.approx(max(agreements), abs=1e-6)
+
+
+@pytest.mark.parametrize("n_texts", [8, 17, 97])
+@pytest.mark.parametrize("batch_size", [1, 32, 97])
+def test_early_stopping_with_few_texts_still_learns(n_texts, batch_size, student, news):
+    """Batches may be wholly held out, or never fill: nothing breaks or is lost."""
+    texts, gold = news
+    for seed in range(4):
+        classifier = LLKDClassifier(
+            GoldTeacher(texts, gold),
+            TOPICS,
+            student=student,
+            batch_size=batch_size,
+            early_stopping=True,
+            n_epochs=3,
+            unchosen="warn",
+            random_state=seed,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnchosenClassWarning)
+            classifier.fit(texts[:n_texts])
+        assert classifier.history_["n_presented"].min() > 0
+        uniform = np.full((5, 5), 0.2)
+        assert not np.allclose(classifier.predict_proba(texts[:5]), uniform)
+        with warnings.catch_warnings():  # one text may well not be selected
+            warnings.simplefilter("ignore", SkllkdWarning)
+            classifier.partial_fit(texts[n_texts : n_texts + 1])
+        if batch_size == 1:
+            break
+
+
+def test_early_stopping_can_go_back_to_a_student_that_had_learned_nothing():
+    texts = [f"good text {i}" for i in range(95)] + ["bad text", "bad one"]
+    y = ["a"] * 95 + ["b"] * 2
+    classifier = LLKDClassifier(
+        student=SklearnStudent(),
+        selection=SelectAll(),
+        batch_size=97,
+        early_stopping=True,
+        validation_fraction=0.3,
+        random_state=0,
+    ).fit(texts, y)
+    assert classifier.predict(["good text"]) == ["a"]
+
+
+def test_a_callback_that_ends_the_first_epoch_leaves_something_learned(news):
+    texts, gold = news
+    classifier = LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        student=SklearnStudent(),
+        callbacks=[lambda end: True],
+    ).fit(texts[:30])
+    assert not np.allclose(classifier.predict_proba(texts[:1]), 0.2)
 
 
 @pytest.mark.parametrize(
@@ -363,8 +504,9 @@ def test_a_loaded_classifier_reports_on_texts_it_is_given(quick_classifier, news
     with pytest.raises(InvalidParameterError, match="needs `X`"):
         loaded.report()
     assert loaded.report(texts[:80]).overall == classifier.report().overall
-    with pytest.raises(InvalidParameterError, match="teacher"):
-        loaded.report(texts[80:90])
+    for others in (texts[80:90], texts[80:160], texts[1:80] + texts[:1]):
+        with pytest.raises(InvalidParameterError, match="teacher"):
+            loaded.report(others)
 
 
 def test_html_shows_parameters_and_once_fitted_a_summary(quick_classifier, news):

@@ -159,25 +159,22 @@ class SelectAll(Selection):
 
     Parameters
     ----------
-        target : {"hard", "soft"}, default="hard"
-            Train towards the pseudo-label, or towards the teacher's distribution.
+    target : {"hard", "soft"}, default="hard"
+        Train towards the pseudo-label, or towards the teacher's distribution.
 
     See Also
     --------
-        LLKDSelection : Keeps the confident and still uncertain rows only.
+    LLKDSelection : Keeps the confident and still uncertain rows only.
 
     Examples
     --------
-        >>> from typing import Any
-
-    import numpy as np
-    import numpy.typing as npt
-        >>> from skllkd.selection import SelectAll
-        >>> teacher = np.array([[0.9, 0.1], [0.4, 0.6]])
-        >>> rule = SelectAll()
-        >>> rule.reset(2, 1, np.random.RandomState(0), teacher)
-        >>> rule.select(teacher.argmax(axis=1), teacher, None, 0).mask
-        array([ True,  True])
+    >>> import numpy as np
+    >>> from skllkd.selection import SelectAll
+    >>> teacher = np.array([[0.9, 0.1], [0.4, 0.6]])
+    >>> rule = SelectAll()
+    >>> rule.reset(2, 1, np.random.RandomState(0), teacher)
+    >>> rule.select(teacher.argmax(axis=1), teacher, None, 0).mask
+    array([ True,  True])
     """
 
     uses_student = False

@@ -180,6 +180,8 @@ class LLKDSelection(Selection):
         teacher_proba : ndarray of shape (n_rows, n_classes)
             The teacher's distribution for every new row.
         """
+        for threshold in (self._teacher, self._student):
+            threshold.set_momentum(self.momentum)
         self._pool: FloatArray | None = None
         if self.teacher_threshold == "pool":
             whole = AdaptiveThreshold(n_classes, 0.0, None, self.class_term)

@@ -22,7 +22,7 @@ class MovingAverage:
     """
 
     def __init__(self, size: int, momentum: float, start: float | None) -> None:
-        self._momentum = momentum
+        self.momentum = momentum
         self.sum = np.full(size, 0.0 if start is None else start)
         self.norm = np.full(size, 0.0 if start is None else 1.0)
 
@@ -36,7 +36,7 @@ class MovingAverage:
         value : float
             The observation.
         """
-        kept, added = self._momentum, 1 - self._momentum
+        kept, added = self.momentum, 1 - self.momentum
         self.sum[place] = kept * self.sum[place] + added * value
         self.norm[place] = kept * self.norm[place] + added
 
@@ -110,6 +110,16 @@ class AdaptiveThreshold:
                 for k, mean in enumerate(proba.mean(axis=0)):
                     self._per_class.update(k, float(mean))
         return self.value
+
+    def set_momentum(self, momentum: float) -> None:
+        """Move more or less quickly from now on.
+
+        Parameters
+        ----------
+        momentum : float
+            The share of the old averages kept at an update, in [0, 1).
+        """
+        self._global.momentum = self._per_class.momentum = momentum
 
     @property
     def averages(self) -> FloatArray:

@@ -51,7 +51,10 @@ def write_folder(
         **student.special_tokens_,
     }
     _save_json(tokenizer, folder / "tokenizer_config.json")
-    if student.pooling_ != "architecture":
+    if student.pooling_ == "architecture":
+        for stale in (_HEAD, "modules.json", "sentence_bert_config.json"):
+            (folder / stale).unlink(missing_ok=True)
+    else:
         _save_arrays(head, folder / _HEAD)
         _write_sentence_transformers(student, folder)
 

@@ -92,7 +92,7 @@ class SklearnStudent(Student):
             Whether to go on with the fitted classifier and vectorizer.
         """
         if resume:
-            self.go_back(self.classifier_)  # a copy: the original may be needed yet
+            self.go_back(self.snapshot())  # a copy: the original may be needed yet
         else:
             self.classifier_ = self._new_classifier(seed)
             self.vectorizer_ = self._new_vectorizer()
@@ -191,20 +191,21 @@ class SklearnStudent(Student):
 
         Returns
         -------
-        estimator
-            A copy of the classifier.
+        tuple
+            A copy of the classifier, and whether it has learned anything.
         """
-        return copy.deepcopy(self.classifier_)
+        return copy.deepcopy(self.classifier_), self._started
 
     def go_back(self, snapshot: Any) -> None:
         """Return to what was learned at a snapshot.
 
         Parameters
         ----------
-        snapshot : estimator
+        snapshot : tuple
             As from `snapshot`.
         """
-        self.classifier_ = copy.deepcopy(snapshot)
+        classifier, self._started = snapshot
+        self.classifier_ = copy.deepcopy(classifier)
 
     def finish(self) -> None:
         """Let go of the pool."""

@@ -163,10 +163,16 @@ class TransformerStudent(Student):
         TruncationWarning
             If texts are longer than the encoder's window.
         """
-        from skllkd._torch.encoder import build_classifier, checked_device
+        from skllkd._torch.encoder import (
+            available_device,
+            build_classifier,
+            checked_device,
+        )
         from skllkd._torch.training import LocalRandomness, Trainer
 
-        device = checked_device(self.device)
+        device = (
+            available_device(self.device) if resume else checked_device(self.device)
+        )
         randomness = LocalRandomness(seed, device)
         if resume:
             model = build_classifier(self.config_, self.weights_, self.pooling_)
@@ -351,10 +357,9 @@ class TransformerStudent(Student):
         """
         if not looks_like_path(self.model):
             return self
-        path = Path(self.model).expanduser().resolve()
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
-        copy.model = path.parent.name if path.name == "model" else path.name
+        copy.model = Path(self.model).expanduser().resolve().name
         return copy
 
     def save(self, folder: Path, class_names: list[str]) -> dict[str, Any]:

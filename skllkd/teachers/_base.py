@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
@@ -37,6 +38,8 @@ from skllkd.teachers._calibration import (
 )
 from skllkd.teachers._labels import TeacherLabels
 from skllkd.teachers._store import Answer, LabelStore
+
+_memory_lock = threading.RLock()
 
 
 class Answers(NamedTuple):
@@ -137,11 +140,7 @@ class Teacher(BaseEstimator, ABC):
                 'Set calibration="batch", or leave the prior out.'
             )
         if is_numeric_table(texts):
-            log_prob = self._label_rows(np.asarray(texts), classes)
-            if class_bias is None and self.calibration is not None:
-                class_bias = mean_bias(log_prob, prior)
-            mass, n_asked = np.full(len(log_prob), np.nan), len(log_prob)
-            return TeacherLabels(classes.names, log_prob, mass, class_bias, n_asked)
+            return self._labels_of_rows(np.asarray(texts), classes, class_bias, prior)
         texts = as_texts(texts, "texts")
         start = time.perf_counter()
         distinct = list(dict.fromkeys(text for text in texts if not is_blank(text)))
@@ -177,8 +176,30 @@ class Teacher(BaseEstimator, ABC):
     def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
         """Return the answers for distinct, non-blank texts."""
 
-    def _label_rows(self, rows: FloatArray, classes: Classes) -> FloatArray:
-        """Return log-probabilities for rows of numbers, if the teacher reads them."""
+    def _labels_of_rows(
+        self,
+        rows: FloatArray,
+        classes: Classes,
+        class_bias: FloatArray | None,
+        prior: FloatArray | None,
+    ) -> TeacherLabels:
+        """Return the teacher's distributions for rows of numbers; none is stored."""
+        if self.calibration == "contextual":
+            raise InvalidParameterError(
+                '`calibration="contextual"` needs texts; got rows of numbers. Use "batch".'
+            )
+        log_prob, n_asked = self._label_rows(rows, classes)
+        if class_bias is None and self.calibration == "batch":
+            class_bias = mean_bias(log_prob, prior)
+        unknown_mass = np.full(len(rows), np.nan)
+        labels = TeacherLabels(
+            classes.names, log_prob, unknown_mass, class_bias, n_asked=n_asked
+        )
+        self._warn(labels)
+        return labels
+
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
+        """Return log-probabilities for rows of numbers, and how many were asked."""
         raise InvalidParameterError(
             f"a {type(self).__name__} reads texts; got rows of numbers, which the student "
             "takes. Use a student that takes texts, or a function of rows as teacher."
@@ -231,9 +252,10 @@ class AskedTeacher(Teacher):
         """Answer from the store, and ask for the rest."""
         determines = self._specification(classes) if self.store is not False else None
         if determines is None:
-            memory = self._memory(classes)
-            known = {text: memory[text] for text in texts if text in memory}
-            return self._complete(texts, classes, verbose, known, memory.update)
+            with _memory_lock:  # threads ask one at a time, as processes do
+                memory = self._memory(classes)
+                known = {text: memory[text] for text in texts if text in memory}
+                return self._complete(texts, classes, verbose, known, memory.update)
         name = specification_key(determines)
         with LabelStore(self.store) as store:
             known = store.get(name, texts)

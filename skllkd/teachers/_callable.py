@@ -111,16 +111,22 @@ class CallableTeacher(AskedTeacher):
             _answers_of[key] = {}
         return _answers_of[key].setdefault(tuple(map(repr, classes.names)), {})
 
-    def _label_rows(self, rows: FloatArray, classes: Classes) -> FloatArray:
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
         """Return the function's answers for rows of numbers."""
-        return log_prob_of_output(self.function(rows), len(rows), classes)
+        self._check_function()
+        log_prob = log_prob_of_output(self.function(rows), len(rows), classes)
+        return log_prob, len(rows)
 
-    def _ask(self, texts: Sequence[str], classes: Classes) -> Iterator[Answers]:
-        """Yield the function's answers, batch by batch."""
+    def _check_function(self) -> None:
+        """Raise unless the function is one."""
         if not callable(self.function):
             raise InvalidParameterError(
                 f"`function` must be callable; got {type(self.function).__name__}."
             )
+
+    def _ask(self, texts: Sequence[str], classes: Classes) -> Iterator[Answers]:
+        """Yield the function's answers, batch by batch."""
+        self._check_function()
         check_number(self.batch_size, "batch_size", 1, integer=True)
         for start in range(0, len(texts), self.batch_size):
             some = list(texts[start : start + self.batch_size])

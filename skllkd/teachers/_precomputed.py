@@ -59,17 +59,13 @@ class PrecomputedTeacher(Teacher):
         self.calibration = calibration
         self.class_prior = class_prior
 
-    def _label_rows(self, rows: FloatArray, classes: Classes) -> FloatArray:
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
         """Look rows of numbers up."""
         labelled = np.ascontiguousarray(self.texts, dtype=np.float64)
-        log_prob = log_prob_of_output(self.answers, len(labelled), classes)
-        known = {
-            row.tobytes(): answer
-            for row, answer in zip(labelled, log_prob, strict=True)
-        }
+        known = self._mean_answers([row.tobytes() for row in labelled], classes)
         nothing = np.full(len(classes), np.nan)
         wanted = np.ascontiguousarray(rows, dtype=np.float64)
-        return np.array([known.get(row.tobytes(), nothing) for row in wanted])
+        return np.array([known.get(row.tobytes(), nothing) for row in wanted]), 0
 
     def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
         """Look the texts up."""
@@ -78,16 +74,15 @@ class PrecomputedTeacher(Teacher):
                 '`calibration="contextual"` needs a teacher that can be asked about '
                 'texts without content; got precomputed answers. Use "batch".'
             )
-        labelled = as_texts(self.texts, "texts")
-        log_prob = log_prob_of_output(self.answers, len(labelled), classes)
-        proba_of: dict[str, list[FloatArray]] = {}
-        for text, row in zip(labelled, np.exp(log_prob), strict=True):
+        known = self._mean_answers(as_texts(self.texts, "texts"), classes)
+        return Found({t: Answer(known[t], np.nan) for t in texts if t in known})
+
+    def _mean_answers(self, keys: list[Any], classes: Classes) -> dict[Any, FloatArray]:
+        """Return the log of the mean probability of each text that has an answer."""
+        log_prob = log_prob_of_output(self.answers, len(keys), classes)
+        proba_of: dict[Any, list[FloatArray]] = {}
+        for key, row in zip(keys, np.exp(log_prob), strict=True):
             if not np.isnan(row).any():
-                proba_of.setdefault(text, []).append(row)
+                proba_of.setdefault(key, []).append(row)
         with np.errstate(divide="ignore"):
-            known = {
-                text: Answer(np.log(np.mean(proba_of[text], axis=0)), np.nan)
-                for text in texts
-                if text in proba_of
-            }
-        return Found(known)
+            return {key: np.log(np.mean(p, axis=0)) for key, p in proba_of.items()}

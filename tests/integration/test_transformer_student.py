@@ -34,7 +34,7 @@ def new_classifier(news, minilm_path, **parameters):
 
 @pytest.fixture(scope="module")
 def fitted(news, minilm_path):
-    classifier = new_classifier(news, minilm_path, selection=SelectAll())
+    classifier = new_classifier(news, minilm_path, selection=SelectAll(), n_epochs=6)
     return classifier.fit(news[0][:160])
 
 
@@ -194,12 +194,18 @@ def test_a_folder_predicts_the_same_and_keeps_the_evidence(
     fitted.save(tmp_path / "model")
     files = sorted(path.name for path in (tmp_path / "model").iterdir())
     assert files == [
+        "1_Pooling",
+        "config.json",
         "evidence.safetensors",
+        "head.safetensors",
         "model.safetensors",
+        "modules.json",
+        "sentence_bert_config.json",
         "skllkd.json",
         "tokenizer.json",
+        "tokenizer_config.json",
     ]
-    for path in (tmp_path / "model").iterdir():
+    for path in (tmp_path / "model").rglob("*.*"):
         assert str(minilm_path.parent).encode() not in path.read_bytes()
     loaded = LLKDClassifier.load(tmp_path / "model")
     np.testing.assert_array_equal(
