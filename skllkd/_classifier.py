@@ -47,7 +47,6 @@ from skllkd.exceptions import (
     InvalidClassesError,
     InvalidParameterError,
     TeacherOutputError,
-    TruncationWarning,
     UnchosenClassError,
     UnchosenClassWarning,
 )
@@ -365,8 +364,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         else:
             selection.reset(*size, random_state, proba[labelled])
         course = distil(student, selection, proba[labelled], weight[labelled], plan)
+        agreement = _sample_agreement(student, proba[labelled], self.batch_size)
         student.finish()
-        agreement = _sample_agreement(student, pool, proba[labelled])
 
         # Nothing is learned until all went well: a fit that fails changes nothing.
         self.classes_ = class_names
@@ -861,12 +860,11 @@ def _with_parameters(part: Part, given: Any) -> Part:
     return part
 
 
-def _sample_agreement(student: Student, pool: Any, proba: FloatArray) -> float:
-    """Return a student's agreement with the teacher on a sample of the pool."""
+def _sample_agreement(student: Student, proba: FloatArray, batch_size: int) -> float:
+    """Return a student's agreement with the teacher on a sample of its pool."""
     rows = np.random.RandomState(0).permutation(len(proba))[:_SAMPLE_SIZE]
-    with warnings.catch_warnings():  # of texts that are cut was warned already
-        warnings.simplefilter("ignore", TruncationWarning)
-        chosen = student.predict_proba(take(pool, rows)).argmax(axis=1)
+    parts = np.array_split(rows, -(-len(rows) // batch_size))
+    chosen = np.concatenate([student.rows_proba(part).argmax(axis=1) for part in parts])
     return float(np.mean(chosen == proba[rows].argmax(axis=1)))
 
 
