@@ -513,7 +513,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         if y is not None:
             return float(super().score(X, y, sample_weight=sample_weight))
         texts = self._read(X)
-        proba = self.label(texts)
+        proba = self._ask_teacher(texts)
         known = np.flatnonzero(~nan_rows(proba))
         if not len(known):
             raise TeacherOutputError("the teacher has no usable label for these texts.")
@@ -542,13 +542,17 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             If there is no teacher.
         """
         check_is_fitted(self, "student_")
+        return self._ask_teacher(self._read(X))
+
+    def _ask_teacher(self, texts: Any) -> FloatArray:
+        """Return the teacher's distribution for texts that were read."""
         if self.teacher is None:
             raise InvalidParameterError(
                 "this needs the teacher, and the classifier has none (a loaded one has "
                 "left it behind). Give gold labels as `y`, or set_params(teacher=...)."
             )
         labels = as_teacher(self.teacher).label(
-            self._read(X),
+            texts,
             self._given_classes,
             class_bias=self._fixed_bias(),
             verbose=self.verbose,
@@ -611,9 +615,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 "or others."
             )
         texts = self._pool if X is None else self._read(X)
-        is_pool = digest(texts) == self._pool_digest
-        teacher_proba = self.teacher_proba_ if is_pool else self.label(texts)
-        report = make_report(self, texts, teacher_proba)
+        report = make_report(self, texts, self._teacher_proba_of(texts))
         print(report)
         return report
 
@@ -631,8 +633,12 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             Distributions, columns as `classes_`; rows of NaN without an answer.
         """
         check_is_fitted(self, "student_")
-        texts = self._read(X)
-        return self.teacher_proba_ if self.is_pool(texts) else self.label(texts)
+        return self._teacher_proba_of(self._read(X))
+
+    def _teacher_proba_of(self, texts: Any) -> FloatArray:
+        """Return what is known of texts that were read, or ask the teacher."""
+        is_pool = digest(texts) == self._pool_digest
+        return self.teacher_proba_ if is_pool else self._ask_teacher(texts)
 
     def is_pool(self, X: Any) -> bool:
         """Return whether these are the texts the classifier was last fitted on.

@@ -23,6 +23,7 @@ from skllkd.exceptions import (
     SkllkdWarning,
     UnchosenClassWarning,
 )
+from skllkd.metrics import expected_agreement
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import SklearnStudent, TransformerStudent
 from skllkd.teachers import CallableTeacher, PrecomputedTeacher
@@ -282,7 +283,7 @@ def test_a_fit_on_numbers_that_fails_keeps_the_columns_it_had():
     assert not hasattr(classifier, "n_features_in_")
 
 
-def test_a_teacher_of_numbers_counts_and_warns(recwarn):
+def test_a_teacher_of_numbers_counts_and_warns():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(60, 3))
     y = (X[:, 0] > 0).astype(int)
@@ -296,6 +297,9 @@ def test_a_teacher_of_numbers_counts_and_warns(recwarn):
     classifier.set_params(teacher=lambda rows: (rows[:, 0] > 0).astype(int)).fit(frame)
     assert classifier.n_teacher_calls_ == 60
     assert classifier.report(frame).overall == classifier.report().overall
+    for texts in (frame, frame[:30]):  # each read once, and with its column names
+        assert 0.5 < classifier.score(texts) <= 1
+        assert expected_agreement(classifier, texts) == classifier.score(texts)
     with pytest.raises(InvalidParameterError, match="contextual"):
         classifier.set_params(
             teacher=CallableTeacher(len, calibration="contextual")

@@ -295,6 +295,14 @@ def test_batch_calibration_takes_the_preference_out():
     assert calibrated > 0.98
 
 
+def test_calibration_leaves_labels_without_a_confidence_alone():
+    log_prob = log_prob_of_output(["a", "a", "a", "b"], 4, AB)
+    rows = normalise(log_prob, mean_bias(log_prob, None))
+    np.testing.assert_array_equal(rows, [[1, 0], [1, 0], [1, 0], [0, 1]])
+    only_a = normalise(log_prob[:3], mean_bias(log_prob[:3], None))
+    np.testing.assert_array_equal(only_a, [[1, 0]] * 3)
+
+
 def test_calibration_of_improbable_labels_keeps_their_ranking():
     """Long labels have log-probabilities far below 1e-12."""
     log_prob = np.array([[-75.0, -70.0], [-70.0, -75.0]] * 3)

@@ -38,19 +38,11 @@ def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray
     ndarray of shape (n_texts, n_classes)
         Rows summing to 1.
     """
-    score = log_prob
-    if class_bias is not None:
-        score = _floored(log_prob) - class_bias
+    score = log_prob if class_bias is None else log_prob - class_bias
     score = score - score.max(axis=1, keepdims=True)
     weight = np.exp(score)
     proba: FloatArray = weight / weight.sum(axis=1, keepdims=True)
     return proba
-
-
-def _floored(log_prob: FloatArray) -> FloatArray:
-    """Return log-probabilities, each at most so far below its row's largest."""
-    floor = log_prob.max(axis=1, keepdims=True) + _FLOOR
-    return np.asarray(np.maximum(log_prob, floor))
 
 
 def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
@@ -75,7 +67,8 @@ def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     known = log_prob[~nan_rows(log_prob)]
     if not len(known):
         return np.zeros(log_prob.shape[1])
-    bias: FloatArray = _floored(known).mean(axis=0)
+    floor = known.max(axis=1, keepdims=True) + _FLOOR
+    bias: FloatArray = np.maximum(known, floor).mean(axis=0)
     if class_prior is not None:
         bias = bias - np.log(class_prior)
     return bias
