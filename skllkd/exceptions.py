@@ -1,6 +1,7 @@
 """The errors and warnings skllkd raises, each named for what went wrong."""
 
 __all__ = [
+    "BudgetReachedWarning",
     "DivergedError",
     "InvalidClassesError",
     "InvalidParameterError",
@@ -8,10 +9,13 @@ __all__ = [
     "MissingDependencyError",
     "MissingLabelWarning",
     "ModelFileError",
+    "NoConfidenceWarning",
     "SavedModelError",
     "SkllkdError",
     "SkllkdWarning",
+    "StalledClaimWarning",
     "StoreError",
+    "TeacherAccessError",
     "TeacherOutputError",
     "TruncationWarning",
     "UnchosenClassError",
@@ -37,6 +41,10 @@ class InvalidParameterError(SkllkdError, ValueError):
 
 class TeacherOutputError(SkllkdError, ValueError):
     """A teacher answered with something that is no labelling of the texts."""
+
+
+class TeacherAccessError(SkllkdError, RuntimeError):
+    """The server of a teacher refuses what it is asked: a key, a model, a request."""
 
 
 class UnchosenClassError(SkllkdError, ValueError):
@@ -77,3 +85,15 @@ class TruncationWarning(SkllkdWarning):
 
 class UnchosenClassWarning(SkllkdWarning):
     """The teacher chose one of the classes for no text of the pool."""
+
+
+class BudgetReachedWarning(SkllkdWarning):
+    """A teacher's `max_calls` or `max_cost` is reached; the rest was not asked about."""
+
+
+class NoConfidenceWarning(SkllkdWarning):
+    """A teacher's server gives labels without a confidence."""
+
+
+class StalledClaimWarning(SkllkdWarning):
+    """Another process holds the right to ask and makes no progress."""

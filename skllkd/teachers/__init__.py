@@ -5,22 +5,29 @@ from typing import Any
 
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers._base import Answers, AskedTeacher, Teacher
+from skllkd.teachers._calibrated import CalibratedTeacher
 from skllkd.teachers._callable import CallableTeacher
 from skllkd.teachers._labels import TeacherLabels
 from skllkd.teachers._llama_cpp import LlamaCppTeacher
 from skllkd.teachers._outputs import log_prob_of_output
+from skllkd.teachers._plan import LabellingPlan, TokenCount
 from skllkd.teachers._precomputed import PrecomputedTeacher
-from skllkd.teachers._store import LabelStore
+from skllkd.teachers._store import LabelStore, StoredAnswers, Usage
 
 __all__ = [
     "Answers",
     "AskedTeacher",
+    "CalibratedTeacher",
     "CallableTeacher",
     "LabelStore",
+    "LabellingPlan",
     "LlamaCppTeacher",
     "PrecomputedTeacher",
+    "StoredAnswers",
     "Teacher",
     "TeacherLabels",
+    "TokenCount",
+    "Usage",
     "as_teacher",
     "log_prob_of_output",
 ]

@@ -8,16 +8,20 @@ in log-probability, and calibrating subtracts it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
-from skllkd._validation import Classes, FloatArray, nan_rows
+from skllkd._validation import Classes, FloatArray, IntArray, nan_rows
 from skllkd.exceptions import InvalidParameterError
 
 #: How far below a text's likeliest class, in nats, a class counts as impossible when
 #: averages are taken: a label without a confidence puts probability 0 on the others.
 _FLOOR = float(np.log(1e-12))
+
+#: When the turns of `pool_bias` end: after so many, or at a step so small in nats.
+_EM_STEPS, _EM_TOLERANCE = 500, 1e-6
 
 #: Texts without content, for contextual calibration (Zhao et al. 2021).
 CONTENT_FREE_TEXTS = ("N/A", "[MASK]", "...")
@@ -46,7 +50,7 @@ def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray
 
 
 def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
-    r"""Return the bias that makes the mean log-probability match the prior.
+    r"""Return the mean log-probability of each class, less that of its share.
 
     Batch calibration, Zhou et al. 2024 (arXiv:2309.17249), and with content-free
     texts contextual calibration, Zhao et al. 2021 (arXiv:2102.09690):
@@ -74,27 +78,197 @@ def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     return bias
 
 
+def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
+    r"""Return the bias of a pool whose classes are not equally frequent.
+
+    In such a pool the mean log-probability of a frequent class is high for good
+    reason, and batch calibration takes that reason out. So the mean is taken over the
+    pool weighted to hold as much of each class,
+    :math:`b_k = \sum_x w_x \log p(k \mid x) / \sum_x w_x` with
+    :math:`w_x = \sum_k q_k(x) / \mathrm{mean}_x\, q_k(x)`, where the posterior
+    :math:`q_k(x) \propto \pi_k\, p(k \mid x)\, e^{-b_k}` is that of the bias, in turns
+    until neither moves. A prior that is not given is estimated on the way, as in
+    expectation-maximisation for the shares of classes (Saerens, Latinne and
+    Decaestecker 2002, doi:10.1162/089976602753284446):
+    :math:`\pi_k \leftarrow \mathrm{mean}_x\, q_k(x)`, with one text more in each class
+    so that none vanishes. The weights are our own addition.
+
+    Parameters
+    ----------
+    log_prob : ndarray of shape (n_texts, n_classes)
+        Log-probabilities in nats; NaN rows are left out.
+    class_prior : ndarray of shape (n_classes,) or None
+        The share of each class; None to have it estimated.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        The bias less the logarithm of the shares, in nats, to be subtracted.
+    """
+    known = log_prob[~nan_rows(log_prob)]
+    n_texts, n_classes = known.shape
+    if not n_texts:
+        return np.zeros(n_classes)
+    known = np.maximum(known, known.max(axis=1, keepdims=True) + _FLOOR)
+    bias = known.mean(axis=0)
+    prior = np.full(n_classes, 1 / n_classes) if class_prior is None else class_prior
+    for _ in range(_EM_STEPS):
+        posterior = normalise(known, bias - np.log(prior))
+        share = (posterior.sum(axis=0) + 1) / (n_texts + n_classes)
+        weight = (posterior / share).sum(axis=1)
+        before, bias = bias, weight @ known / weight.sum()
+        if class_prior is None:
+            prior = share
+        if np.abs(bias - before).max() < _EM_TOLERANCE:
+            break
+    total: FloatArray = bias - np.log(prior)
+    return total
+
+
+class Recalibration(Protocol):
+    """What gold labels teach about a teacher's confidence."""
+
+    def __call__(self, proba: FloatArray) -> FloatArray:
+        """Return distributions whose confidence means what it says.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n_texts, n_classes)
+            The teacher's distributions; NaN rows stay NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions with the same likeliest classes.
+        """
+
+
+@dataclass(frozen=True)
+class Temperature:
+    r"""Temperature scaling, Guo et al. 2017 (arXiv:1706.04599): :math:`p_k^{1/T}`.
+
+    Parameters
+    ----------
+    temperature : float
+        :math:`T`, above 1 where the teacher is too sure of itself.
+    """
+
+    temperature: float
+
+    @classmethod
+    def fitted(cls, proba: FloatArray, gold: IntArray) -> Temperature:
+        """Return the temperature under which the gold labels are the likeliest.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n_texts, n_classes)
+            The teacher's distributions.
+        gold : ndarray of shape (n_texts,), int
+            The right columns.
+
+        Returns
+        -------
+        Temperature
+            Between 0.05 and 20.
+        """
+        from scipy.optimize import minimize_scalar
+
+        rows = np.arange(len(gold))
+
+        def loss(log_temperature: float) -> float:
+            scaled = cls(float(np.exp(log_temperature)))(proba)
+            return -float(np.log(np.maximum(scaled[rows, gold], 1e-12)).mean())
+
+        span = (np.log(0.05), np.log(20.0))
+        best = minimize_scalar(loss, bounds=span, method="bounded")
+        return cls(float(np.exp(best.x)))
+
+    def __call__(self, proba: FloatArray) -> FloatArray:
+        """Return the distributions at this temperature."""
+        with np.errstate(divide="ignore"):
+            return normalise(np.log(proba) / self.temperature, None)
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """Isotonic regression of being right on the confidence.
+
+    Zadrozny and Elkan 2002 (doi:10.1145/775047.775151), on the likeliest class: the
+    others share what it leaves as they did before, and it stays the likeliest.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n_points,)
+        Confidences of the teacher, rising.
+    accuracy : ndarray of shape (n_points,)
+        How often it is right there; linear between the points.
+    """
+
+    confidence: FloatArray
+    accuracy: FloatArray
+
+    @classmethod
+    def fitted(cls, proba: FloatArray, gold: IntArray) -> Isotonic:
+        """Return the rising curve that fits the gold labels best.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n_texts, n_classes)
+            The teacher's distributions.
+        gold : ndarray of shape (n_texts,), int
+            The right columns.
+
+        Returns
+        -------
+        Isotonic
+            Between 1 / (n + 2) and (n + 1) / (n + 2): few labels make no one certain.
+        """
+        from sklearn.isotonic import IsotonicRegression
+
+        right = (proba.argmax(axis=1) == gold).astype(np.float64)
+        margin = 1 / (len(gold) + 2)
+        curve = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
+        curve.fit(proba.max(axis=1), right)
+        return cls(curve.X_thresholds_, curve.y_thresholds_)
+
+    def __call__(self, proba: FloatArray) -> FloatArray:
+        """Return the distributions with the confidence the curve gives."""
+        rows = np.arange(len(proba))
+        top = proba.argmax(axis=1)
+        before = proba[rows, top]
+        rest = np.maximum(1 - before, 1e-12)
+        others = proba.copy()
+        others[rows, top] = 0
+        share = others / rest[:, None]  # of what the likeliest class leaves
+        second = share.max(axis=1)
+        wanted = np.interp(before, self.confidence, self.accuracy)
+        after = np.maximum(wanted, second / (1 + second) + 1e-6)
+        spread: FloatArray = share * (1 - after)[:, None]
+        spread[rows, top] = 1 - spread.sum(axis=1)
+        return spread
+
+
 def as_class_prior(class_prior: Any, classes: Classes) -> FloatArray | None:
     """Return the expected share of each class as an array.
 
     Parameters
     ----------
-    class_prior : mapping, sequence or None
-        A share for each class, by name or in order.
+    class_prior : mapping, sequence, "em" or None
+        A share for each class, by name or in order; "em" to have it estimated.
     classes : Classes
         The classes.
 
     Returns
     -------
     ndarray of shape (n_classes,) or None
-        Shares summing to 1.
+        Shares summing to 1; None for equal shares, or shares to be estimated.
 
     Raises
     ------
     InvalidParameterError
         If a class has no share, or a share is not positive.
     """
-    if class_prior is None:
+    if class_prior is None or (isinstance(class_prior, str) and class_prior == "em"):
         return None
     if isinstance(class_prior, Mapping):
         if set(class_prior) != set(classes.names):
@@ -105,11 +279,15 @@ def as_class_prior(class_prior: Any, classes: Classes) -> FloatArray | None:
         shares: Sequence[Any] = [class_prior[name] for name in classes.names]
     else:
         shares = list(np.atleast_1d(class_prior))
-    prior = np.asarray(shares, dtype=np.float64)
+    try:
+        prior = np.asarray(shares, dtype=np.float64)
+    except (TypeError, ValueError):
+        prior = np.empty(0)
     if prior.shape != (len(classes),) or not (np.isfinite(prior) & (prior > 0)).all():
         raise InvalidParameterError(
             f"`class_prior` must hold {len(classes)} positive shares, one a class; got "
-            f"{shares!r}. E.g. {{{classes.names[0]!r}: 0.8, ...}}."
+            f'{shares!r}. E.g. {{{classes.names[0]!r}: 0.8, ...}}, or "em" to have them '
+            "estimated."
         )
     normalised: FloatArray = prior / prior.sum()
     return normalised

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ class CallableTeacher(AskedTeacher):
         Whether to take out a preference for some labels: see `LlamaCppTeacher`.
     class_prior : mapping or sequence, optional
         The expected share of each class, for calibration.
+    max_calls : int, optional
+        At most so many texts are asked about, over all runs that share the store. What
+        was answered until then is kept, and the rest reported as missing.
     store : str, Path or False, optional
         The label store's file; False keeps no answers at all.
 
@@ -73,6 +77,7 @@ class CallableTeacher(AskedTeacher):
         batch_size: int = 64,
         calibration: str | None = None,
         class_prior: Any = None,
+        max_calls: int | None = None,
         store: str | os.PathLike[str] | bool | None = None,
     ) -> None:
         self.function = function
@@ -80,6 +85,7 @@ class CallableTeacher(AskedTeacher):
         self.batch_size = batch_size
         self.calibration = calibration
         self.class_prior = class_prior
+        self.max_calls = max_calls
         self.store = store
 
     def __sklearn_clone__(self) -> CallableTeacher:
@@ -124,12 +130,14 @@ class CallableTeacher(AskedTeacher):
                 f"`function` must be callable; got {type(self.function).__name__}."
             )
 
-    def _ask(self, texts: Sequence[str], classes: Classes) -> Iterator[Answers]:
+    def _ask(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
         """Yield the function's answers, batch by batch."""
         self._check_function()
         check_number(self.batch_size, "batch_size", 1, integer=True)
-        for start in range(0, len(texts), self.batch_size):
-            some = list(texts[start : start + self.batch_size])
+        batches = iter(texts)
+        start = 0
+        while some := list(itertools.islice(batches, self.batch_size)):
             log_prob = log_prob_of_output(self.function(some), len(some), classes)
             unknown_mass = np.full(len(some), np.nan)
             yield Answers(np.arange(start, start + len(some)), log_prob, unknown_mass)
+            start += len(some)

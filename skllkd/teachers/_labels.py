@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from skllkd._validation import BoolArray, FloatArray, nan_rows
-from skllkd.teachers._calibration import normalise
+import numpy as np
+import numpy.typing as npt
+
+from skllkd._validation import BoolArray, FloatArray, nan_rows, optional_import
+from skllkd.teachers._calibration import Recalibration, normalise
+from skllkd.teachers._store import Usage
+
+
+def _no_entries() -> npt.NDArray[np.object_]:
+    """Return an empty array."""
+    return np.empty(0, dtype=object)
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,18 @@ class TeacherLabels:
         How many of the texts asked about were longer than the model's window.
     seconds : float
         The wall time of the asking, in seconds.
+    source : ndarray of shape (n_texts,), object
+        Where each answer is from: "model" for one asked for now, "store" for one that
+        was known, "" for none.
+    error : ndarray of shape (n_texts,), object
+        Why a text has no answer, "" where it has one.
+    usage : Usage
+        The calls and tokens of the asking.
+    confidence : str
+        What the probabilities are: "log-probabilities" of the labels, the share of
+        "votes", or "none", for labels without a confidence.
+    recalibration : Recalibration or None
+        What was learned from gold labels, applied last: see `Teacher.calibrate`.
     """
 
     classes: tuple[Any, ...]
@@ -48,6 +71,20 @@ class TeacherLabels:
     n_blank: int = 0
     n_truncated: int = 0
     seconds: float = field(default=0.0, compare=False)
+    source: npt.NDArray[np.object_] = field(default_factory=_no_entries, repr=False)
+    error: npt.NDArray[np.object_] = field(default_factory=_no_entries, repr=False)
+    usage: Usage = field(default_factory=Usage)
+    confidence: str = "log-probabilities"
+    recalibration: Recalibration | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in what is known of texts without answers."""
+        if len(self.error) != len(self.log_prob):
+            missing = nan_rows(self.log_prob)
+            error = np.where(missing, "without a usable answer", "").astype(object)
+            source = np.where(missing, "", "model").astype(object)
+            object.__setattr__(self, "error", error)
+            object.__setattr__(self, "source", source)
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -56,7 +93,8 @@ class TeacherLabels:
     @property
     def proba(self) -> FloatArray:
         """The calibrated distribution of each text, NaN rows where missing."""
-        return normalise(self.log_prob, self.class_bias)
+        proba = normalise(self.log_prob, self.class_bias)
+        return proba if self.recalibration is None else self.recalibration(proba)
 
     @property
     def raw_proba(self) -> FloatArray:
@@ -67,3 +105,51 @@ class TeacherLabels:
     def missing(self) -> BoolArray:
         """Which texts have no usable answer."""
         return nan_rows(self.log_prob)
+
+    def to_pandas(self, texts: Any = None) -> Any:
+        """Return the answers as a table.
+
+        Parameters
+        ----------
+        texts : sequence of str, optional
+            The texts, for a column of their own.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a text: `text` where given, `label` (None where there is none),
+            `proba_<class>` for each class, `label_mass`, `source` and `error`.
+        """
+        pandas = optional_import("pandas", "table")
+        proba, known = self.proba, ~self.missing
+        label = np.full(len(self), None, dtype=object)
+        names = np.empty(len(self.classes), dtype=object)
+        names[:] = self.classes
+        label[known] = names[proba[known].argmax(axis=1)]
+        columns: dict[str, Any] = {} if texts is None else {"text": list(texts)}
+        columns |= {"label": label}
+        columns |= {
+            f"proba_{name}": column
+            for name, column in zip(self.classes, proba.T, strict=True)
+        }
+        columns |= {
+            "label_mass": self.label_mass,
+            "source": self.source,
+            "error": self.error,
+        }
+        return pandas.DataFrame(columns)
+
+    def to_parquet(self, path: str | os.PathLike[str], texts: Any = None) -> None:
+        """Write the answers to a parquet file, which `PrecomputedTeacher` reads.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file. It is replaced when all is written.
+        texts : sequence of str, optional
+            The texts, for a column of their own.
+        """
+        optional_import("pyarrow", "table")
+        partial = Path(path).with_name(Path(path).name + ".partial")
+        self.to_pandas(texts).to_parquet(partial)
+        partial.replace(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ class LlamaCppTeacher(AskedTeacher):
             "max_text_tokens": self.max_text_tokens,
         }
 
-    def _ask(self, texts: Sequence[str], classes: Classes) -> Iterator[Answers]:
+    def _ask(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
         """Yield log-probabilities, decode by decode."""
         model = loaded_model(self._checked_path())
         scorer = self._scorer(model, self._frame(model, classes))
