@@ -6,9 +6,10 @@ import time
 
 import numpy as np
 import pytest
-from skllkd.exceptions import StoreError
-from skllkd.teachers import CallableTeacher, LabelStore
-from skllkd.teachers._base import specification_key
+from skllkd.exceptions import StalledClaimWarning, StoreError
+from skllkd.teachers import CallableTeacher, LabelStore, Usage, _store
+from skllkd.teachers._asked import specification_key
+from skllkd.teachers._store import text_key
 
 
 def put(store, texts, value=0.5, spec="spec"):
@@ -174,3 +175,220 @@ def test_a_killed_process_leaves_what_it_stored(own_store):
         n_left = len(store)
         assert n_left >= n_stored >= 20
         assert len(store.get("spec", [f"text {i}" for i in range(n_left)])) == n_left
+
+
+# --- Version 1, and damage ------------------------------------------------------------
+
+
+def test_a_file_of_version_1_is_brought_up_with_its_answers(own_store):
+    own_store.parent.mkdir(parents=True)
+    blob = np.log([0.25, 0.75]).astype("<f8").tobytes()
+    with sqlite3.connect(own_store) as old:
+        old.execute(
+            "CREATE TABLE answers (specification TEXT NOT NULL, text BLOB NOT NULL, "
+            "log_prob BLOB NOT NULL, label_mass REAL, answered_at INTEGER NOT NULL, "
+            "PRIMARY KEY (specification, text)) WITHOUT ROWID"
+        )
+        old.execute(
+            "CREATE TABLE file_digests (file TEXT PRIMARY KEY, digest TEXT NOT NULL)"
+        )
+        old.execute(
+            "INSERT INTO answers VALUES (?, ?, ?, ?, ?)",
+            ["spec", text_key("a"), blob, 0.5, 7],
+        )
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    for _ in range(2):
+        with LabelStore() as store:
+            assert np.exp(store.get("spec", ["a"])["a"].log_prob).tolist() == [
+                0.25,
+                0.75,
+            ]
+            store.check()
+
+
+def test_an_answer_that_was_changed_on_disk_is_found(own_store):
+    with LabelStore() as store:
+        put(store, ["a", "b"])
+        store.check()
+    with sqlite3.connect(own_store) as file:
+        blob = np.log([0.9, 0.1]).astype("<f8").tobytes()
+        file.execute(
+            "UPDATE answers SET log_prob = ? WHERE text = ?", [blob, text_key("a")]
+        )
+    file.close()
+    with LabelStore() as store:
+        assert list(store.get("spec", ["b"])) == ["b"]
+        with pytest.raises(StoreError, match="damaged"):
+            store.get("spec", ["a"])
+        with pytest.raises(StoreError, match="1 answers are damaged"):
+            store.check()
+        with pytest.raises(StoreError, match="damaged"):
+            store.export(own_store.parent / "out.jsonl")
+    assert not (own_store.parent / "out.jsonl").exists()
+
+
+def test_a_page_that_was_overwritten_is_found(own_store):
+    with LabelStore() as store:
+        put(store, [f"text {i}" for i in range(5000)])
+    data = bytearray(own_store.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4096] = b"\xff" * 4096
+    own_store.write_bytes(bytes(data))
+    with LabelStore() as store, pytest.raises(StoreError, match="cannot be used"):
+        store.check()
+
+
+# --- Usage, refusals, facts -----------------------------------------------------------
+
+
+def test_usage_adds_up_and_is_kept():
+    with LabelStore() as store:
+        store.spend("spec", Usage(2, 100, 4, 0.5), {"model": "m"})
+        store.spend("spec", Usage(1, 10, 1, 0.25))
+    with LabelStore() as store:
+        assert store.usage("spec") == Usage(3, 110, 5, 0.75)
+        assert store.usage("other") == Usage()
+        assert store.contents()[0].description == {"model": "m"}
+
+
+def test_refusals_are_kept_apart_from_answers_and_can_be_forgotten():
+    with LabelStore() as store:
+        put(store, ["a"])
+        store.refuse("spec", {"b": "said 'no'"})
+        assert store.refused("spec", ["a", "b", "c"]) == {"b": "said 'no'"}
+        assert store.refused("other", ["b"]) == {}
+        assert list(store.get("spec", ["a", "b"])) == ["a"]
+        assert (store.contents()[0].n_answers, store.contents()[0].n_refusals) == (1, 1)
+        assert store.prune(refused_only=True) == 1
+        assert store.refused("spec", ["b"]) == {} and len(store) == 1
+
+
+def test_facts_are_remembered_and_replaced():
+    with LabelStore() as store:
+        assert store.fact("fastest") is None
+        store.remember("fastest", "F32")
+        store.remember("fastest", "as shipped")
+    with LabelStore() as store:
+        assert store.fact("fastest") == "as shipped"
+
+
+# --- List, export, merge, prune -------------------------------------------------------
+
+
+def filled(path):
+    store = LabelStore(path)
+    put(store, ["a", "b"], spec="one")
+    put(store, ["c"], spec="two")
+    store.put("two", ["d"], np.array([[-np.inf, 0.0]]), np.array([np.nan]))
+    store.refuse("two", {"e": "why"})
+    store.spend("two", Usage(3, 30, 3, 1.0), {"model": "m", "classes": ["x", "y"]})
+    return store
+
+
+@pytest.mark.parametrize("through", ["store", "export"])
+def test_merging_takes_in_what_is_new_exactly(tmp_path, through):
+    with filled(tmp_path / "theirs.sqlite") as theirs:
+        theirs.export(tmp_path / "out.jsonl")
+    source = tmp_path / ("theirs.sqlite" if through == "store" else "out.jsonl")
+    with LabelStore() as store:
+        put(store, ["a"], value=0.125, spec="one")
+        assert store.merge(source) == 3
+        assert store.merge(source) == 0
+        assert np.exp(store.get("one", ["a"])["a"].log_prob)[0] == pytest.approx(0.125)
+        last = store.get("two", ["d"])["d"]
+        assert last.log_prob.tolist() == [-np.inf, 0.0] and np.isnan(last.label_mass)
+        assert store.refused("two", ["e"]) == {"e": "why"}
+        assert store.usage("two") == Usage(3, 30, 3, 1.0)
+        store.check()
+
+
+def test_an_export_holds_no_text_and_can_be_of_one_specification(tmp_path):
+    with filled(tmp_path / "theirs.sqlite") as store:
+        store.put("one", ["a very secret text"], np.log([[0.5, 0.5]]), np.ones(1))
+        assert store.export(tmp_path / "all.jsonl") == 5
+        assert store.export(tmp_path / "two.jsonl", "two") == 2
+    assert "secret" not in (tmp_path / "all.jsonl").read_text()
+    assert '"one"' not in (tmp_path / "two.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "what is this?",
+        '{"text": "00", "log_prob": [0], "label_mass": 1}',
+        '{"specification": "s", "description": {}, "n_calls": 1, "input_tokens": 0, '
+        '"output_tokens": 0, "seconds": 0}\n{"text": "zz", "log_prob": [0]}',
+        '{"specification": "s", "description": {}, "n_calls": 1, "input_tokens": 0, '
+        '"output_tokens": 0, "seconds": 0}\n{"text": "00", "log_prob": [0], '
+        '"label_mass": 1}\n{"text": "01", "log',
+    ],
+)
+def test_what_is_no_export_is_refused_and_nothing_of_it_taken_in(tmp_path, content):
+    (tmp_path / "file.jsonl").write_text(content)
+    with LabelStore() as store:
+        put(store, ["a"])
+        with pytest.raises(StoreError, match="no file written by `export`"):
+            store.merge(tmp_path / "file.jsonl")
+        assert len(store) == 1 and len(store.contents()) == 1
+        with pytest.raises(StoreError, match="there is no file"):
+            store.merge(tmp_path / "missing.jsonl")
+
+
+def test_pruning_forgets_what_it_is_told_to_and_shrinks_the_file(tmp_path):
+    path = tmp_path / "labels.sqlite"
+    with filled(path) as store:
+        put(store, [f"text {i}" for i in range(20_000)], spec="large")
+        assert store.prune("one") == 2
+        assert {entry.specification for entry in store.contents()} == {"two", "large"}
+        assert store.prune(older_than_days=1) == 0
+        size = path.stat().st_size
+        assert store.prune("large") == 20_000
+        store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert path.stat().st_size < size / 2
+        assert store.prune() == 3 and store.contents() == []
+
+
+# --- One process asks -----------------------------------------------------------------
+
+
+def _hold(path, barrier, seconds):
+    with LabelStore(path) as store, store.asking("spec"):
+        barrier.wait()
+        time.sleep(seconds)
+
+
+def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch):
+    monkeypatch.setattr(_store, "_SILENT_WAIT_S", 0.05)
+    monkeypatch.setattr(_store, "_POLL_S", 0.05)
+    monkeypatch.setattr(_store, "_CLAIM_S", 0.3)
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    holder = context.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
+    holder.start()
+    try:
+        barrier.wait()
+        with LabelStore(tmp_path / "s.sqlite") as store:
+            start = time.monotonic()
+            with (
+                pytest.warns(StalledClaimWarning, match="stored no answer"),
+                store.asking("spec"),
+            ):
+                assert 0.3 <= time.monotonic() - start < 30
+            with store.asking("another"):
+                pass
+    finally:
+        holder.kill()
+        holder.join()
+
+
+def test_a_claim_ends_with_its_process(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    holder = context.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
+    holder.start()
+    barrier.wait()
+    holder.kill()
+    holder.join()
+    with LabelStore(tmp_path / "s.sqlite") as store, store.asking("spec"):
+        pass

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers._base import Answers, AskedTeacher, Teacher
+from skllkd.teachers._asked import AskedTeacher
+from skllkd.teachers._base import Answers, Teacher
 from skllkd.teachers._calibrated import CalibratedTeacher
 from skllkd.teachers._callable import CallableTeacher
 from skllkd.teachers._labels import TeacherLabels
@@ -12,7 +13,8 @@ from skllkd.teachers._llama_cpp import LlamaCppTeacher
 from skllkd.teachers._outputs import log_prob_of_output
 from skllkd.teachers._plan import LabellingPlan, TokenCount
 from skllkd.teachers._precomputed import PrecomputedTeacher
-from skllkd.teachers._store import LabelStore, StoredAnswers, Usage
+from skllkd.teachers._store import LabelStore
+from skllkd.teachers._stored import StoredAnswers, Usage
 
 __all__ = [
     "Answers",

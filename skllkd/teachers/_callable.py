@@ -13,9 +13,10 @@ import numpy as np
 from skllkd._cloning import clone_sharing
 from skllkd._validation import Classes, FloatArray, check_number
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers._base import Answers, AskedTeacher
+from skllkd.teachers._asked import AskedTeacher
+from skllkd.teachers._base import Answers
 from skllkd.teachers._outputs import log_prob_of_output
-from skllkd.teachers._store import Answer
+from skllkd.teachers._stored import Answer
 
 #: Answers of functions without a `cache_key`, by identity and for as long as the
 #: function lives: a grid search clones the teacher, but the function stays the same.

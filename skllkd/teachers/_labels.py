@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from skllkd._validation import BoolArray, FloatArray, nan_rows, optional_import
 from skllkd.teachers._calibration import Recalibration, normalise
-from skllkd.teachers._store import Usage
+from skllkd.teachers._stored import Usage
 
 
 def _no_entries() -> npt.NDArray[np.object_]:
@@ -117,7 +117,7 @@ class TeacherLabels:
         Returns
         -------
         pandas.DataFrame
-            A row a text: `text` where given, `label` (None where there is none),
+            A row a text: `text` where given, `label` (missing where there is none),
             `proba_<class>` for each class, `label_mass`, `source` and `error`.
         """
         pandas = optional_import("pandas", "table")

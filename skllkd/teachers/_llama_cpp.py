@@ -12,7 +12,8 @@ import numpy as np
 
 from skllkd._validation import Classes, check_number, check_option, optional_import
 from skllkd.exceptions import InvalidClassesError, InvalidParameterError
-from skllkd.teachers._base import Answers, AskedTeacher
+from skllkd.teachers._asked import AskedTeacher
+from skllkd.teachers._base import Answers
 from skllkd.teachers._label_trie import LabelTrie
 from skllkd.teachers._llama_runtime import (
     LlamaModel,

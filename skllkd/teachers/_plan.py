@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from skllkd.teachers._store import Usage
+from skllkd.teachers._stored import Usage
 
 
 class TokenCount(NamedTuple):

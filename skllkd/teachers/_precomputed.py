@@ -10,7 +10,7 @@ from skllkd._validation import Classes, FloatArray, as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers._base import Found, Teacher
 from skllkd.teachers._outputs import log_prob_of_output
-from skllkd.teachers._store import Answer
+from skllkd.teachers._stored import Answer
 
 
 class PrecomputedTeacher(Teacher):

@@ -10,147 +10,25 @@ import sys
 import tempfile
 import time
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from skllkd._validation import FloatArray
-from skllkd.exceptions import InvalidParameterError, StalledClaimWarning, StoreError
+from skllkd.exceptions import StalledClaimWarning, StoreError
+from skllkd.teachers._store_file import StoreFile, answer_checksum
+from skllkd.teachers._stored import Answer, StoredAnswers, Usage
 
-_SCHEMA_VERSION = 2
-#: What version 2 adds to version 1; a new file gets both.
-_SCHEMA_2 = """
-ALTER TABLE answers ADD COLUMN checksum INTEGER;
-UPDATE answers SET checksum = row_checksum(text, log_prob);
-CREATE TABLE refusals (
-    specification TEXT NOT NULL,
-    text BLOB NOT NULL,
-    reason TEXT NOT NULL,
-    refused_at INTEGER NOT NULL,
-    PRIMARY KEY (specification, text)
-) WITHOUT ROWID;
-CREATE TABLE specifications (
-    specification TEXT PRIMARY KEY,
-    description TEXT NOT NULL,
-    n_calls INTEGER NOT NULL DEFAULT 0,
-    input_tokens INTEGER NOT NULL DEFAULT 0,
-    output_tokens INTEGER NOT NULL DEFAULT 0,
-    seconds REAL NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-DROP TABLE IF EXISTS file_digests
-"""
-_SCHEMA_1 = """
-CREATE TABLE answers (
-    specification TEXT NOT NULL,
-    text BLOB NOT NULL,
-    log_prob BLOB NOT NULL,
-    label_mass REAL,
-    answered_at INTEGER NOT NULL,
-    PRIMARY KEY (specification, text)
-) WITHOUT ROWID
-"""
+_INSERT_REFUSAL = "INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?)"
+_INSERT = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)"
 _KEYS_PER_QUERY = 500
-_WAIT_S = 60.0
 _SILENT_WAIT_S = 2.0
 #: How long the process that asks may store nothing before another stops waiting for it.
 _CLAIM_S = 600.0
 _POLL_S = 5.0
-
-
-class Answer(NamedTuple):
-    """A teacher's answer for one text."""
-
-    log_prob: FloatArray
-    label_mass: float
-
-
-class Usage(NamedTuple):
-    """What asking has taken so far.
-
-    Parameters
-    ----------
-    n_calls : int
-        How often a model was called, for most teachers once a text.
-    input_tokens, output_tokens : int
-        The tokens it read and wrote, as far as it says.
-    seconds : float
-        The wall time of the asking, in seconds.
-    """
-
-    n_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    seconds: float = 0.0
-
-    def plus(self, other: Usage) -> Usage:
-        """Return the sum.
-
-        Parameters
-        ----------
-        other : Usage
-            What is added.
-
-        Returns
-        -------
-        Usage
-            The sum.
-        """
-        return Usage(
-            self.n_calls + other.n_calls,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.seconds + other.seconds,
-        )
-
-
-class StoredAnswers(NamedTuple):
-    """What a store holds under one specification.
-
-    Parameters
-    ----------
-    specification : str
-        The key.
-    description : dict
-        What it stands for: the kind of teacher, the model and the classes.
-    n_answers : int
-        How many texts have an answer.
-    n_refusals : int
-        How many texts the model gave no usable answer for.
-    usage : Usage
-        What they took.
-    last : float
-        When the last answer was stored, in seconds since 1970; NaN for none.
-    """
-
-    specification: str
-    description: dict[str, Any]
-    n_answers: int
-    n_refusals: int
-    usage: Usage
-    last: float
-
-
-def default_store_path() -> Path:
-    """Return where labels are stored unless a teacher says otherwise.
-
-    Returns
-    -------
-    Path
-        `labels.sqlite` in the folder `SKLLKD_CACHE` names, else in the user's cache
-        folder.
-    """
-    folder = os.environ.get("SKLLKD_CACHE")
-    if not folder:
-        import platformdirs
-
-        folder = platformdirs.user_cache_dir("skllkd", appauthor=False)
-    return Path(folder) / "labels.sqlite"
 
 
 def text_key(text: str) -> bytes:
@@ -171,7 +49,7 @@ def text_key(text: str) -> bytes:
     ).digest()
 
 
-class LabelStore:
+class LabelStore(StoreFile):
     """Answers on disk, by what determines them: a specification and a text.
 
     The store is one SQLite file in write-ahead mode. Answers are committed as they
@@ -202,60 +80,6 @@ class LabelStore:
     >>> folder.cleanup()
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
-        if path is not None and not isinstance(path, (str, os.PathLike)):
-            raise InvalidParameterError(
-                f"`store` must be a file's path, None for the default or False for none; "
-                f"got {path!r}."
-            )
-        self.path = default_store_path() if path is None else Path(path).expanduser()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path, timeout=_WAIT_S)
-            self._connection.create_function("row_checksum", 2, _checksum)
-            self._create()
-            self._use_write_ahead_log()
-        except (OSError, sqlite3.Error) as error:
-            raise self._unusable(error) from error
-
-    def _use_write_ahead_log(self) -> None:
-        """Let readers and a writer work at once, from any number of processes."""
-        deadline = time.monotonic() + _WAIT_S
-        while True:  # this statement does not wait for a lock by itself
-            try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                break
-            except sqlite3.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-
-    def _create(self) -> None:
-        """Lay out an empty file; refuse one of another version or kind."""
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")  # two processes may open a new file
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if version == 0 and tables[0]:
-                raise sqlite3.DatabaseError("it is a database of something else")
-            steps = {0: [_SCHEMA_1, _SCHEMA_2], 1: [_SCHEMA_2]}.get(version, [])
-            for statement in ";".join(steps).split(";") if steps else ():
-                connection.execute(statement)
-            if steps:
-                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            connection.commit()
-        except sqlite3.Error:
-            connection.rollback()
-            raise
-        if version > _SCHEMA_VERSION:
-            raise StoreError(
-                f"the label store {self.path} was written by a later version of skllkd "
-                f"(schema {version}, this one reads up to {_SCHEMA_VERSION}). Upgrade "
-                "skllkd, or name another file with `store=`."
-            )
-
     def get(self, specification: str, texts: Iterable[str]) -> dict[str, Answer]:
         """Return the stored answers for some texts.
 
@@ -284,7 +108,7 @@ class LabelStore:
                     [specification, *some],
                 )
                 for key, log_prob, label_mass, checksum in rows:
-                    if checksum != _checksum(key, log_prob):
+                    if checksum != answer_checksum(key, log_prob):
                         raise sqlite3.DatabaseError(
                             f"the answer {key.hex()} is damaged"
                         )
@@ -326,18 +150,12 @@ class LabelStore:
         label_mass: Any,
     ) -> None:
         """Store answers for texts known by their digests."""
-        now = int(time.time())
-        rows = []
-        for key, values, mass in zip(keys, log_prob, label_mass, strict=True):
-            blob = np.asarray(values, dtype="<f8").tobytes()
-            known_mass = None if mass is None or np.isnan(mass) else float(mass)
-            rows.append(
-                (specification, key, blob, known_mass, now, _checksum(key, blob))
-            )
+        rows = [
+            _row(specification, key, values, mass)
+            for key, values, mass in zip(keys, log_prob, label_mass, strict=True)
+        ]
         with self._writing() as connection:
-            connection.executemany(
-                "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)", rows
-            )
+            connection.executemany(_INSERT, rows)
 
     def refused(self, specification: str, texts: Iterable[str]) -> dict[str, str]:
         """Return why the model gave no usable answer, for the texts it gave none for.
@@ -386,7 +204,7 @@ class LabelStore:
         now = int(time.time())
         with self._writing() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?)",
+                _INSERT_REFUSAL,
                 [(specification, key, why, now) for key, why in reasons.items()],
             )
 
@@ -623,22 +441,36 @@ class LabelStore:
                 file.write(
                     json.dumps({**head, "description": entry.description}) + "\n"
                 )
-                rows = self._rows(
-                    "SELECT text, log_prob, label_mass, checksum FROM answers "
-                    "WHERE specification = ? ORDER BY text",
-                    entry.specification,
-                )
-                for key, blob, mass, checksum in rows:
-                    if checksum != _checksum(key, blob):
-                        raise self._unusable(
-                            sqlite3.DatabaseError(f"the answer {key.hex()} is damaged")
-                        )
-                    values = np.frombuffer(blob, dtype="<f8").tolist()
+                for key, values, mass in self._answers(entry.specification):
                     line = {"text": key.hex(), "log_prob": values, "label_mass": mass}
                     file.write(json.dumps(line) + "\n")
                     n_written += 1
+                for key, reason in self._rows(
+                    "SELECT text, reason FROM refusals WHERE specification = ?",
+                    entry.specification,
+                ):
+                    file.write(
+                        json.dumps({"text": key.hex(), "refusal": reason}) + "\n"
+                    )
         partial.replace(target)
         return n_written
+
+    def _answers(
+        self, specification: str
+    ) -> Iterator[tuple[bytes, list[float], float | None]]:
+        """Yield the answers of a specification: digest, log-probabilities, mass."""
+        try:
+            rows = self._connection.execute(
+                "SELECT text, log_prob, label_mass, checksum FROM answers "
+                "WHERE specification = ? ORDER BY text",
+                [specification],
+            )
+            for key, blob, mass, checksum in rows:
+                if checksum != answer_checksum(key, blob):
+                    raise sqlite3.DatabaseError(f"the answer {key.hex()} is damaged")
+                yield key, np.frombuffer(blob, dtype="<f8").tolist(), mass
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
 
     def merge(self, path: str | os.PathLike[str]) -> int:
         """Take in the answers of another store, or of an exported file.
@@ -678,37 +510,41 @@ class LabelStore:
         return self._merge_lines(source, source)
 
     def _merge_lines(self, exported: Path, source: Path) -> int:
-        """Take in the lines of an exported file."""
-        by_specification: dict[str, list[Any]] = {}
-        heads: list[tuple[str, Usage, dict[str, Any]]] = []
+        """Take in the lines of an exported file, all of them or none."""
+        before = len(self)
+        specification = None
         try:
-            with exported.open(encoding="utf-8") as file:
+            with exported.open(encoding="utf-8") as file, self._writing() as connection:
                 for line in file:
                     entry = json.loads(line)
                     if "specification" in entry:
-                        used = Usage(*(entry[name] for name in Usage._fields))
-                        heads.append(
-                            (entry["specification"], used, entry["description"])
+                        specification = str(entry["specification"])
+                        used = [entry[name] for name in Usage._fields]
+                        connection.execute(
+                            "INSERT OR IGNORE INTO specifications "
+                            "VALUES (?, ?, ?, ?, ?, ?)",
+                            [specification, json.dumps(entry["description"]), *used],
                         )
-                        rows = by_specification.setdefault(entry["specification"], [])
-                    else:
-                        values = np.asarray(entry["log_prob"], dtype=np.float64)
-                        key = bytes.fromhex(entry["text"])
-                        rows.append((key, values, entry["label_mass"]))
-        except (ValueError, KeyError, TypeError, UnboundLocalError) as error:
+                        continue
+                    if specification is None:
+                        raise ValueError("the first line names no specification")
+                    key = bytes.fromhex(entry["text"])
+                    if "refusal" in entry:
+                        refused = [specification, key, entry["refusal"], time.time()]
+                        connection.execute(_INSERT_REFUSAL, refused)
+                        continue
+                    row = _row(
+                        specification,
+                        key,
+                        np.asarray(entry["log_prob"], dtype=np.float64),
+                        entry["label_mass"],
+                    )
+                    connection.execute(_INSERT, row)
+        except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{str(source)!r} is no label store and no file written by `export`: "
-                f"{error!r}."
+                f"{error!r}. Nothing of it was taken in."
             ) from error
-        before = len(self)
-        for specification, usage, description in heads:
-            if not self._rows(
-                "SELECT 1 FROM specifications WHERE specification = ?", specification
-            ):
-                self.spend(specification, usage, description)
-        for specification, found in by_specification.items():
-            keys, log_prob, mass = zip(*found, strict=True) if found else ((), (), ())
-            self._put_keys(specification, keys, log_prob, mass)
         return len(self) - before
 
     def prune(
@@ -755,69 +591,16 @@ class LabelStore:
         self._connection.execute("VACUUM")
         return int(removed)
 
-    def check(self) -> None:
-        """Read the whole file and raise if any of it is damaged.
-
-        Raises
-        ------
-        StoreError
-            If the database is inconsistent, or an answer is not what was stored.
-        """
-        (verdict,), *_ = self._rows("PRAGMA integrity_check")
-        (n_damaged,), *_ = self._rows(
-            "SELECT count(*) FROM answers WHERE checksum IS NOT "
-            "row_checksum(text, log_prob)"
-        )
-        if verdict != "ok" or n_damaged:
-            found = verdict if verdict != "ok" else f"{n_damaged} answers are damaged"
-            raise self._unusable(sqlite3.DatabaseError(found))
-
-    def _rows(self, query: str, *values: Any) -> list[Any]:
-        """Return the rows of a query."""
-        try:
-            return self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Commit what is written inside, or all of it is undone."""
-        try:
-            with self._connection:
-                yield self._connection
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-
     def __len__(self) -> int:
         """Return the number of answers stored."""
         return int(self._rows("SELECT count(*) FROM answers")[0][0])
 
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
 
-    def __enter__(self) -> LabelStore:
-        """Return the store."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self.close()
-
-    def _unusable(self, error: Exception) -> StoreError:
-        """Return the error that says what is wrong with the file."""
-        return StoreError(
-            f"the label store {self.path} cannot be used: {error}. Move the file away "
-            "(its answers will be asked for again), or name another with `store=` or "
-            "the environment variable SKLLKD_CACHE."
-        )
-
-
-def _checksum(key: bytes, log_prob: bytes) -> int:
-    """Return what tells that an answer is what was stored."""
-    return zlib.crc32(log_prob, zlib.crc32(key))
+def _row(
+    specification: str, key: bytes, log_prob: Any, label_mass: Any
+) -> tuple[Any, ...]:
+    """Return an answer as the file holds it."""
+    blob = np.asarray(log_prob, dtype="<f8").tobytes()
+    mass = None if label_mass is None or np.isnan(label_mass) else float(label_mass)
+    now = int(time.time())
+    return specification, key, blob, mass, now, answer_checksum(key, blob)

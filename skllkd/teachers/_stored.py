@@ -1,0 +1,80 @@
+"""What is kept of a teacher's answers, and what they took."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from skllkd._validation import FloatArray
+
+
+class Answer(NamedTuple):
+    """A teacher's answer for one text."""
+
+    log_prob: FloatArray
+    label_mass: float
+
+
+class Usage(NamedTuple):
+    """What asking has taken so far.
+
+    Parameters
+    ----------
+    n_calls : int
+        How often a model was called, for most teachers once a text.
+    input_tokens, output_tokens : int
+        The tokens it read and wrote, as far as it says.
+    seconds : float
+        The wall time of the asking, in seconds.
+    """
+
+    n_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+
+    def plus(self, other: Usage) -> Usage:
+        """Return the sum.
+
+        Parameters
+        ----------
+        other : Usage
+            What is added.
+
+        Returns
+        -------
+        Usage
+            The sum.
+        """
+        return Usage(
+            self.n_calls + other.n_calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.seconds + other.seconds,
+        )
+
+
+class StoredAnswers(NamedTuple):
+    """What a store holds under one specification.
+
+    Parameters
+    ----------
+    specification : str
+        The key.
+    description : dict
+        What it stands for: the kind of teacher, the model and the classes.
+    n_answers : int
+        How many texts have an answer.
+    n_refusals : int
+        How many texts the model gave no usable answer for.
+    usage : Usage
+        What they took.
+    last : float
+        When the last answer was stored, in seconds since 1970; NaN for none.
+    """
+
+    specification: str
+    description: dict[str, Any]
+    n_answers: int
+    n_refusals: int
+    usage: Usage
+    last: float
