@@ -90,8 +90,15 @@ def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     until neither moves. A prior that is not given is estimated on the way, as in
     expectation-maximisation for the shares of classes (Saerens, Latinne and
     Decaestecker 2002, doi:10.1162/089976602753284446):
-    :math:`\pi_k \leftarrow \mathrm{mean}_x\, q_k(x)`, with one text more in each class
-    so that none vanishes. The weights are our own addition.
+    :math:`\pi_k \leftarrow (\mathrm{mean}_x\, q_k(x) + \lambda / C) / (1 + \lambda)`, with
+    one text more in each class so that none vanishes.
+
+    A teacher that hardly tells the classes apart says little about their shares, and
+    plain expectation-maximisation then gives all to one class. So the estimate is
+    drawn to equal shares by :math:`\lambda = ((1 - I) / I)^2`, where
+    :math:`I = 1 - \mathrm{mean}_x\, H(q(x)) / \log C` of the first posterior, between 0
+    and 1, is how much the teacher says. The weights and the draw are our own
+    additions; `benchmarks/teacher_calibration.py` says what they do.
 
     Parameters
     ----------
@@ -111,18 +118,28 @@ def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
         return np.zeros(n_classes)
     known = np.maximum(known, known.max(axis=1, keepdims=True) + _FLOOR)
     bias = known.mean(axis=0)
-    prior = np.full(n_classes, 1 / n_classes) if class_prior is None else class_prior
+    equal = np.full(n_classes, 1 / n_classes)
+    prior = equal if class_prior is None else class_prior
+    draw = _draw_to_equal_shares(normalise(known, bias))
     for _ in range(_EM_STEPS):
         posterior = normalise(known, bias - np.log(prior))
         share = (posterior.sum(axis=0) + 1) / (n_texts + n_classes)
         weight = (posterior / share).sum(axis=1)
         before, bias = bias, weight @ known / weight.sum()
         if class_prior is None:
-            prior = share
+            prior = (share + draw * equal) / (1 + draw)
         if np.abs(bias - before).max() < _EM_TOLERANCE:
             break
     total: FloatArray = bias - np.log(prior)
     return total
+
+
+def _draw_to_equal_shares(posterior: FloatArray) -> float:
+    """Return how strongly estimated shares are drawn to equal ones."""
+    surprise = np.log(np.maximum(posterior, 1e-12))
+    entropy = -(posterior * surprise).sum(axis=1).mean()
+    said = max(1 - entropy / np.log(posterior.shape[1]), 1e-3)
+    return float(((1 - said) / said) ** 2)
 
 
 class Recalibration(Protocol):
