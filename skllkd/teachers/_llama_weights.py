@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import platform
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import NamedTuple
 from skllkd._validation import check_option
 from skllkd.exceptions import InvalidParameterError, ModelFileError
 from skllkd.teachers._llama_runtime import LlamaModel, loaded_model, new_context
+from skllkd.teachers._machine import available_memory, machine_name
 from skllkd.teachers._store import LabelStore
 
 AS_SHIPPED = "as shipped"
@@ -89,7 +89,8 @@ def choose_weights(
     if wanted == F32:
         return Weights(F32, digest)
     folder = store.path.parent
-    fact = f"llama.cpp weights|{digest}|{machine_name(model, n_threads)}"
+    fact = f"llama.cpp weights|{digest}|{machine_name(n_threads)}"
+    fact += f"|{model.lib.__version__}"
     kind = store.fact(fact)
     if kind is None:
         with _alone(folder, digest):
@@ -216,30 +217,6 @@ def _prompt_seconds(model: LlamaModel, n_threads: int) -> float:
     return elapsed
 
 
-def machine_name(model: LlamaModel, n_threads: int) -> str:
-    """Return what a measurement of speed holds for.
-
-    Parameters
-    ----------
-    model : LlamaModel
-        Any model, for the library's version.
-    n_threads : int
-        Threads for evaluation.
-
-    Returns
-    -------
-    str
-        The processor, the threads and the version of llama-cpp-python.
-    """
-    processor = platform.processor() or platform.machine()
-    with suppress(OSError):  # Linux alone has it; elsewhere the name above says it
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                processor = line.partition(":")[2].strip()
-                break
-    return f"{processor}|{n_threads} threads|{model.lib.__version__}"
-
-
 def expanded_path(folder: Path, digest: str) -> Path:
     """Return where the expanded copy of a model is kept.
 
@@ -354,27 +331,6 @@ def f32_bytes(model: LlamaModel) -> int:
         Bytes.
     """
     return 4 * model.n_parameters
-
-
-def available_memory() -> int | None:
-    """Return how much memory is available to this process.
-
-    Returns
-    -------
-    int or None
-        Bytes, the limit of a container heeded; None where the system does not say.
-    """
-    available = None
-    with suppress(OSError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                available = 1024 * int(line.split()[1])
-    group = Path("/sys/fs/cgroup")
-    with suppress(OSError, ValueError):  # there is no limit where it reads "max"
-        limit = int((group / "memory.max").read_text(encoding="ascii"))
-        used = int((group / "memory.current").read_text(encoding="ascii"))
-        available = min(available or limit, max(0, limit - used))
-    return available
 
 
 @contextmanager
