@@ -33,7 +33,7 @@ def test_bodies_are_drawn_a_window_at_a_time():
 
 @pytest.mark.parametrize(
     ("parameter", "value"),
-    [("weights", "Q9"), ("weights", None), ("reuse_prefix", "yes")],
+    [("weights", "Q9"), ("weights", None), ("reuse_prefix", "yes"), ("exact", 2)],
 )
 def test_bad_parameters_are_named(tmp_path, parameter, value):
     teacher = LlamaCppTeacher(tmp_path / "none.gguf", **{parameter: value})
