@@ -6,6 +6,7 @@ from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news
 from skllkd.datasets._bbc_news import package_folder
 from skllkd.students import SklearnStudent
+from skllkd.teachers._llama_weights import prune_expanded
 
 from tests.tiny_encoder import write_tiny_encoder
 
@@ -14,10 +15,11 @@ TOPICS = ["business", "entertainment", "politics", "sports", "tech"]
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
-    """Give every test a label store of its own."""
+    """Give every test a label store of its own, and its disk space back after it."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("SKLLKD_CACHE", str(folder))
-    return folder / "labels.sqlite"
+    yield folder / "labels.sqlite"
+    prune_expanded(folder)  # half a gigabyte each, where a model was expanded
 
 
 @pytest.fixture(scope="session")
