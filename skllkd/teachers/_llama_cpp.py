@@ -81,8 +81,8 @@ class LlamaCppTeacher(AskedTeacher):
     exact : bool, default=True
         Whether attention is computed in 32 bits where the weights have as many. An
         answer is then the same, to 1e-5 in log-probability, whatever texts it is
-        evaluated with. False rounds keys and values to 16 bits: about 1e-3 between
-        neighbours, 1e-2 off the exact, and 1.3 times as fast.
+        evaluated with. False rounds keys and values to 16 bits: up to 5e-3 between
+        neighbours, 1e-2 off the exact, and 1.3 to 1.6 times as fast.
     store : str, Path or False, optional
         The label store's file; False for none. By default `labels.sqlite` in the
         folder named by SKLLKD_CACHE, or in the user's cache folder.

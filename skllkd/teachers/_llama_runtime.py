@@ -251,8 +251,8 @@ def new_context(
         Whether attention keeps keys and values in 32 bits, where the processor is the
         CPU. That makes an answer independent of the texts it is evaluated with, to
         1e-5 in log-probability with F32 weights. Flash attention, the library's
-        default, rounds them to 16 bits (1e-2 off, and 1e-3 between neighbours) but
-        skips the cells of other texts, which saves a quarter of the time.
+        default, rounds them to 16 bits (1e-2 off, up to 5e-3 between neighbours) but
+        skips the cells of other texts, which saves a quarter of the time or more.
 
     Returns
     -------
