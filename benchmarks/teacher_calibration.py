@@ -2,7 +2,7 @@
 
     SKLLKD_DATA=folder python -m benchmarks.teacher_calibration
 
-For each data set and model, up to 400 texts of the dev split are labelled with one example
+For each data set and model, up to 300 texts of the dev split are labelled with one example
 a class in the prompt (from the train split), and scored against gold: accuracy, macro-F1,
 the area under the ROC curve of confidence as a sign of being right, and the expected
 calibration error (15 bins of equal width). Each calibration reads the same stored answers.
@@ -35,7 +35,7 @@ from benchmarks.data import add_data_option
 
 SETS = ["agnews", "babe_llm", "emotion", "isear_llm", "nicta_piboso6"]
 SETS += ["rtpolarity_llm", "trec6"]
-N_TEXTS, N_GOLD, N_DRAWS, N_BOOTSTRAP, N_BINS = 400, 100, 5, 1000, 15
+N_TEXTS, N_GOLD, N_DRAWS, N_BOOTSTRAP, N_BINS = 300, 100, 5, 1000, 15
 METHODS = {
     "raw": {"calibration": None},
     "contextual": {"calibration": "contextual"},
@@ -111,7 +111,7 @@ def teacher_of(model_path, train_texts, train_gold, classes):
     shown = [int(np.flatnonzero(train_gold == name)[0]) for name in classes]
     left = np.setdiff1d(np.arange(len(train_texts)), shown)
     examples = [(train_texts[i], classes[k]) for k, i in enumerate(shown)]
-    return LlamaCppTeacher(model_path, examples=examples), left
+    return LlamaCppTeacher(model_path, examples=examples, exact=False), left
 
 
 def one_cell(model_path, folder):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers._label_trie import LabelTrie, until_they_differ
 from skllkd.teachers._llama_scorer import in_length_order
 from skllkd.teachers._llama_weights import (
     expanded_files,
@@ -55,3 +56,18 @@ def test_expanded_files_are_listed_and_pruned(tmp_path):
     assert prune_expanded(tmp_path) == 15
     assert expanded_files(tmp_path) == []
     assert other.exists()
+
+
+def test_labels_are_read_as_far_as_they_differ():
+    assert until_they_differ([[1, 2, 3], [1, 4], [5, 6, 7]]) == [(1, 2), (1, 4), (5,)]
+    assert until_they_differ([[1], [1, 2, 3]]) == [(1,), (1, 2)]
+    one_token = until_they_differ([[1, 2], [3, 4, 5]])
+    assert LabelTrie.from_tokens(["a", "b"], one_token, end=0).node_tokens == ()
+
+
+def test_workers_take_their_share_of_threads(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert LlamaCppTeacher("m.gguf")._threads() == 1
+    assert LlamaCppTeacher("m.gguf", n_threads=3)._threads() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert LlamaCppTeacher("m.gguf")._threads() >= 1

@@ -72,6 +72,10 @@ class AskedTeacher(Teacher):
         """Return how long asking would take at least, where that is known."""
         return None
 
+    def _for_workers(self) -> AskedTeacher:
+        """Return the teacher as other processes are to ask: nothing left to choose."""
+        return self
+
     def _memory(self, classes: Classes) -> dict[str, Answer]:
         """Return where answers without a specification are kept."""
         return {}
@@ -97,9 +101,12 @@ class AskedTeacher(Teacher):
         to_ask = [text for text in distinct if text not in known]
         n_calls = len(to_ask) * self._calls_a_text()
         tokens = self._count(to_ask, classes)
-        seconds = self._expected_seconds(n_calls, tokens)
-        if usage.n_calls and usage.seconds:
+        if not to_ask:
+            seconds: float | None = 0.0
+        elif usage.n_calls and usage.seconds:
             seconds = n_calls * usage.seconds / usage.n_calls
+        else:
+            seconds = self._expected_seconds(n_calls, tokens)
         return LabellingPlan(
             n_texts=len(texts),
             n_distinct=len(distinct),
@@ -111,7 +118,7 @@ class AskedTeacher(Teacher):
             cost=self._cost(Usage(0, tokens.input or 0, tokens.output or 0))
             if tokens.input is not None
             else None,
-            seconds=seconds if to_ask else 0.0,
+            seconds=seconds,
             spent=usage,
             spent_cost=self._cost(usage),
             max_calls=self.max_calls,
@@ -249,12 +256,13 @@ class AskedTeacher(Teacher):
         if n_workers == 1 or backend.nesting_level or n_texts <= size:
             yield from self._ask(texts, classes)
             return
+        teacher = self._for_workers()
         failures: list[Exception] = []
         until_failure = itertools.takewhile(lambda _: not failures, texts)
         chunks = iter(lambda: list(itertools.islice(until_failure, size)), [])
         places = itertools.count(step=size)
         answered = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")(
-            delayed(_ask_elsewhere)(self, start, chunk, classes)
+            delayed(_ask_elsewhere)(teacher, start, chunk, classes)
             for start, chunk in zip(places, chunks, strict=False)
         )
         for some, failure in answered:

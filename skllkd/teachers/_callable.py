@@ -46,8 +46,8 @@ class CallableTeacher(AskedTeacher):
         How many texts the function is given at once.
     calibration : {"batch", "contextual", None}, default=None
         Whether to take out a preference for some labels: see `LlamaCppTeacher`.
-    class_prior : mapping or sequence, optional
-        The expected share of each class, for calibration.
+    class_prior : mapping, sequence or "em", optional
+        The expected share of each class, for calibration; "em" to have it estimated.
     max_calls : int, optional
         At most so many texts are asked about, over all runs that share the store. What
         was answered until then is kept, and the rest reported as missing.

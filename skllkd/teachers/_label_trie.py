@@ -98,3 +98,27 @@ class LabelTrie:
             ),
             n_branches=max(1, len(leaves)),
         )
+
+
+def until_they_differ(tokens: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+    """Return the beginning of each label that no other label begins with.
+
+    Parameters
+    ----------
+    tokens : sequence of sequence of int
+        The tokens of each label.
+
+    Returns
+    -------
+    list of tuple of int
+        The shortest such beginnings; a whole label where another begins with it.
+    """
+    every = [tuple(path) for path in tokens]
+
+    def is_own(beginning: tuple[int, ...]) -> bool:
+        return sum(path[: len(beginning)] == beginning for path in every) == 1
+
+    return [
+        next((path[:n] for n in range(1, len(path)) if is_own(path[:n])), path)
+        for path in every
+    ]

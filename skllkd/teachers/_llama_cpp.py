@@ -9,12 +9,13 @@ from typing import Any
 
 import joblib
 import numpy as np
+from sklearn.base import clone
 
 from skllkd._validation import Classes, check_number, check_option, optional_import
 from skllkd.exceptions import InvalidClassesError, InvalidParameterError
 from skllkd.teachers._asked import AskedTeacher
 from skllkd.teachers._base import Answers
-from skllkd.teachers._label_trie import LabelTrie
+from skllkd.teachers._label_trie import LabelTrie, until_they_differ
 from skllkd.teachers._llama_runtime import (
     LlamaModel,
     check_gguf,
@@ -22,7 +23,13 @@ from skllkd.teachers._llama_runtime import (
     loaded_model,
 )
 from skllkd.teachers._llama_scorer import PromptScorer
-from skllkd.teachers._llama_weights import WEIGHTS, choose_weights, model_in
+from skllkd.teachers._llama_weights import (
+    WEIGHTS,
+    choose_weights,
+    model_in,
+    prompt_speeds,
+)
+from skllkd.teachers._plan import TokenCount
 from skllkd.teachers._prompt import (
     ChatTemplate,
     Message,
@@ -60,14 +67,16 @@ class LlamaCppTeacher(AskedTeacher):
         How the model's preference for some labels is taken out: subtract the mean
         log-probability of each class over the pool, over texts without content, or
         nothing. Applied to stored answers, so changing it costs no call.
-    class_prior : mapping or sequence, optional
-        The expected share of each class. Calibration assumes equal shares without.
+    class_prior : mapping, sequence or "em", optional
+        The expected share of each class; "em" to have it estimated from the pool.
+        Calibration assumes equal shares without.
     max_text_tokens : int, default=400
         Longer texts are cut, counted and warned of.
     batch_tokens : int, default=512
         How many tokens are evaluated together.
     n_threads : int, optional
-        Threads for evaluation; by default one a physical core this process may use.
+        Threads for evaluation; by default one a physical core this process may use,
+        or as many as OMP_NUM_THREADS says, as it does in joblib's and Dask's workers.
     weights : {"auto", "as shipped", "F32"}, default="auto"
         What the model is evaluated with: the file as it is, or a copy with its weights
         expanded to 32 bits, which loses nothing and reads prompts about twice as fast
@@ -83,6 +92,13 @@ class LlamaCppTeacher(AskedTeacher):
         answer is then the same, to 1e-5 in log-probability, whatever texts it is
         evaluated with. False rounds keys and values to 16 bits: up to 5e-3 between
         neighbours, 1e-2 off the exact, and 1.3 to 1.6 times as fast.
+    whole_labels : bool, default=True
+        Whether the probability of a class is that of all its label's tokens. False
+        reads each label only as far as it differs from the others: as quick as labels
+        of one token, where whole labels of four cost up to twice the time on short
+        texts. What it changes: `docs/teachers.md`.
+    max_calls : int, optional
+        At most so many texts are asked about, over all runs that share the store.
     store : str, Path or False, optional
         The label store's file; False for none. By default `labels.sqlite` in the
         folder named by SKLLKD_CACHE, or in the user's cache folder.
@@ -129,6 +145,8 @@ class LlamaCppTeacher(AskedTeacher):
         weights: str = "auto",
         reuse_prefix: bool = True,
         exact: bool = True,
+        whole_labels: bool = True,
+        max_calls: int | None = None,
         store: str | os.PathLike[str] | bool | None = None,
     ) -> None:
         self.model_path = model_path
@@ -143,6 +161,8 @@ class LlamaCppTeacher(AskedTeacher):
         self.weights = weights
         self.reuse_prefix = reuse_prefix
         self.exact = exact
+        self.whole_labels = whole_labels
+        self.max_calls = max_calls
         self.store = store
 
     def close(self) -> None:
@@ -162,6 +182,7 @@ class LlamaCppTeacher(AskedTeacher):
             "weights": weights.kind,
             "reuse_prefix": bool(self.reuse_prefix),
             "exact": bool(self.exact),
+            "whole_labels": bool(self.whole_labels),
             "before": frame.before,
             "after": frame.after,
             "answers": frame.answers,
@@ -177,28 +198,68 @@ class LlamaCppTeacher(AskedTeacher):
             model = model_in(path, weights, store)
         scorer = self._scorer(model, self._frame(model, classes))
         cut: list[bool] = []
+        n_evaluated: list[int] = []
 
         def bodies() -> Iterator[list[int]]:
             for text in texts:
                 body = model.tokenize(one_line(text), special=False)
                 cut.append(len(body) > scorer.max_body_tokens)
+                n_evaluated.append(scorer.n_tokens(body))
                 yield body[: scorer.max_body_tokens]
 
         try:
             for places, log_prob in scorer.score(bodies()):
                 mass = np.minimum(np.exp(log_prob).sum(axis=1), 1.0)
                 n_cut = sum(cut[place] for place in places)
-                yield Answers(places, log_prob, mass, n_cut)
+                n_tokens = sum(n_evaluated[place] for place in places)
+                yield Answers(places, log_prob, mass, n_cut, input_tokens=n_tokens)
         finally:
             scorer.close()
 
     def _threads(self) -> int:
         """Return how many threads evaluate."""
-        return self.n_threads or int(joblib.cpu_count(only_physical_cores=True))
+        cores = int(joblib.cpu_count(only_physical_cores=True))
+        given = os.environ.get("OMP_NUM_THREADS", "")
+        share = int(given) if given.isdecimal() else cores
+        return self.n_threads or max(1, min(cores, share))
 
-    def _scorer(self, model: LlamaModel, frame: PromptFrame) -> PromptScorer:
-        """Return a scorer of texts in a frame."""
-        check_number(self.batch_tokens, "batch_tokens", 32, integer=True)
+    def _for_workers(self) -> LlamaCppTeacher:
+        """Return the teacher with the weights chosen here, which its key names."""
+        path = self._checked_path()
+        with LabelStore(self.store or None) as store:
+            kind = choose_weights(path, self.weights, store, self._threads()).kind
+        resolved: LlamaCppTeacher = clone(self).set_params(weights=kind)
+        return resolved
+
+    def _count(self, texts: list[str], classes: Classes) -> TokenCount:
+        """Count the tokens that would be evaluated; the prompt's beginning once."""
+        if not texts:
+            return TokenCount(0, 0, "counted")
+        model = loaded_model(self._checked_path())
+        prefix, suffix, trie = self._parts(model, self._frame(model, classes))
+        tail = len(suffix) + len(trie.node_tokens)
+        shared, each = (
+            (len(prefix), tail) if self.reuse_prefix else (0, len(prefix) + tail)
+        )
+        bodies = (model.tokenize(one_line(text), special=False) for text in texts)
+        n_tokens = sum(min(len(body), self.max_text_tokens) + each for body in bodies)
+        return TokenCount(shared + n_tokens, 0, "counted")
+
+    def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
+        """Return the time at the speed a batch has on this machine now."""
+        if not tokens.input:
+            return None
+        path = self._checked_path()
+        with LabelStore(self.store or None) as store:
+            weights = choose_weights(path, self.weights, store, self._threads())
+            model = model_in(path, weights, store)
+        (tokens_per_second,) = prompt_speeds([model], self._threads())
+        return tokens.input / tokens_per_second
+
+    def _parts(
+        self, model: LlamaModel, frame: PromptFrame
+    ) -> tuple[list[int], list[int], LabelTrie]:
+        """Return a prompt's tokens before and after a text, and the label tree."""
         prefix = model.begin_tokens + model.tokenize(frame.before, special=True)
         if prefix[1:2] == model.begin_tokens:  # the template printed it already
             prefix = prefix[1:]
@@ -206,6 +267,14 @@ class LlamaCppTeacher(AskedTeacher):
         answers = [self._answer_tokens(model, frame.after, a) for a in frame.answers]
         end = [*model.tokenize(frame.end, special=True), model.end_token][0]
         trie = LabelTrie.from_tokens(frame.answers, answers, end)
+        if not self.whole_labels:
+            trie = LabelTrie.from_tokens(frame.answers, until_they_differ(answers), end)
+        return prefix, suffix, trie
+
+    def _scorer(self, model: LlamaModel, frame: PromptFrame) -> PromptScorer:
+        """Return a scorer of texts in a frame."""
+        check_number(self.batch_tokens, "batch_tokens", 32, integer=True)
+        prefix, suffix, trie = self._parts(model, frame)
         tail = len(suffix) + len(trie.node_tokens)
         room = model.context_length - len(prefix) - tail
         if room < 1:
@@ -281,6 +350,7 @@ class LlamaCppTeacher(AskedTeacher):
         check_option(self.weights, "weights", WEIGHTS)
         check_option(self.reuse_prefix, "reuse_prefix", [True, False])
         check_option(self.exact, "exact", [True, False])
+        check_option(self.whole_labels, "whole_labels", [True, False])
         path = Path(self.model_path)
         check_gguf(path)
         return path

@@ -105,6 +105,21 @@ class PromptScorer:
             for sequence in range(1, n_sequences):
                 self._lib.llama_memory_seq_cp(self._memory, 0, sequence, -1, -1)
 
+    def n_tokens(self, body: Sequence[int]) -> int:
+        """Return how many tokens are evaluated for a prompt.
+
+        Parameters
+        ----------
+        body : sequence of int
+            The tokens of its body.
+
+        Returns
+        -------
+        int
+            Those of the body, the suffix and the label tree.
+        """
+        return min(len(body), self.max_body_tokens) + self._extra_tokens
+
     def score(
         self, bodies: Iterable[Sequence[int]]
     ) -> Iterator[tuple[IntArray, FloatArray]]:

@@ -29,8 +29,8 @@ class PrecomputedTeacher(Teacher):
         of NaN is a text without an answer.
     calibration : {"batch", None}, default=None
         Whether to take out a preference for some labels: see `LlamaCppTeacher`.
-    class_prior : mapping or sequence, optional
-        The expected share of each class, for calibration.
+    class_prior : mapping, sequence or "em", optional
+        The expected share of each class, for calibration; "em" to have it estimated.
 
     See Also
     --------

@@ -553,6 +553,7 @@ class LabelStore(StoreFile):
         *,
         older_than_days: float | None = None,
         refused_only: bool = False,
+        weights: bool = False,
     ) -> int:
         """Forget answers, and give their space back.
 
@@ -566,11 +567,19 @@ class LabelStore(StoreFile):
             Forget only for which texts the model gave no usable answer, so that it is
             asked about them again.
 
+        weights : bool, default=False
+            Forget no answer, but remove the model files that `LlamaCppTeacher` expanded
+            into the folder `weights` beside the store. They are made again when needed.
+
         Returns
         -------
         int
-            How many were forgotten.
+            How many answers were forgotten; with `weights`, how many bytes were freed.
         """
+        if weights:
+            from skllkd.teachers._llama_weights import prune_expanded
+
+            return prune_expanded(self.path.parent)
         before = time.time() + 1 - 86400 * (older_than_days or 0)
         where = "WHERE ? IN ('', specification) AND {} < ?"
         which = [specification or "", before]

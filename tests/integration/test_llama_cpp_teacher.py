@@ -294,3 +294,33 @@ def test_names_the_library_reads_as_tokens_anyway_are_taken_apart(tmp_path):
     )
     LlamaCppTeacher(path).close()
     path.unlink()
+
+
+def test_a_plan_counts_the_tokens_that_are_evaluated(smollm2_path, news):
+    texts = [text[:200] for text in news[0][:6]]
+    teacher = LlamaCppTeacher(smollm2_path, weights="as shipped")
+    plan = teacher.plan(texts, CLASSES)
+    assert plan.tokens.how == "counted" and plan.seconds > 0
+    labels = teacher.label(texts, CLASSES)
+    shared = plan.tokens.input - labels.usage.input_tokens
+    with_examples = LlamaCppTeacher(
+        smollm2_path, weights="as shipped", examples=[("a goal", "sports")] * 4
+    )
+    longer = with_examples.plan(texts, CLASSES).tokens.input
+    assert (
+        0 < shared < longer - labels.usage.input_tokens
+    )  # the prompt's beginning, once
+    assert teacher.plan(texts, CLASSES).spent.input_tokens == labels.usage.input_tokens
+
+
+def test_labels_read_as_far_as_they_differ(f32_path):
+    classes = ["sports car racing", "political party news"]
+    texts = ["The driver took pole position.", "The minister lost the vote."]
+    whole = LlamaCppTeacher(f32_path).label(texts, classes)
+    short = LlamaCppTeacher(f32_path, whole_labels=False).label(texts, classes)
+    assert (short.log_prob > whole.log_prob).all()  # there is less to be said
+    assert short.usage.input_tokens < whole.usage.input_tokens
+    single = LlamaCppTeacher(f32_path, whole_labels=False).label(texts, ["a", "b"])
+    np.testing.assert_array_equal(
+        single.log_prob, LlamaCppTeacher(f32_path).label(texts, ["a", "b"]).log_prob
+    )
