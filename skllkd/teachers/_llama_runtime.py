@@ -61,7 +61,8 @@ class LlamaModel:
 
     def __init__(self, path: Path) -> None:
         self.lib: Any = optional_import("llama_cpp", "llama")
-        logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)
+        # Its table of levels is one off, so that warnings of the library are ERROR there.
+        logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
         self.lib.llama_backend_init()
         parameters = self.lib.llama_model_default_params()
         self._model = self.lib.llama_model_load_from_file(os.fsencode(path), parameters)
