@@ -73,9 +73,9 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     teacher : Teacher or callable, optional
-        Who labels the texts: a teacher of `skllkd.teachers`, or a function of a list
-        of texts (see `CallableTeacher`). None if `fit` is given labels bought
-        elsewhere as `y`.
+        Who labels the texts: a teacher of `skllkd.teachers`, a function of a list of
+        texts (see `CallableTeacher`), or a fitted classifier (see `SklearnTeacher`).
+        None if `fit` is given labels bought elsewhere as `y`.
     classes : sequence or mapping
         The class names, or each name with a description for the teacher. A teacher's
         columns follow this order. May be None without a teacher.
@@ -577,9 +577,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_texts, n_classes)
-            Distributions before calibration.
+            Distributions before calibration. Shares of votes are not calibrated as
+            such, and stay as they are.
         """
-        if self._class_bias is None:
+        if self._class_bias is None or self._class_bias.ndim == 2:
             return proba
         bias = columns_in_order(
             self._class_bias[None, :], self._given_classes, self.classes_
@@ -805,7 +806,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             )
 
     def __sklearn_clone__(self) -> LLKDClassifier:
-        """Return an unfitted clone; a plain callable as teacher is shared with it."""
+        """Return an unfitted clone; a callable or classifier as teacher is shared."""
         return clone_sharing(self, "teacher")
 
     def _html_repr(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sklearn.base import BaseEstimator, clone
 
@@ -14,14 +14,16 @@ def clone_sharing(estimator: Estimator, name: str) -> Estimator:
 
     scikit-learn copies parameters that are no estimators, and with them what they
     hold: a callable object that is a teacher would lose its connection, its counters
-    and its place in the memory of answers, and every fold would pay again.
+    and its place in the memory of answers, and every fold would pay again. And what
+    was fitted elsewhere, a classifier that is a teacher, it would unfit.
 
     Parameters
     ----------
     estimator : estimator
         The original.
     name : str
-        The parameter to share, unless it is an estimator, which is cloned as usual.
+        The parameter to share, unless it is an estimator that cannot be fitted, which
+        is cloned as usual. Of a list, each entry.
 
     Returns
     -------
@@ -33,6 +35,14 @@ def clone_sharing(estimator: Estimator, name: str) -> Estimator:
     without.__dict__.update(estimator.__dict__)
     setattr(without, name, None)
     twin: Estimator = BaseEstimator.__sklearn_clone__(without)
-    is_estimator = hasattr(shared, "get_params") and not isinstance(shared, type)
-    setattr(twin, name, clone(shared) if is_estimator else shared)
+    if isinstance(shared, (list, tuple)):
+        setattr(twin, name, type(shared)([_clone_or_share(part) for part in shared]))
+    else:
+        setattr(twin, name, _clone_or_share(shared))
     return twin
+
+
+def _clone_or_share(part: Any) -> Any:
+    """Return a clone of a specification, and anything else as it is."""
+    is_specification = hasattr(part, "get_params") and not hasattr(part, "fit")
+    return clone(part) if is_specification and not isinstance(part, type) else part

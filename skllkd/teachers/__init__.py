@@ -8,11 +8,13 @@ from skllkd.teachers._asked import AskedTeacher
 from skllkd.teachers._base import Answers, Teacher
 from skllkd.teachers._calibrated import CalibratedTeacher
 from skllkd.teachers._callable import CallableTeacher
+from skllkd.teachers._ensemble import EnsembleTeacher
 from skllkd.teachers._labels import TeacherLabels
 from skllkd.teachers._llama_cpp import LlamaCppTeacher
 from skllkd.teachers._outputs import log_prob_of_output
 from skllkd.teachers._plan import LabellingPlan, TokenCount
 from skllkd.teachers._precomputed import PrecomputedTeacher
+from skllkd.teachers._sklearn import SklearnTeacher
 from skllkd.teachers._store import LabelStore
 from skllkd.teachers._stored import StoredAnswers, Usage
 
@@ -21,10 +23,12 @@ __all__ = [
     "AskedTeacher",
     "CalibratedTeacher",
     "CallableTeacher",
+    "EnsembleTeacher",
     "LabelStore",
     "LabellingPlan",
     "LlamaCppTeacher",
     "PrecomputedTeacher",
+    "SklearnTeacher",
     "StoredAnswers",
     "Teacher",
     "TeacherLabels",
@@ -36,28 +40,34 @@ __all__ = [
 
 
 def as_teacher(teacher: Teacher | Callable[[list[str]], Any]) -> Teacher:
-    """Return a teacher from a teacher or a plain function.
+    """Return a teacher from a teacher, a fitted classifier or a plain function.
 
     Parameters
     ----------
-    teacher : Teacher or callable
+    teacher : Teacher, classifier or callable
         What the user set.
 
     Returns
     -------
     Teacher
-        The teacher itself, or a `CallableTeacher` around the function.
+        The teacher itself, a `SklearnTeacher` around the classifier, or a
+        `CallableTeacher` around the function.
 
     Raises
     ------
     InvalidParameterError
-        If it is neither.
+        If it is none of them.
     """
-    if hasattr(teacher, "label"):
+    is_class = isinstance(teacher, type)
+    if not is_class and hasattr(teacher, "fit") and hasattr(teacher, "get_params"):
+        return SklearnTeacher(
+            teacher
+        )  # also an LLKDClassifier, which has a `label` too
+    if hasattr(teacher, "label") and not is_class:
         return teacher  # type: ignore[return-value]
-    if callable(teacher):
+    if callable(teacher) and not is_class:
         return CallableTeacher(teacher)
     raise InvalidParameterError(
-        "`teacher` must be a teacher of skllkd.teachers or a function of a list of "
-        f"texts; got {type(teacher).__name__}."
+        "`teacher` must be a teacher of skllkd.teachers, a fitted classifier or a "
+        f"function of a list of texts; got {type(teacher).__name__}."
     )

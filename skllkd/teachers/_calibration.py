@@ -49,6 +49,23 @@ def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray
     return proba
 
 
+def floored(log_prob: FloatArray) -> FloatArray:
+    """Return log-probabilities fit for averages, in which one minus infinity is all.
+
+    Parameters
+    ----------
+    log_prob : ndarray of shape (n_texts, n_classes)
+        Log-probabilities in nats, without NaN.
+
+    Returns
+    -------
+    ndarray of shape (n_texts, n_classes)
+        The same, none further than log(1e-12) below its row's highest.
+    """
+    floor: FloatArray = log_prob.max(axis=1, keepdims=True) + _FLOOR
+    return np.maximum(log_prob, floor)
+
+
 def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
     r"""Return the mean log-probability of each class, less that of its share.
 
@@ -71,8 +88,7 @@ def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     known = log_prob[~nan_rows(log_prob)]
     if not len(known):
         return np.zeros(log_prob.shape[1])
-    floor = known.max(axis=1, keepdims=True) + _FLOOR
-    bias: FloatArray = np.maximum(known, floor).mean(axis=0)
+    bias: FloatArray = floored(known).mean(axis=0)
     if class_prior is not None:
         bias = bias - np.log(class_prior)
     return bias
@@ -116,7 +132,7 @@ def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     n_texts, n_classes = known.shape
     if not n_texts:
         return np.zeros(n_classes)
-    known = np.maximum(known, known.max(axis=1, keepdims=True) + _FLOOR)
+    known = floored(known)
     bias = known.mean(axis=0)
     equal = np.full(n_classes, 1 / n_classes)
     prior = equal if class_prior is None else class_prior

@@ -36,7 +36,8 @@ class TeacherLabels:
         in [0, 1]: a model that wants to say something else altogether shows here.
         NaN where it is not known.
     class_bias : ndarray of shape (n_classes,) or None
-        What calibration subtracts from `log_prob`, in nats; None for nothing.
+        What calibration subtracts from `log_prob`, in nats; None for nothing. Of votes,
+        shape (n_members, n_classes): what was subtracted before each member voted.
     n_asked : int
         How many texts the model was asked about for this, those without content that
         contextual calibration needs included.
