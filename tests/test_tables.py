@@ -117,6 +117,11 @@ def test_probabilities_by_class():
         PrecomputedTeacher(["x"], {"a": [0.2], "b": [0.3], "c": [0.5]}).label(["x"], AB)
 
 
+def test_a_list_of_arrays_is_rows():
+    teacher = PrecomputedTeacher(["x"], [np.array([0.8, 0.2])])
+    np.testing.assert_allclose(teacher.label(["x"], AB).proba, [[0.8, 0.2]])
+
+
 def test_the_columns_of_probabilities_come_before_the_label():
     frame = pd.DataFrame(
         {"text": ["x"], "label": ["a"], "proba_a": [0.6], "proba_b": 0.4}

@@ -10,6 +10,7 @@ import numpy as np
 from skllkd._validation import (
     Classes,
     FloatArray,
+    IntArray,
     as_classes,
     as_texts,
     check_option,
@@ -18,7 +19,7 @@ from skllkd._validation import (
 )
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers._base import Found, Teacher
-from skllkd.teachers._calibration import Isotonic, Recalibration, Temperature
+from skllkd.teachers._calibration import Isotonic, Temperature
 from skllkd.teachers._labels import TeacherLabels
 
 #: With fewer gold labels than this there is nothing to learn from.
@@ -98,14 +99,26 @@ class CalibratedTeacher(Teacher):
         labels: TeacherLabels = self.teacher.label(
             texts, classes, class_bias=class_bias, verbose=verbose
         )
+        gold, places = self._gold(labels, classes, named, verbose)
+        usable = ~nan_rows(gold.log_prob)
+        if usable.sum() < _MIN_GOLD:
+            raise InvalidParameterError(
+                f"`texts` must hold at least {_MIN_GOLD} texts that the teacher has an "
+                f"answer for; got {int(usable.sum())}. Label some more by hand."
+            )
+        kind = Temperature if self.method == "temperature" else Isotonic
         return replace(
-            labels, recalibration=self._learned(labels, classes, named, verbose)
+            labels,
+            recalibration=kind.fitted(gold.proba[usable], places[usable]),
+            n_asked=labels.n_asked + gold.n_asked,
+            usage=labels.usage.plus(gold.usage),
+            seconds=labels.seconds + gold.seconds,
         )
 
-    def _learned(
+    def _gold(
         self, labels: TeacherLabels, classes: Any, named: Classes, verbose: int
-    ) -> Recalibration:
-        """Return what the gold labels teach, under the calibration of some labels."""
+    ) -> tuple[TeacherLabels, IntArray]:
+        """Return the teacher's labels of the gold texts, calibrated as others, and y."""
         texts = as_texts(self.texts, "texts")
         gold = column_entries(self.y, "y")
         if len(gold) != len(texts):
@@ -118,18 +131,10 @@ class CalibratedTeacher(Teacher):
                 f"`y` must hold names in `classes`; got {unknown[:5]}, classes are "
                 f"{list(named.words)}."
             )
-        known = self.teacher.label(
+        known: TeacherLabels = self.teacher.label(
             texts, classes, class_bias=labels.class_bias, verbose=verbose
         )
-        usable = ~nan_rows(known.log_prob)
-        if usable.sum() < _MIN_GOLD:
-            raise InvalidParameterError(
-                f"`texts` must hold at least {_MIN_GOLD} texts that the teacher has an "
-                f"answer for; got {int(usable.sum())}. Label some more by hand."
-            )
-        places = np.array([named.names.index(name) for name in gold])[usable]
-        method = Temperature if self.method == "temperature" else Isotonic
-        return method.fitted(known.proba[usable], places)
+        return known, np.array([named.names.index(name) for name in gold])
 
     def plan(self, texts: Any, classes: Any) -> Any:
         """Return what labelling texts would take, the gold ones included.

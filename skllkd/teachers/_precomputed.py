@@ -178,8 +178,8 @@ def _named(labels: Any, classes: Classes) -> Any:
     name_of = dict(zip(classes.words, classes.names, strict=True))
 
     def named(label: Any) -> Any:
-        if label in classes.names or not isinstance(label, (str, int)):
+        if not isinstance(label, (str, int)) or label in classes.names:
             return label
         return name_of.get(str(label), label)
 
-    return [label if isinstance(label, list) else named(label) for label in labels]
+    return [named(label) for label in labels]
