@@ -213,6 +213,22 @@ def test_the_biases_of_votes_survive_a_folder(tiny_path, news, tmp_path):
     np.testing.assert_allclose(loaded.label(news[0][:3]), classifier.label(news[0][:3]))
 
 
+def test_contextual_calibration_needs_all_members():
+    def first(texts):
+        return [[0.2, 0.8] if text == "N/A" else [0.5, 0.5] for text in texts]
+
+    def second(texts):
+        return [[0.4, 0.6]] * len(texts)
+
+    teacher = EnsembleTeacher([first, second], calibration="contextual")
+    labels = teacher.label(["x"], AB)
+    assert labels.n_asked == 8
+    assert labels.proba[0, 0] > 0.5
+    stored = PrecomputedTeacher(["x"], ["a"])
+    with pytest.raises(InvalidParameterError, match="contextual.*place 1"):
+        EnsembleTeacher([first, stored], calibration="contextual").label(["x"], AB)
+
+
 def test_bad_parameters_are_named():
     one = proba_teacher(0)
 

@@ -28,7 +28,11 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.teachers._base import Found, Teacher
-from skllkd.teachers._calibration import floored, normalise
+from skllkd.teachers._calibration import (
+    CONTENT_FREE_TEXTS,
+    floored,
+    normalise,
+)
 from skllkd.teachers._labels import TeacherLabels
 from skllkd.teachers._plan import LabellingPlan
 from skllkd.teachers._store import Answer, Usage
@@ -69,8 +73,8 @@ class EnsembleTeacher(Teacher):
     calibration : {"batch", "contextual", None}, default="batch"
         How a preference for some labels is taken out of the mean: see
         `LlamaCppTeacher`. Batch calibration is linear in log-probabilities, so that of
-        the mean is the mean of the members'. It does not apply to votes, which are
-        calibrated by each member.
+        the mean is the mean of the members', where each has answered every text. It
+        does not apply to votes, which are calibrated by each member.
     class_prior : mapping, sequence, "em" or None, default=None
         The expected share of each class, for calibration.
 
@@ -178,6 +182,7 @@ class EnsembleTeacher(Teacher):
         if not texts:
             return Found({})
         parts = self._parts(texts, classes, self._no_bias(classes), verbose)
+        self._check_contextual(texts, parts)
         log_prob, joined = self._log_mean(parts), _joined(parts)
         known = ~nan_rows(log_prob)
         found = {
@@ -198,6 +203,18 @@ class EnsembleTeacher(Teacher):
             joined["n_truncated"],
             joined["usage"],
         )
+
+    def _check_contextual(self, texts: list[str], parts: list[TeacherLabels]) -> None:
+        """Raise if contextual calibration would be that of some members only."""
+        if self.calibration != "contextual" or texts != list(CONTENT_FREE_TEXTS):
+            return
+        silent = [place for place, labels in enumerate(parts) if labels.missing.any()]
+        if silent:
+            raise InvalidParameterError(
+                '`calibration="contextual"` needs teachers that can be asked about texts '
+                f"without content; that at place {silent[0]} has no answer. Use "
+                '"batch".'
+            )
 
     def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
         """Return the mean of the members' log-probabilities for rows of numbers."""
