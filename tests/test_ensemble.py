@@ -159,7 +159,7 @@ def test_rows_of_numbers():
     for combine in ("log_mean", "vote"):
         labels = EnsembleTeacher(members, combine=combine).label(X, [False, True])
         assert not labels.missing.any()
-        assert labels.n_asked == 80
+        assert labels.proba.shape == (40, 2)
 
 
 @pytest.mark.parametrize("combine", ["log_mean", "vote"])
@@ -235,6 +235,8 @@ def test_bad_parameters_are_named():
     def label(teachers=(one,), bias=None, **parameters):
         EnsembleTeacher(teachers, **parameters).label(TEXTS, AB, class_bias=bias)
 
+    with pytest.raises(InvalidParameterError, match="`calibration`.*'platt'"):
+        label(combine="vote", calibration="platt")
     with pytest.raises(InvalidParameterError, match="`combine`.*'mean'"):
         label(combine="mean")
     for bad in ([], one, None):

@@ -35,7 +35,7 @@ from skllkd.teachers._calibration import (
 )
 from skllkd.teachers._labels import TeacherLabels
 from skllkd.teachers._plan import LabellingPlan
-from skllkd.teachers._store import Answer, Usage
+from skllkd.teachers._stored import Answer, Usage
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ class EnsembleTeacher(Teacher):
             The answers.
         """
         check_option(self.combine, "combine", ["log_mean", "vote"])
+        check_option(self.calibration, "calibration", ["batch", "contextual", None])
         if self.combine == "vote":
             labels = self._vote(texts, as_classes(classes), class_bias, verbose)
             self._warn(labels)

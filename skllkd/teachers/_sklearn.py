@@ -13,7 +13,7 @@ from skllkd._validation import Classes, FloatArray
 from skllkd.exceptions import InvalidClassesError, InvalidParameterError
 from skllkd.teachers._base import Found, Teacher
 from skllkd.teachers._outputs import log_prob_of_output
-from skllkd.teachers._store import Answer
+from skllkd.teachers._stored import Answer
 
 
 class SklearnTeacher(Teacher):
@@ -21,7 +21,8 @@ class SklearnTeacher(Teacher):
 
     A fitted classifier passed as `LLKDClassifier(teacher=...)` is wrapped in this: a
     large pipeline may teach a small one, or one fitted on a few gold labels teach from
-    a pile without any. A fitted `LLKDClassifier` is such a classifier too.
+    a pile without any. A fitted `LLKDClassifier` is such a classifier too. Its answers
+    cost next to nothing: they are not stored, and not counted as asked for.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ class SklearnTeacher(Teacher):
 
     def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
         """Return the classifier's answers for rows of numbers."""
-        return self._log_prob(rows, len(rows), classes), len(rows)
+        return self._log_prob(rows, len(rows), classes), 0
 
     def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
         """Return the classifier's answers for texts."""
@@ -81,7 +82,7 @@ class SklearnTeacher(Teacher):
             for text, row in zip(texts, log_prob, strict=True)
             if not np.isnan(row).any()
         }
-        return Found(found, fresh=frozenset(found), n_asked=len(texts))
+        return Found(found, fresh=frozenset(found))
 
     def _log_prob(
         self,
