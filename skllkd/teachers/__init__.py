@@ -17,6 +17,7 @@ from skllkd.teachers._precomputed import PrecomputedTeacher
 from skllkd.teachers._sklearn import SklearnTeacher
 from skllkd.teachers._store import LabelStore
 from skllkd.teachers._stored import StoredAnswers, Usage
+from skllkd.teachers._transformers import TransformersTeacher
 
 __all__ = [
     "Answers",
@@ -33,6 +34,7 @@ __all__ = [
     "Teacher",
     "TeacherLabels",
     "TokenCount",
+    "TransformersTeacher",
     "Usage",
     "as_teacher",
     "log_prob_of_output",

@@ -1,6 +1,5 @@
 """The real SmolLM2 on a few dozen real texts."""
 
-import ctypes
 import pickle
 import shutil
 import subprocess
@@ -30,21 +29,6 @@ def demo_teacher(**parameters):
     """Return the demo's teacher; without the measurement, unless it is asked for."""
     parameters = {"weights": "as shipped", **parameters}
     return _demo.demo_teacher().set_params(**parameters)
-
-
-@pytest.fixture(scope="module")
-def f32_path(smollm2_path, tmp_path_factory):
-    """Return the model with its weights expanded to 32 bits: rounding is then small."""
-    llama_cpp = pytest.importorskip("llama_cpp")
-    loaded_model(smollm2_path)  # quiets the library
-    path = tmp_path_factory.mktemp("model") / "f32.gguf"
-    settings = llama_cpp.llama_model_quantize_default_params()
-    settings.ftype, settings.allow_requantize, settings.nthread = 0, True, 2
-    status = llama_cpp.llama_model_quantize(
-        str(smollm2_path).encode(), str(path).encode(), ctypes.byref(settings)
-    )
-    assert status == 0
-    return path
 
 
 def reference_log_prob(path, frame, text):
