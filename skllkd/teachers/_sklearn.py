@@ -49,7 +49,7 @@ class SklearnTeacher(Teacher):
     >>> pipeline = pipeline.fit(["win a prize", "see you at noon"], ["spam", "ham"])
     >>> labels = SklearnTeacher(pipeline).label(["your prize"], ["spam", "ham"])
     >>> labels.proba.round(2)
-    array([[0.59, 0.41]])
+    array([[0.57, 0.43]])
     """
 
     def __init__(
