@@ -202,6 +202,19 @@ def test_the_store_and_what_makes_another_question(model, texts, tmp_path, own_s
     )
 
 
+def test_labels_may_be_read_as_far_as_they_differ(model, texts):
+    whole = TransformersTeacher(model)
+    short = TransformersTeacher(model, whole_labels=False)
+    a, b = (teacher.label(texts, NAMES) for teacher in (whole, short))
+    assert b.n_asked == len(texts)
+    assert b.usage.input_tokens < a.usage.input_tokens
+    assert (b.log_prob > a.log_prob - 1e-3).all()
+
+
+def test_other_processes_ask_as_the_key_says(model):
+    assert TransformersTeacher(model, device="cpu")._for_workers().dtype == "float32"
+
+
 def test_a_plan_counts_the_tokens_and_a_budget_stops(model, texts):
     teacher = TransformersTeacher(model)
     plan = teacher.plan(texts, TOPICS)

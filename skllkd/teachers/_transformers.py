@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import clone
 
 from skllkd._validation import Classes, check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers._asked import AskedTeacher
 from skllkd.teachers._base import Answers
-from skllkd.teachers._label_trie import LabelTrie
+from skllkd.teachers._label_trie import LabelTrie, until_they_differ
 from skllkd.teachers._plan import TokenCount
 from skllkd.teachers._prompt import PromptFrame, as_examples, build_frame, one_line
 from skllkd.teachers._store import LabelStore
@@ -85,6 +86,9 @@ class TransformersTeacher(AskedTeacher):
         Where the model runs, as torch names it: a GPU if there is one, else the CPU.
     dtype : {"auto", "float32", "bfloat16", "float16"}, default="auto"
         The type of the weights: bfloat16 on a GPU, float32 on the CPU.
+    whole_labels : bool, default=True
+        Whether the probability of a class is that of all its label's tokens. False
+        reads each label only as far as it differs from the others.
     max_calls : int, optional
         At most so many texts are asked about, over all runs that share the store.
     store : str, Path or False, optional
@@ -129,6 +133,7 @@ class TransformersTeacher(AskedTeacher):
         batch_size: int = 32,
         device: str = "auto",
         dtype: str = "auto",
+        whole_labels: bool = True,
         max_calls: int | None = None,
         store: str | os.PathLike[str] | bool | None = None,
     ) -> None:
@@ -144,6 +149,7 @@ class TransformersTeacher(AskedTeacher):
         self.batch_size = batch_size
         self.device = device
         self.dtype = dtype
+        self.whole_labels = whole_labels
         self.max_calls = max_calls
         self.store = store
 
@@ -167,6 +173,7 @@ class TransformersTeacher(AskedTeacher):
             "scoring": 1,  # raise when the same prompt is scored otherwise
             "model": digest,
             "dtype": self._place()[1],
+            "whole_labels": bool(self.whole_labels),
             "before": frame.before,
             "after": frame.after,
             "answers": frame.answers,
@@ -209,11 +216,18 @@ class TransformersTeacher(AskedTeacher):
 
     def _count(self, texts: list[str], classes: Classes) -> TokenCount:
         """Return the tokens that are evaluated: the prompt's beginning counts once."""
+        if not texts:
+            return TokenCount(0, 0, "counted")
         tokens = loaded_tokens(self._source())
         prompt = self._prompt(tokens, self._frame(tokens, classes))
         bodies = (len(tokens.tokenize(one_line(t), special=False)) for t in texts)
         read = sum(min(n, self.max_text_tokens) + prompt.n_tail for n in bodies)
-        return TokenCount(read + len(prompt.prefix) * bool(texts), 0, "counted")
+        return TokenCount(read + len(prompt.prefix), 0, "counted")
+
+    def _for_workers(self) -> TransformersTeacher:
+        """Return the teacher with the type of the weights chosen here, as in the key."""
+        resolved: TransformersTeacher = clone(self).set_params(dtype=self._place()[1])
+        return resolved
 
     def _longest(self, prompt: _Prompt, context_length: int) -> int:
         """Return how many tokens of a text are read."""
@@ -236,9 +250,10 @@ class TransformersTeacher(AskedTeacher):
         suffix = tokens.tokenize(frame.after, special=True)
         answers = [self._answer_tokens(tokens, frame.after, a) for a in frame.answers]
         end = [*tokens.tokenize(frame.end, special=True), tokens.end_token or 0][0]
-        return _Prompt(
-            prefix, suffix, LabelTrie.from_tokens(frame.answers, answers, end)
-        )
+        trie = LabelTrie.from_tokens(frame.answers, answers, end)
+        if not self.whole_labels:
+            trie = LabelTrie.from_tokens(frame.answers, until_they_differ(answers), end)
+        return _Prompt(prefix, suffix, trie)
 
     @staticmethod
     def _answer_tokens(tokens: Tokens, after: str, answer: str) -> list[int]:
@@ -294,3 +309,4 @@ class TransformersTeacher(AskedTeacher):
         check_number(self.batch_size, "batch_size", 1, integer=True)
         allowed = ["auto", "float32", "bfloat16", "float16"]
         check_option(self.dtype, "dtype", allowed)
+        check_option(self.whole_labels, "whole_labels", [True, False])
