@@ -11,6 +11,8 @@ from skllkd.teachers._callable import CallableTeacher
 from skllkd.teachers._ensemble import EnsembleTeacher
 from skllkd.teachers._labels import TeacherLabels
 from skllkd.teachers._llama_cpp import LlamaCppTeacher
+from skllkd.teachers._openai import OpenAITeacher
+from skllkd.teachers._openai_batch import BatchStatus
 from skllkd.teachers._outputs import log_prob_of_output
 from skllkd.teachers._plan import LabellingPlan, TokenCount
 from skllkd.teachers._precomputed import PrecomputedTeacher
@@ -22,12 +24,14 @@ from skllkd.teachers._transformers import TransformersTeacher
 __all__ = [
     "Answers",
     "AskedTeacher",
+    "BatchStatus",
     "CalibratedTeacher",
     "CallableTeacher",
     "EnsembleTeacher",
     "LabelStore",
     "LabellingPlan",
     "LlamaCppTeacher",
+    "OpenAITeacher",
     "PrecomputedTeacher",
     "SklearnTeacher",
     "StoredAnswers",

@@ -110,6 +110,8 @@ class Teacher(BaseEstimator, ABC):
 
     calibration: str | None
     class_prior: Any
+    #: The parameter that says how much of a text is read.
+    _window = "max_text_tokens"
 
     def label(
         self,
@@ -205,6 +207,7 @@ class Teacher(BaseEstimator, ABC):
             source=np.array([_source(text, answers) for text in texts], dtype=object),
             error=np.array([_error(text, answers) for text in texts], dtype=object),
             usage=answers.usage,
+            confidence=self._confidence(),
         )
         self._warn(labels)
         return labels
@@ -235,6 +238,10 @@ class Teacher(BaseEstimator, ABC):
         """Return the plan of a teacher whose answers cost nothing."""
         n_blank = sum(map(is_blank, texts))
         return LabellingPlan(len(texts), len(distinct), n_blank, len(distinct), 0, 0)
+
+    def _confidence(self) -> str:
+        """Return what the probabilities are, as `TeacherLabels.confidence` says it."""
+        return "log-probabilities"
 
     def _bias(self, log_prob: FloatArray, prior: FloatArray | None) -> FloatArray:
         """Return the class bias of a pool, for batch calibration."""
@@ -311,7 +318,7 @@ class Teacher(BaseEstimator, ABC):
             warnings.warn(
                 f"{labels.n_truncated} of the texts the teacher was asked about were "
                 "longer than its window; only their beginning was "
-                "read. Raise `max_text_tokens`, or shorten the texts.",
+                f"read. Raise `{self._window}`, or shorten the texts.",
                 TruncationWarning,
                 stacklevel=3,
             )

@@ -140,16 +140,28 @@ class LabelStore(StoreFile):
             The probability on any label, NaN where unknown.
         """
         keys = [text_key(text) for text in texts]
-        self._put_keys(specification, keys, log_prob, label_mass)
+        self.put_keys(specification, keys, log_prob, label_mass)
 
-    def _put_keys(
+    def put_keys(
         self,
         specification: str,
         keys: Sequence[bytes],
         log_prob: Any,
         label_mass: Any,
     ) -> None:
-        """Store answers for texts known by their digests."""
+        """Store answers for texts known by their digests alone.
+
+        Parameters
+        ----------
+        specification : str
+            What determines the answers beside the text.
+        keys : sequence of bytes
+            The digests of the texts.
+        log_prob : sequence of array-like
+            Raw log-probabilities in nats, a row a text.
+        label_mass : sequence of float or None
+            The probability on any label, NaN or None where unknown.
+        """
         rows = [
             _row(specification, key, values, mass)
             for key, values, mass in zip(keys, log_prob, label_mass, strict=True)
@@ -195,12 +207,20 @@ class LabelStore(StoreFile):
         reasons : mapping of str to str
             A reason for each text.
         """
-        self._refuse_keys(
+        self.refuse_keys(
             specification, {text_key(text): why for text, why in reasons.items()}
         )
 
-    def _refuse_keys(self, specification: str, reasons: Mapping[bytes, str]) -> None:
-        """Store refusals for texts known by their digests."""
+    def refuse_keys(self, specification: str, reasons: Mapping[bytes, str]) -> None:
+        """Store refusals for texts known by their digests alone.
+
+        Parameters
+        ----------
+        specification : str
+            What determines the answers beside the text.
+        reasons : mapping of bytes to str
+            A reason for each digest.
+        """
         now = int(time.time())
         with self._writing() as connection:
             connection.executemany(
