@@ -45,6 +45,7 @@ except ModuleNotFoundError:
 CLASSES = {"first": "about alpha", "second": "about beta", "third": ""}
 TEXTS = [f"{word} {i}" for i in range(4) for word in ("alpha", "beta", "gamma")]
 KEY = "sk-abcDEF0123456789secret"
+MESSAGE = {"role": "user", "content": "Text: alpha 0\nClass?"}
 LOCAL = "http://model.example/v1"
 
 
@@ -416,7 +417,7 @@ def test_a_server_that_drops_logprobs_gives_labels_and_a_warning(served):
     enum = recorder.bodies[-1]["response_format"]["json_schema"]["schema"]
     assert enum["properties"]["class"]["enum"] == ["A", "B", "C"]
     n_requests = len(recorder.bodies)
-    assert n_requests == 14  # two to find out
+    assert n_requests == 16  # four to find out
     with pytest.warns(NoConfidenceWarning):
         assert teacher().label(TEXTS, CLASSES).n_asked == 0
     assert len(recorder.bodies) == n_requests
@@ -435,10 +436,15 @@ def test_votes_with_one_request_or_many(served, several):
     assert labels.confidence == "votes"
     np.testing.assert_allclose(labels.proba.max(axis=1), (3 + 1 / 3) / 4)
     n_each = 1 if several else 3
-    assert len(recorder.bodies) == 2 + 12 * n_each
+    assert len(recorder.bodies) == 4 + 12 * n_each
     assert recorder.bodies[-1]["temperature"] == 1
     plan = teacher(method="votes", n_votes=3).plan(["new"], CLASSES)
     assert plan.n_calls == n_each
+
+
+def test_logprobs_left_out_once_are_no_sign(served):
+    served(flaky([lambda: logprob_free({"messages": [MESSAGE]})] * 2))
+    assert teacher().label(TEXTS, CLASSES).confidence == "log-probabilities"
 
 
 def picky(body):
@@ -512,7 +518,7 @@ def test_without_structured_output_plain_answers_are_read(served, refusal):
     )
     labels = teacher(method="label").label(TEXTS, CLASSES)
     assert not labels.missing.any()
-    assert len(recorder.bodies) == 14
+    assert len(recorder.bodies) == 16
     assert "response_format" not in recorder.bodies[-1]
 
 

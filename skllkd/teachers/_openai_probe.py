@@ -21,6 +21,8 @@ from skllkd.teachers._store import Usage
 PROBE_CHARS = 200
 #: At most so many parameters are given up before a server counts as refusing.
 _ROUNDS = 8
+#: A server counts as giving no log-probabilities when it left them out so many times.
+_LEFT_OUT = 3
 
 
 def find_dialect(
@@ -81,14 +83,19 @@ class _Probe:
 
     def ask_for_logprobs(self, questions: Questions) -> Dialect:
         """Ask for all that is wanted, giving up what the server says it does not take."""
-        dialect = Dialect()
-        for _ in range(_ROUNDS):
+        dialect, n_left_out = Dialect(), 0
+        for _ in range(_ROUNDS + _LEFT_OUT):
             body = questions.bodies(self._text, dialect)[0]
             if not dialect.gives_logprobs:
                 body = {k: v for k, v in body.items() if "logprobs" not in k}
             reply = self._complete(body)
             if reply.content is not None and not reply.problem:
-                return _seen(reply.content, dialect)
+                seen = _seen(reply.content, dialect)
+                n_left_out += 1
+                is_sure = seen.gives_logprobs or seen.reasons or n_left_out == _LEFT_OUT
+                if is_sure or not dialect.gives_logprobs:
+                    return seen
+                continue
             given_up = _without(reply, dialect)
             if given_up == dialect:
                 break

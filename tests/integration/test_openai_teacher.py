@@ -30,7 +30,7 @@ pytest.importorskip("openai")
 pytestmark = pytest.mark.enable_socket
 
 LETTERS = {"first": "about alpha", "second": "about beta", "third": "about gamma"}
-WORDS = [f"{word} {i}" for i in range(40) for word in ("alpha", "beta", "gamma")]
+WORDS = [f"{word} {i}" for i in range(80) for word in ("alpha", "beta", "gamma")]
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +221,7 @@ def test_every_text_through_many_faults_with_a_stub(max_retries):
 
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_third_of_one_fault(fault):
-    with FaultyServer(faults={fault: 0.3}, seed=2, slow_s=0.4) as server:
+    with FaultyServer(faults={fault: 0.3}, seed=1, slow_s=0.4) as server:
         texts = WORDS[:24]
         labels = stub_teacher(server, timeout_s=0.2).label(texts, LETTERS)
         counts = reported(server, labels, texts, fault)
@@ -317,7 +317,7 @@ def test_a_batch_is_submitted_here_and_collected_in_another_process(own_store):
         )
         for line in done.stdout.splitlines():
             status = BatchStatus(**json.loads(line))
-            assert status == BatchStatus("completed", 115, 115, 0, 0, {})
+            assert status == BatchStatus("completed", 235, 235, 0, 0, {})
         assert name == job
         before = len(server.log)
         labels = stub_teacher(server).label(WORDS, LETTERS)
@@ -327,7 +327,7 @@ def test_a_batch_is_submitted_here_and_collected_in_another_process(own_store):
             labels.proba.argmax(axis=1), np.argmax(share, axis=1)
         )
         spent = teacher.plan(WORDS, LETTERS).spent
-        assert spent.n_calls == 1 + 5 + 115  # the probe, the labels, the batch; once
+        assert spent.n_calls == 1 + 5 + 235  # the probe, the labels, the batch; once
         assert teacher.submit(WORDS, LETTERS) == ""
         assert teacher.collect("", LETTERS).status == "completed"
 
@@ -337,7 +337,7 @@ def test_lines_that_failed_are_missing_and_submitted_again():
         teacher = stub_teacher(server)
         status = teacher.collect(teacher.submit(WORDS, LETTERS), LETTERS)
         n_failed = sum(status.errors.values())
-        assert (status.n_answered, status.n_missing) == (120 - n_failed, n_failed)
+        assert (status.n_answered, status.n_missing) == (240 - n_failed, n_failed)
         assert status.errors == {"sorry": n_failed} and n_failed > 10
         server.faults = {}
         again = teacher.collect(teacher.submit(WORDS, LETTERS), LETTERS, wait=True)
@@ -345,7 +345,7 @@ def test_lines_that_failed_are_missing_and_submitted_again():
 
 
 def test_a_batch_in_parts_and_one_that_is_not_done(monkeypatch):
-    monkeypatch.setattr("skllkd.teachers._openai_batch._FILE_REQUESTS", 50)
+    monkeypatch.setattr("skllkd.teachers._openai_batch._FILE_REQUESTS", 100)
     monkeypatch.setattr("skllkd.teachers._openai_batch._POLL_S", 0.01)
     with FaultyServer() as server:
         teacher = stub_teacher(server, method="votes", n_votes=3)
@@ -354,10 +354,10 @@ def test_a_batch_in_parts_and_one_that_is_not_done(monkeypatch):
         last = server.batches[job.split(",")[-1]]
         last["status"] = "in_progress"
         status = teacher.collect(job, LETTERS)
-        assert (status.status, status.n_answered) == ("in_progress", 100)
+        assert (status.status, status.n_answered) == ("in_progress", 200)
         last["status"] = "completed"
         status = teacher.collect(job, LETTERS, wait=True)
-        assert (status.status, status.n_answered) == ("completed", 120)
+        assert (status.status, status.n_answered) == ("completed", 240)
         assert teacher.label(WORDS, LETTERS).n_asked == 0
 
 
