@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from skllkd._validation import (
     Classes,
     as_classes,
     as_texts,
-    check_number,
-    check_option,
     is_blank,
 )
 from skllkd.exceptions import InvalidParameterError, NoConfidenceWarning
 from skllkd.teachers._base import Answers, AskedTeacher, Found, specification_key
 from skllkd.teachers._concurrent import answered
-from skllkd.teachers._openai_asking import as_answers, ask_about
+from skllkd.teachers._openai_asking import as_answers, ask_about, count_tokens
 from skllkd.teachers._openai_batch import BatchStatus, Collector, submit_batches
-from skllkd.teachers._openai_connection import (
-    BYTES_PER_TOKEN,
-    OPENAI_URL,
-    Connection,
-    Server,
-)
+from skllkd.teachers._openai_connection import Connection
 from skllkd.teachers._openai_dialect import Dialect, Notes
+from skllkd.teachers._openai_parameters import (
+    address_problem,
+    check_parameters,
+    is_variable_name,
+    server_of,
+)
 from skllkd.teachers._openai_probe import find_dialect
 from skllkd.teachers._openai_questions import Questions
 from skllkd.teachers._pace import Pace
@@ -40,12 +37,7 @@ from skllkd.teachers._store import LabelStore, Usage, text_key
 
 #: So many texts in a row that could not be asked about mean that the server is gone.
 _GONE_AFTER = 10
-#: What chat formats add to a message, and to a conversation, in tokens.
-_MESSAGE_TOKENS, _CHAT_TOKENS = 4, 3
-_METHODS = ["auto", "logprobs", "votes", "label"]
 _CONFIDENCE = {"logprobs": "log-probabilities", "votes": "votes", "label": "none"}
-#: The parameters that are counts, with the smallest value of each.
-_COUNTS = {"n_votes": 1, "max_concurrency": 1, "max_retries": 0, "max_text_chars": 1}
 _probing = threading.Lock()
 
 
@@ -198,14 +190,14 @@ class OpenAITeacher(AskedTeacher):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse a secret where a name belongs, before the object can show it."""
-        if name == "api_key_env" and not _is_variable_name(value):
+        if name == "api_key_env" and not is_variable_name(value):
             raise InvalidParameterError(
                 "`api_key_env` must be the name of an environment variable, such as "
                 "OPENAI_API_KEY; got something else, which is not shown in case it is a "
                 "key. Set a variable to the key and give its name."
             )
         if name == "base_url" and value is not None:
-            problem = _address_problem(value)
+            problem = address_problem(value)
             if problem:
                 raise InvalidParameterError(
                     f"`base_url` must be an address such as http://localhost:8000/v1; "
@@ -302,22 +294,7 @@ class OpenAITeacher(AskedTeacher):
 
     def _check(self, classes: Classes) -> None:
         """Raise unless the parameters are what they should be."""
-        if not isinstance(self.model, str) or not self.model.strip():
-            raise InvalidParameterError(
-                f"`model` must be the model's name on the server; got {self.model!r}."
-            )
-        check_option(self.method, "method", _METHODS)
-        for name, low in _COUNTS.items():
-            check_number(getattr(self, name), name, low, integer=True)
-        check_number(self.timeout_s, "timeout_s", 0, open_low=True)
-        for name in ("requests_per_minute", "tokens_per_minute"):
-            if getattr(self, name) is not None:
-                check_number(getattr(self, name), name, 0, open_low=True)
-        if self.tokenizer is not None and not callable(self.tokenizer):
-            raise InvalidParameterError(
-                "`tokenizer` must be a function from a text to its tokens; got "
-                f"{type(self.tokenizer).__name__}."
-            )
+        check_parameters(self)
         as_examples(self.examples, classes)
         self._check_budget()
 
@@ -331,23 +308,11 @@ class OpenAITeacher(AskedTeacher):
 
     # ---- what is asked, and what is known of the server
 
-    def _server(self) -> Server:
-        """Return where the model is."""
-        base_url = self.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-        problem = _address_problem(base_url)
-        if problem:
-            raise InvalidParameterError(
-                "the environment variable OPENAI_BASE_URL must hold an address such as "
-                f"http://localhost:8000/v1; it holds one {problem}. Mend it, or set "
-                "`base_url`."
-            )
-        return Server(base_url.rstrip("/"), self.model, self.api_key_env)
-
     def _named(self) -> dict[str, str]:
         """Return what stands for the server and the model in the store."""
         if self.cache_key is not None:
             return {"cache_key": str(self.cache_key)}
-        return {"server": self._server().base_url, "model": self.model}
+        return {"server": server_of(self).base_url, "model": self.model}
 
     def _notes(self) -> Notes:
         """Return what is known of the server."""
@@ -455,7 +420,7 @@ class OpenAITeacher(AskedTeacher):
     def _connect(self) -> Connection:
         """Return a new connection to the server."""
         pace = Pace(self.requests_per_minute, self.tokens_per_minute)
-        return Connection(self._server(), pace, self.max_retries, self.timeout_s)
+        return Connection(server_of(self), pace, self.max_retries, self.timeout_s)
 
     def _spread(
         self, texts: Iterator[str], n_texts: int, classes: Classes
@@ -516,30 +481,7 @@ class OpenAITeacher(AskedTeacher):
     def _count(self, texts: list[str], classes: Classes) -> TokenCount:
         """Return the tokens of the whole requests about texts."""
         dialect = self._notes().dialect() or Dialect()
-        questions = self._questions(classes)
-        length = self._length if self.tokenizer is None else self._counted
-        frame = _CHAT_TOKENS + sum(
-            _MESSAGE_TOKENS + length(message["content"]) for message in questions.before
-        )
-        n_input = n_output = 0
-        for text in texts:
-            bodies = questions.bodies(text, dialect)
-            message = length(bodies[0]["messages"][-1]["content"])
-            n_input += len(bodies) * (frame + _MESSAGE_TOKENS + message)
-            n_answers = sum(body.get("n", 1) for body in bodies)
-            n_output += n_answers * questions.max_tokens(dialect)
-        how = "estimated" if self.tokenizer is None else "counted"
-        return TokenCount(n_input, n_output, how)
-
-    @staticmethod
-    def _length(text: str) -> int:
-        """Return about how many tokens a text has."""
-        return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
-
-    def _counted(self, text: str) -> int:
-        """Return how many tokens a text has."""
-        assert self.tokenizer is not None
-        return len(self.tokenizer(text))
+        return count_tokens(texts, self._questions(classes), dialect, self.tokenizer)
 
     def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
         """Return how long the rate limits make asking take."""
@@ -570,23 +512,3 @@ class OpenAITeacher(AskedTeacher):
                 "at `price_per_million`. Submit fewer texts, raise the limit, or set the "
                 "price of the Batch API."
             )
-
-
-def _is_variable_name(value: Any) -> bool:
-    """Return whether a value names an environment variable, rather than being a key."""
-    if not isinstance(value, str) or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value):
-        return False
-    return value == value.upper() or value in os.environ
-
-
-def _address_problem(value: Any) -> str:
-    """Return what is wrong with the address of an API, "" for nothing."""
-    try:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            return "without http:// or a host"
-        if parts.username is not None or parts.password is not None:
-            return "with a user or a password"
-    except (ValueError, TypeError, AttributeError):
-        return "that cannot be read"
-    return "with a query" if parts.query or parts.fragment else ""

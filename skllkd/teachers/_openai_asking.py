@@ -1,18 +1,22 @@
-"""Asking about one text, and what came of it."""
+"""Asking about one text: what it takes, and what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skllkd._validation import FloatArray
 from skllkd.teachers._base import Answers
-from skllkd.teachers._openai_connection import Connection, Reply
+from skllkd.teachers._openai_connection import BYTES_PER_TOKEN, Connection, Reply
 from skllkd.teachers._openai_dialect import Dialect, usage_of
 from skllkd.teachers._openai_questions import Questions
+from skllkd.teachers._plan import TokenCount
 from skllkd.teachers._store import Usage
+
+#: What chat formats add to a message, and to a conversation, in tokens.
+_MESSAGE_TOKENS, _CHAT_TOKENS = 4, 3
 
 
 class Outcome(NamedTuple):
@@ -117,4 +121,49 @@ def as_answers(
         n_calls=usage.n_calls,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
+    )
+
+
+def count_tokens(
+    texts: Sequence[str],
+    questions: Questions,
+    dialect: Dialect,
+    tokenizer: Callable[[str], Sequence[Any]] | None,
+) -> TokenCount:
+    """Return the tokens of the whole requests about texts.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        The texts.
+    questions : Questions
+        What is asked.
+    dialect : Dialect
+        What the server takes.
+    tokenizer : callable or None
+        Returns the tokens of a text; without one, they are estimated from its length.
+
+    Returns
+    -------
+    TokenCount
+        The tokens read, and those written at most.
+    """
+
+    def length(text: str) -> int:
+        if tokenizer is not None:
+            return len(tokenizer(text))
+        return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+
+    frame = _CHAT_TOKENS + sum(
+        _MESSAGE_TOKENS + length(message["content"]) for message in questions.before
+    )
+    n_input = n_output = 0
+    for text in texts:
+        bodies = questions.bodies(text, dialect)
+        message = length(bodies[0]["messages"][-1]["content"])
+        n_input += len(bodies) * (frame + _MESSAGE_TOKENS + message)
+        n_answers = sum(body.get("n", 1) for body in bodies)
+        n_output += n_answers * questions.max_tokens(dialect)
+    return TokenCount(
+        n_input, n_output, "estimated" if tokenizer is None else "counted"
     )

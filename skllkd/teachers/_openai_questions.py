@@ -26,6 +26,12 @@ _SPACES = " \t\n▁Ġ"
 _AROUND = " \t\n\"'`*().,:;[]"
 #: The smallest probability a class outside the listed tokens is given.
 _LEAST = 1e-12
+#: What models and their templates mark turns with. Some servers read it as such in the
+#: middle of a text.
+_MARKS = re.compile(
+    r"<(?=[|\uff5c])|(?<=[|\uff5c])(?=>)|(?<=<)(?=/?s>)|(?<=<)(?=(?:start|end)_of_\w+>)"
+    r"|(?<=<)(?=(?:bos|eos|pad|unk|mask|think)>)|(?<=\[)(?=/?INST\])|(?<=<)(?=</?SYS>>)"
+)
 
 
 class Reading(NamedTuple):
@@ -194,7 +200,7 @@ class Questions:
         list of dict
             One, or one a vote where the server samples one answer at a time.
         """
-        message = _user(one_line(text)[: self.max_text_chars])
+        message = _user(neutral(one_line(text)[: self.max_text_chars]))
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [*self.before, message],
@@ -367,6 +373,22 @@ class Questions:
             smallest = min(probability for _, probability in listed)
             mass[absent] = max(_LEAST, min(smallest, left / absent.sum()))
         return Reading(np.log(mass), label_mass)
+
+
+def neutral(text: str) -> str:
+    """Return a text in which no mark of a turn is one: a space breaks them.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    str
+        The text with "< |im_end| >" for "<|im_end|>", and other models' likewise.
+    """
+    return _MARKS.sub(lambda mark: f"{mark[0]} ", text)
 
 
 def _user(text: str) -> Message:
