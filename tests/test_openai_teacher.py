@@ -602,7 +602,8 @@ def test_missing_logprobs_after_the_probe_are_tried_again_and_not_stored(served)
     teacher().label(["warm up"], CLASSES)
     served(logprob_free)
     with pytest.warns(MissingLabelWarning, match="without log-probabilities"):
-        teacher(max_retries=1).label(TEXTS[:2], CLASSES)
+        labels = teacher(max_retries=1).label(TEXTS[:2], CLASSES)
+    assert labels.usage[:3] == (4, 200, 4)  # paid for, if in vain
     served()
     assert teacher().label(TEXTS[:2], CLASSES).n_asked == 2
 

@@ -106,6 +106,7 @@ class Teacher(BaseEstimator, ABC):
     CallableTeacher : Any function of texts.
     PrecomputedTeacher : Labels or probabilities that are there already.
     LlamaCppTeacher : A local language model in GGUF format.
+    OpenAITeacher : A language model behind the OpenAI API.
     """
 
     calibration: str | None

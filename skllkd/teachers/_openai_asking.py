@@ -10,7 +10,7 @@ import numpy as np
 from skllkd._validation import FloatArray
 from skllkd.teachers._base import Answers
 from skllkd.teachers._openai_connection import BYTES_PER_TOKEN, Connection, Reply
-from skllkd.teachers._openai_dialect import Dialect, usage_of
+from skllkd.teachers._openai_dialect import Dialect
 from skllkd.teachers._openai_questions import Questions
 from skllkd.teachers._plan import TokenCount
 from skllkd.teachers._store import Usage
@@ -73,8 +73,7 @@ def ask_about(
     usage, completions, is_cut = Usage(), [], questions.is_cut(text)
     for body in questions.bodies(text, dialect):
         reply = connection.complete(body, questions.fault)
-        used = usage_of(reply.content)
-        usage = usage.plus(used._replace(n_calls=reply.n_paid))
+        usage = usage.plus(reply.usage)
         if reply.problem or reply.content is None:
             error = f"the server gave no answer: {reply.problem}"
             return Outcome(None, np.nan, error, False, is_cut, usage, reply)

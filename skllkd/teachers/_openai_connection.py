@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 
 from skllkd._validation import optional_import
 from skllkd.exceptions import InvalidParameterError, TeacherAccessError
+from skllkd.teachers._openai_dialect import usage_of
 from skllkd.teachers._pace import Pace, backoff_s, retry_after_s
+from skllkd.teachers._store import Usage
 
 OPENAI_URL = "https://api.openai.com/v1"
 #: A server that asks to wait longer than this, in seconds, is not waited for.
@@ -53,8 +55,8 @@ class Reply(NamedTuple):
         How long the server asks to wait.
     status : int
         The HTTP status, 0 where there was no answer.
-    n_paid : int
-        How many attempts the server answered with a completion, usable or not.
+    usage : Usage
+        The calls and tokens of all attempts, those with unusable answers included.
     """
 
     content: dict[str, Any] | None
@@ -62,7 +64,7 @@ class Reply(NamedTuple):
     kind: str = ""
     wait_s: float | None = None
     status: int = 0
-    n_paid: int = 0
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True)
@@ -216,13 +218,14 @@ class Connection:
             The answer or what went wrong.
         """
         limit = self._max_retries if max_retries is None else max_retries
-        n_paid = 0
+        usage = Usage()
         reply = Reply(None, "not sent: the labelling stopped", "stopped")
         for attempt in count():
             if not self._pace.wait(n_tokens, self.stop):
                 break
             reply = self._attempt(call, fault)
-            n_paid += reply.status == 200
+            paid = usage_of(reply.content)._replace(n_calls=int(reply.status == 200))
+            usage = usage.plus(paid)
             if reply.kind != "passing" or attempt == limit:
                 break
             wait_s = backoff_s(attempt) if reply.wait_s is None else reply.wait_s
@@ -234,7 +237,7 @@ class Connection:
                 self._pace.pause(wait_s)  # the limit is the account's, not the thread's
             if self.stop.wait(wait_s):
                 break
-        return reply._replace(n_paid=n_paid)
+        return reply._replace(usage=usage)
 
     def _attempt(self, call: Callable[[], str], fault: Callable[[Any], str]) -> Reply:
         """Send a request once."""

@@ -113,20 +113,20 @@ def form_fault(completion: Any) -> str:
     return ""
 
 
-def usage_of(completion: dict[str, Any] | None) -> Usage:
+def usage_of(completion: Any) -> Usage:
     """Return the tokens a completion took, as far as the server says.
 
     Parameters
     ----------
-    completion : dict or None
-        The server's answer.
+    completion : object
+        The server's answer, parsed.
 
     Returns
     -------
     Usage
         Tokens, and no call.
     """
-    used = (completion or {}).get("usage")
+    used = completion.get("usage") if isinstance(completion, dict) else None
     if not isinstance(used, dict):
         return Usage()
     counts = (used.get("prompt_tokens"), used.get("completion_tokens"))

@@ -12,7 +12,6 @@ from skllkd.teachers._openai_dialect import (
     Dialect,
     form_fault,
     listed_tokens,
-    usage_of,
 )
 from skllkd.teachers._openai_questions import Questions
 from skllkd.teachers._store import Usage
@@ -128,8 +127,7 @@ class _Probe:
     def _complete(self, body: dict[str, Any]) -> Reply:
         """Send a request, and count what it takes."""
         reply = self._connection.complete(body, form_fault)
-        used = usage_of(reply.content)
-        self.usage = self.usage.plus(used._replace(n_calls=reply.n_paid))
+        self.usage = self.usage.plus(reply.usage)
         return reply
 
 
