@@ -36,6 +36,7 @@ from tests.faulty_server import (
     text_of,
     top_logprobs,
 )
+from tests.teacher_contract import CHECKS
 
 openai = pytest.importorskip("openai")
 base_client = sys.modules["openai._base_client"]
@@ -410,6 +411,23 @@ def test_no_probe_is_paid_where_the_budget_allows_no_call(served):
     with pytest.warns(BudgetReachedWarning), pytest.warns(MissingLabelWarning):
         teacher(max_calls=0).label(TEXTS, CLASSES)
     assert recorder.bodies == []
+
+
+@pytest.mark.parametrize("method", ["auto", "votes"])
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[6:])
+def test_contract(served, check, method):
+    def answer(body):  # votes that differ from text to text
+        answer = stub(body)
+        letter = "AB"[len(text_of(body)) % 2]
+        for choice in answer["choices"][: len(text_of(body)) % 3]:
+            choice["message"]["content"] = letter
+        return answer
+
+    served(answer)
+    asked = teacher(method=method, n_votes=3)
+    if method == "votes":  # what a server samples is not known before it is asked
+        asked.label(["warm up"], CLASSES)
+    check(asked)
 
 
 # ---- what servers do not take, or do not give

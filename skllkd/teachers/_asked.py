@@ -187,12 +187,13 @@ class AskedTeacher(Teacher):
         total = spent = keep.spent if isinstance(keep, _Keeping) else Usage()
         drawn: list[str] = []
         fresh: set[str] = set()
-        n_truncated, stopped_by = 0, ""
+        n_truncated = n_done = 0
+        stopped_by = ""
 
         def draw() -> Iterator[str]:
             nonlocal stopped_by
             for text in unknown:
-                stopped_by = self._spent_budget(total, spent, len(drawn))
+                stopped_by = self._spent_budget(total, len(drawn) - n_done)
                 if stopped_by:
                     return
                 drawn.append(text)
@@ -218,6 +219,7 @@ class AskedTeacher(Teacher):
                 known |= some
                 fresh |= some.keys()
                 errors |= {drawn[p]: why for p, why in answers.errors.items()}
+                n_done += len(answers.places)
                 n_truncated += answers.n_truncated
                 bar.update(len(answers.places))
         for text in unknown[len(drawn) :]:
@@ -233,11 +235,11 @@ class AskedTeacher(Teacher):
             stopped_by,
         )
 
-    def _spent_budget(self, total: Usage, before: Usage, n_drawn: int) -> str:
+    def _spent_budget(self, total: Usage, n_under_way: int) -> str:
         """Return the limit that another text would break, "" for none."""
         each = self._calls_a_text()
         if self.max_calls is not None:
-            n_calls = max(total.n_calls, before.n_calls + n_drawn * each)
+            n_calls = total.n_calls + n_under_way * each
             if n_calls + each > self.max_calls:
                 return f"max_calls={self.max_calls}"
         cost = self._cost(total) if self.max_cost is not None else None

@@ -16,7 +16,8 @@ from skllkd._validation import (
     is_blank,
 )
 from skllkd.exceptions import InvalidParameterError, NoConfidenceWarning
-from skllkd.teachers._base import Answers, AskedTeacher, Found, specification_key
+from skllkd.teachers._asked import AskedTeacher, specification_key
+from skllkd.teachers._base import Answers, Found
 from skllkd.teachers._concurrent import answered
 from skllkd.teachers._openai_asking import as_answers, ask_about, count_tokens
 from skllkd.teachers._openai_batch import BatchStatus, Collector, submit_batches
@@ -33,7 +34,8 @@ from skllkd.teachers._openai_questions import Questions
 from skllkd.teachers._pace import Pace
 from skllkd.teachers._plan import TokenCount
 from skllkd.teachers._prompt import as_examples, one_line
-from skllkd.teachers._store import LabelStore, Usage, text_key
+from skllkd.teachers._store import LabelStore, text_key
+from skllkd.teachers._stored import Usage
 
 #: So many texts in a row that could not be asked about mean that the server is gone.
 _GONE_AFTER = 10
@@ -74,7 +76,8 @@ class OpenAITeacher(AskedTeacher):
     max_concurrency : int, default=8
         How many requests are under way at once.
     requests_per_minute, tokens_per_minute : float, optional
-        The server's rate limits, which are kept.
+        The server's rate limits, which are kept. Where joblib spreads the texts over
+        workers, each worker keeps them for itself, as it does `max_concurrency`.
     max_retries : int, default=6
         How often a request is repeated after a refusal for the time being, a failure of
         the server, a timeout, a broken connection or an answer that cannot be read.
@@ -391,7 +394,7 @@ class OpenAITeacher(AskedTeacher):
         """Find out what "auto" stands for, unless no text is to be asked about."""
         if not texts or self._notes().dialect() is not None:
             return
-        if self._spent_budget(Usage(), Usage(), 0):
+        if self._spent_budget(Usage(), 0):
             return
         if self.store is not False and self._all_stored(texts, classes):
             return

@@ -13,7 +13,7 @@ from skllkd.teachers._openai_connection import BYTES_PER_TOKEN, Connection, Repl
 from skllkd.teachers._openai_dialect import Dialect
 from skllkd.teachers._openai_questions import Questions
 from skllkd.teachers._plan import TokenCount
-from skllkd.teachers._store import Usage
+from skllkd.teachers._stored import Usage
 
 #: What chat formats add to a message, and to a conversation, in tokens.
 _MESSAGE_TOKENS, _CHAT_TOKENS = 4, 3

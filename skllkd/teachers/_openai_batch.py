@@ -17,7 +17,8 @@ from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers._openai_connection import Connection, Reply
 from skllkd.teachers._openai_dialect import usage_of
 from skllkd.teachers._openai_questions import Questions, Reading
-from skllkd.teachers._store import LabelStore, Usage, text_key
+from skllkd.teachers._store import LabelStore, text_key
+from skllkd.teachers._stored import Usage
 
 #: What a file may hold: OpenAI's limits are 50,000 requests and 200 MB.
 _FILE_REQUESTS, _FILE_BYTES = 50_000, 190_000_000

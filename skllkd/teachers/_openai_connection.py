@@ -20,7 +20,7 @@ from skllkd._validation import optional_import
 from skllkd.exceptions import InvalidParameterError, TeacherAccessError
 from skllkd.teachers._openai_dialect import usage_of
 from skllkd.teachers._pace import Pace, backoff_s, retry_after_s
-from skllkd.teachers._store import Usage
+from skllkd.teachers._stored import Usage
 
 OPENAI_URL = "https://api.openai.com/v1"
 #: A server that asks to wait longer than this, in seconds, is not waited for.

@@ -8,7 +8,9 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from skllkd.teachers._store import LabelStore, Usage, default_store_path
+from skllkd.teachers._store import LabelStore
+from skllkd.teachers._store_file import default_store_path
+from skllkd.teachers._stored import Usage
 
 _lock = threading.Lock()
 

@@ -14,7 +14,7 @@ from skllkd.teachers._openai_dialect import (
     listed_tokens,
 )
 from skllkd.teachers._openai_questions import Questions
-from skllkd.teachers._store import Usage
+from skllkd.teachers._stored import Usage
 
 #: How much of a text the probe is made with, in characters.
 PROBE_CHARS = 200
