@@ -63,7 +63,14 @@ WITHOUT_EXAMPLE = {"LabellingPlan", "StoredAnswers", "TokenCount", "Usage"} | {
     "Student",
     "Teacher",
 }
-WITHOUT_EXAMPLE |= {"Agreement", "Answers", "EpochEnd", "Report", "Selected"}
+WITHOUT_EXAMPLE |= {
+    "Agreement",
+    "Answers",
+    "BatchStatus",
+    "EpochEnd",
+    "Report",
+    "Selected",
+}
 WITHOUT_EXAMPLE |= {
     "LabellingPlan",
     "StoredAnswers",

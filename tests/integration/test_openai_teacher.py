@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 
+import joblib
 import numpy as np
 import pytest
 from skllkd._demo import CLASSES, EXAMPLES
@@ -243,6 +244,15 @@ def test_every_text_through_faults_before_the_real_server(real_server, news):
             lambda server: real_teacher(server.url, max_concurrency=4, timeout_s=5),
             "SmolLM2",
         )
+
+
+def test_workers_ask_and_this_process_stores(own_store):
+    with FaultyServer() as server, joblib.parallel_config("loky", n_jobs=2):
+        teacher = stub_teacher(server, store=own_store)
+        labels = teacher.label(WORDS, LETTERS)
+        assert labels.usage.n_calls == len(server.log) == len(WORDS) + 1
+        assert teacher.label(WORDS, LETTERS).n_asked == 0
+    assert not labels.missing.any()
 
 
 def test_the_key_is_sent_and_shown_nowhere():
