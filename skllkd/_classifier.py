@@ -191,6 +191,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     classes_: npt.NDArray[Any]
     student_: Student
     selection_: Selection
+    _is_recalibrated: bool = False  # files of earlier versions do not say
     teacher_proba_: FloatArray
     label_mass_: FloatArray
     pseudo_labels_: npt.NDArray[np.object_]
@@ -373,6 +374,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self._given_classes = given_classes
         if not resume or labels.class_bias is not None:
             self._class_bias = labels.class_bias
+        self._is_recalibrated = labels.recalibration is not None
         self.teacher_proba_, self.label_mass_ = proba, labels.label_mass
         self.pseudo_labels_ = likeliest_names(proba, class_names)
         self.times_selected_ = np.zeros(len(texts), dtype=np.int64)
@@ -566,7 +568,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         bias: FloatArray = self._class_bias
         return bias
 
-    def uncalibrated(self, proba: FloatArray) -> FloatArray:
+    def uncalibrated(self, proba: FloatArray) -> FloatArray | None:
         """Return the teacher's distributions as they were before calibration.
 
         Parameters
@@ -576,10 +578,13 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_texts, n_classes)
+        ndarray of shape (n_texts, n_classes) or None
             Distributions before calibration. Shares of votes are not calibrated as
-            such, and stay as they are.
+            such, and stay as they are. None where the teacher was calibrated on gold
+            labels, which cannot be taken back.
         """
+        if self._is_recalibrated:
+            return None
         if self._class_bias is None or self._class_bias.ndim == 2:
             return proba
         bias = columns_in_order(

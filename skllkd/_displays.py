@@ -371,8 +371,8 @@ class ReliabilityDisplay:
         known = ~nan_rows(calibrated)
         gold = np.asarray(y)[known]
         raw = estimator.uncalibrated(calibrated)
-        named = {
-            "teacher, raw": raw[known],
+        named = {} if raw is None else {"teacher, raw": raw[known]}
+        named |= {
             "teacher, calibrated": calibrated[known],
             "student": student[known],
         }

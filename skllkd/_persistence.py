@@ -83,6 +83,7 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
         "given_classes": list(classifier._given_classes.names),
         "descriptions": list(classifier._given_classes.descriptions),
         "class_bias": classifier._class_bias,
+        "is_recalibrated": classifier._is_recalibrated,
         "selection": {
             "class": type(classifier.selection_).__name__,
             "parameters": classifier.selection_.get_params(deep=False),
@@ -159,6 +160,7 @@ def _restore(
     )
     classifier._given_classes = Classes(tuple(names), tuple(descriptions))
     classifier._class_bias = None if bias is None else np.array(bias)
+    classifier._is_recalibrated = description.get("is_recalibrated", False)
     classifier._pool_digest = description["pool"]
     classifier.classes_ = np.array(description["classes"])
     classifier.student_ = student

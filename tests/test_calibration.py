@@ -285,3 +285,22 @@ def test_it_teaches_and_is_cloned_and_pickled(news):
     np.testing.assert_allclose(
         twin.label(texts, topics).proba, calibrated.label(texts, topics).proba
     )
+
+
+def test_the_display_shows_no_curve_from_before_that_it_cannot_know(tmp_path):
+    from skllkd import ReliabilityDisplay
+
+    rng = np.random.RandomState(0)
+    texts = [f"{'ab'[i % 2]} text {i}" for i in range(200)]
+    gold = ["ab"[i % 2] for i in range(200)]
+    said = [g if rng.rand() < 0.8 else "ab"[g == "a"] for g in gold]
+    teacher = PrecomputedTeacher(texts, (said, [0.99] * 200), calibration="batch")
+    calibrated = teacher.calibrate(texts[:50], gold[:50])
+    clf = LLKDClassifier(calibrated, ["a", "b"], student=SklearnStudent()).fit(texts)
+    display = ReliabilityDisplay.from_estimator(clf, texts, gold)
+    assert list(display.curves) == ["teacher, calibrated", "student"]
+    assert display.calibration_error("teacher, calibrated") < 0.1
+    copy = pickle.loads(pickle.dumps(clf))
+    assert copy.uncalibrated(clf.teacher_proba_) is None
+    clf.set_params(teacher=teacher).fit(texts)
+    assert clf.uncalibrated(clf.teacher_proba_) is not None
