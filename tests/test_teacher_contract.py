@@ -1,16 +1,21 @@
 """The contract of teachers, over those that need no language model."""
 
+import inspect
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from skllkd import teachers
 from skllkd.teachers import (
     CalibratedTeacher,
     CallableTeacher,
     EnsembleTeacher,
     PrecomputedTeacher,
     SklearnTeacher,
+    Teacher,
     TransformersTeacher,
 )
 
@@ -74,3 +79,20 @@ def llama_path(tmp_path_factory, news):
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[6:])
 def test_contract_of_a_causal_language_model(check, llama_path):
     check(TransformersTeacher(llama_path))
+
+
+def test_every_exported_teacher_keeps_to_the_contract():
+    suites = [
+        path.read_text(encoding="utf-8")
+        for path in Path(__file__).parent.rglob("test_*.py")
+        if "tests.teacher_contract import" in path.read_text(encoding="utf-8")
+    ]
+    exported = [
+        name
+        for name, thing in vars(teachers).items()
+        if isinstance(thing, type)
+        and issubclass(thing, Teacher)
+        and not inspect.isabstract(thing)
+    ]
+    assert len(exported) >= 8
+    assert [name for name in exported if not any(f"{name}(" in s for s in suites)] == []
