@@ -15,7 +15,6 @@ from skllkd._validation import Classes, check_number, check_option, optional_imp
 from skllkd.exceptions import InvalidClassesError, InvalidParameterError
 from skllkd.teachers._asked import AskedTeacher
 from skllkd.teachers._base import Answers
-from skllkd.teachers._label_trie import LabelTrie, until_they_differ
 from skllkd.teachers._llama_runtime import (
     LlamaModel,
     check_gguf,
@@ -38,6 +37,7 @@ from skllkd.teachers._prompt import (
     build_frame,
     one_line,
 )
+from skllkd.teachers._prompt_tokens import PromptTokens, prompt_tokens
 from skllkd.teachers._store import LabelStore
 
 #: What templates that print today's date get instead, so that a prompt does not
@@ -236,11 +236,10 @@ class LlamaCppTeacher(AskedTeacher):
         if not texts:
             return TokenCount(0, 0, "counted")
         model = loaded_model(self._checked_path())
-        prefix, suffix, trie = self._parts(model, self._frame(model, classes))
-        tail = len(suffix) + len(trie.node_tokens)
-        shared, each = (
-            (len(prefix), tail) if self.reuse_prefix else (0, len(prefix) + tail)
-        )
+        prompt = self._prompt(model, self._frame(model, classes))
+        shared, each = len(prompt.prefix), prompt.n_tail
+        if not self.reuse_prefix:
+            shared, each = 0, shared + each
         bodies = (model.tokenize(one_line(text), special=False) for text in texts)
         n_tokens = sum(min(len(body), self.max_text_tokens) + each for body in bodies)
         return TokenCount(shared + n_tokens, 0, "counted")
@@ -256,26 +255,22 @@ class LlamaCppTeacher(AskedTeacher):
         (tokens_per_second,) = prompt_speeds([model], self._threads())
         return tokens.input / tokens_per_second
 
-    def _parts(
-        self, model: LlamaModel, frame: PromptFrame
-    ) -> tuple[list[int], list[int], LabelTrie]:
-        """Return a prompt's tokens before and after a text, and the label tree."""
-        prefix = model.begin_tokens + model.tokenize(frame.before, special=True)
-        if prefix[1:2] == model.begin_tokens:  # the template printed it already
-            prefix = prefix[1:]
-        suffix = model.tokenize(frame.after, special=True)
-        answers = [self._answer_tokens(model, frame.after, a) for a in frame.answers]
-        end = [*model.tokenize(frame.end, special=True), model.end_token][0]
-        trie = LabelTrie.from_tokens(frame.answers, answers, end)
-        if not self.whole_labels:
-            trie = LabelTrie.from_tokens(frame.answers, until_they_differ(answers), end)
-        return prefix, suffix, trie
+    def _prompt(self, model: LlamaModel, frame: PromptFrame) -> PromptTokens:
+        """Return the frame in tokens."""
+        return prompt_tokens(
+            model,
+            model.begin_tokens,
+            model.end_token,
+            frame,
+            whole_labels=bool(self.whole_labels),
+        )
 
     def _scorer(self, model: LlamaModel, frame: PromptFrame) -> PromptScorer:
         """Return a scorer of texts in a frame."""
         check_number(self.batch_tokens, "batch_tokens", 32, integer=True)
-        prefix, suffix, trie = self._parts(model, frame)
-        tail = len(suffix) + len(trie.node_tokens)
+        prompt = self._prompt(model, frame)
+        prefix, suffix, trie = prompt
+        tail = prompt.n_tail
         room = model.context_length - len(prefix) - tail
         if room < 1:
             raise InvalidParameterError(
@@ -303,15 +298,6 @@ class LlamaCppTeacher(AskedTeacher):
             # With quantised weights the last digits are lost anyway.
             exact=bool(self.exact) and model.is_f32,
         )
-
-    @staticmethod
-    def _answer_tokens(model: LlamaModel, after: str, answer: str) -> list[int]:
-        """Return the tokens of an answer where it stands, after the prompt."""
-        suffix = model.tokenize(after, special=True)
-        joined = model.tokenize(after + answer, special=True)
-        if joined[: len(suffix)] == suffix:
-            return joined[len(suffix) :]
-        return model.tokenize(answer, special=False)
 
     def _frame(self, model: LlamaModel, classes: Classes) -> PromptFrame:
         """Return what stands around a text in the prompt."""

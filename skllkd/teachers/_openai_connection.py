@@ -23,8 +23,9 @@ from skllkd.teachers._pace import Pace, backoff_s, retry_after_s
 from skllkd.teachers._stored import Usage
 
 OPENAI_URL = "https://api.openai.com/v1"
-#: A server that asks to wait longer than this, in seconds, is not waited for.
-_PATIENCE_S = 900.0
+#: A server that asks to wait longer than this, in seconds, is not waited for: another
+#: process takes over from one that stores nothing for ten minutes.
+_PATIENCE_S = 540.0
 #: Characters a token, in bytes of UTF-8, where no tokenizer counts them.
 BYTES_PER_TOKEN = 4
 _SHOWN = 300

@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -15,9 +15,9 @@ from skllkd._validation import Classes, check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers._asked import AskedTeacher
 from skllkd.teachers._base import Answers
-from skllkd.teachers._label_trie import LabelTrie, until_they_differ
 from skllkd.teachers._plan import TokenCount
 from skllkd.teachers._prompt import PromptFrame, as_examples, build_frame, one_line
+from skllkd.teachers._prompt_tokens import PromptTokens, prompt_tokens
 from skllkd.teachers._store import LabelStore
 from skllkd.teachers._transformers_runtime import (
     Tokens,
@@ -33,19 +33,6 @@ from skllkd.teachers._transformers_source import Source
 _WINDOW = 1024
 #: As in `LlamaCppTeacher`: a prompt must not change with the day.
 _TEMPLATE_DATE = "26 Jul 2024"
-
-
-class _Prompt(NamedTuple):
-    """A prompt frame in tokens."""
-
-    prefix: list[int]
-    suffix: list[int]
-    trie: LabelTrie
-
-    @property
-    def n_tail(self) -> int:
-        """How many tokens follow a text."""
-        return len(self.suffix) + len(self.trie.node_tokens)
 
 
 class TransformersTeacher(AskedTeacher):
@@ -229,7 +216,7 @@ class TransformersTeacher(AskedTeacher):
         resolved: TransformersTeacher = clone(self).set_params(dtype=self._place()[1])
         return resolved
 
-    def _longest(self, prompt: _Prompt, context_length: int) -> int:
+    def _longest(self, prompt: PromptTokens, context_length: int) -> int:
         """Return how many tokens of a text are read."""
         n_framed = len(prompt.prefix) + prompt.n_tail
         room = context_length - n_framed
@@ -241,28 +228,15 @@ class TransformersTeacher(AskedTeacher):
             )
         return min(self.max_text_tokens, room)
 
-    def _prompt(self, tokens: Tokens, frame: PromptFrame) -> _Prompt:
+    def _prompt(self, tokens: Tokens, frame: PromptFrame) -> PromptTokens:
         """Return the frame in tokens."""
-        prefix = tokens.begin + tokens.tokenize(frame.before, special=True)
-        n_begin = len(tokens.begin)
-        if n_begin and prefix[n_begin : 2 * n_begin] == tokens.begin:
-            prefix = prefix[n_begin:]  # the template printed it already
-        suffix = tokens.tokenize(frame.after, special=True)
-        answers = [self._answer_tokens(tokens, frame.after, a) for a in frame.answers]
-        end = [*tokens.tokenize(frame.end, special=True), tokens.end_token or 0][0]
-        trie = LabelTrie.from_tokens(frame.answers, answers, end)
-        if not self.whole_labels:
-            trie = LabelTrie.from_tokens(frame.answers, until_they_differ(answers), end)
-        return _Prompt(prefix, suffix, trie)
-
-    @staticmethod
-    def _answer_tokens(tokens: Tokens, after: str, answer: str) -> list[int]:
-        """Return the tokens of an answer where it stands, after the prompt."""
-        suffix = tokens.tokenize(after, special=True)
-        joined = tokens.tokenize(after + answer, special=True)
-        if joined[: len(suffix)] == suffix:
-            return joined[len(suffix) :]
-        return tokens.tokenize(answer, special=False)
+        return prompt_tokens(
+            tokens,
+            tokens.begin,
+            tokens.end_token or 0,
+            frame,
+            whole_labels=bool(self.whole_labels),
+        )
 
     def _frame(self, tokens: Tokens, classes: Classes) -> PromptFrame:
         """Return what stands around a text in the prompt."""
