@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from skllkd import _persistence
-from skllkd._cloning import clone_sharing
+from skllkd._cloning import add_later_parameters, clone_sharing
 from skllkd._distillation import Callback, Course, Plan, distil
 from skllkd._labelling import (
     columns_in_order,
@@ -100,6 +100,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         The share held out for `early_stopping`.
     n_iter_no_change : int, default=1
         Epochs without a rise before `early_stopping` ends the training.
+    score_ahead : int, default=1
+        Steps whose texts the student scores together, before the first of them. More
+        than 1 makes quicker passes on a GPU; the selection then sees beliefs up to so
+        many steps old, less one.
     callbacks : sequence of callable, default=()
         Called at the end of each epoch with an `EpochEnd`; a true answer ends the
         training. Not pickled with a fitted classifier.
@@ -133,8 +137,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         the selection has them.
     history_ : dict of str to ndarray
         What happened at each step, arrays of shape (n_steps,): "epoch",
-        "n_presented", "n_selected", and "loss", the mean loss in nats of the training
-        steps taken at it (NaN for none).
+        "n_presented", "n_scored", "n_selected", and "loss", the mean loss in nats of
+        the training steps taken at it (NaN for none).
     n_teacher_calls_ : int
         How many texts the teacher's model was asked about.
     n_teacher_calls_saved_ : int
@@ -216,6 +220,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 1,
+        score_ahead: int = 1,
         callbacks: Sequence[Callback] = (),
         warm_start: bool = False,
         random_state: Any = None,
@@ -231,6 +236,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.score_ahead = score_ahead
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.random_state = random_state
@@ -401,6 +407,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             validation_fraction=self.validation_fraction if self.early_stopping else 0,
             patience=self.n_iter_no_change,
             first_step=first_step,
+            score_ahead=self.score_ahead,
             verbose=self.verbose,
         )
 
@@ -413,9 +420,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         if resume:
             epochs = self.history_["epoch"].max() + 1
             history = history | {"epoch": history["epoch"] + epochs}
-            history = {
+            history = {  # files of earlier versions lack what was added later
                 name: np.concatenate([self.history_[name], column])
                 for name, column in history.items()
+                if name in self.history_
             }
             asked, reused = (
                 asked + self.n_teacher_calls_,
@@ -788,6 +796,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """Raise if a parameter has a value that is not allowed."""
         check_number(self.n_epochs, "n_epochs", 1, integer=True)
         check_number(self.batch_size, "batch_size", 1, integer=True)
+        check_number(self.score_ahead, "score_ahead", 1, integer=True)
         check_option(self.unchosen, "unchosen", ["raise", "warn"])
         check_number(
             self.validation_fraction,
@@ -836,6 +845,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """Take back what was pickled, unless a later version pickled it."""
         _persistence.check_format(state.pop("_format", 0), "this pickle")
         super().__setstate__(state)
+        add_later_parameters(self)
 
     def __copy__(self) -> LLKDClassifier:
         """Return a shallow copy that, unlike a pickle, keeps its teacher."""

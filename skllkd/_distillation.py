@@ -61,6 +61,7 @@ class Plan(NamedTuple):
     validation_fraction: float = 0.0  # the share of rows held out, 0 for none
     patience: int = 1  # epochs without gain on the held-out rows before the end
     first_step: int = 0  # where an earlier course ended
+    score_ahead: int = 1  # steps whose rows are scored together, before the first
     verbose: int = 0
 
 
@@ -107,9 +108,10 @@ def distil(
     pseudo_label = proba.argmax(axis=1)
     held_out = _HeldOut(student, proba, plan)
     n_steps = plan.n_epochs * -(-n_rows // plan.batch_size)
+    beliefs = _Beliefs(student, selection, proba, plan.score_ahead)
     waiting = _Waiting(n_classes, plan.batch_size)
     times_selected = np.zeros(n_rows, dtype=np.int64)
-    steps: list[tuple[int, int, int, float]] = []
+    steps: list[tuple[int, int, int, int, float]] = []
 
     n_presented = plan.n_epochs * int((~held_out.mask).sum())
     with progress_bar(n_presented, "student", "text", plan.verbose) as bar:
@@ -117,9 +119,9 @@ def distil(
             batches = student.batches(plan.batch_size, plan.random_state)
             batches = held_out.without(batches)
             for place, rows in enumerate(batches, start=1):
-                label = pseudo_label[rows]
-                belief = student.rows_proba(rows) if selection.uses_student else None
                 step = plan.first_step + len(steps)
+                belief = beliefs.of(rows, batches[place:], step)
+                label = pseudo_label[rows]
                 kept = selection.select(label, proba[rows], belief, step)
                 times_selected[rows[kept.mask]] += 1
                 waiting.add(rows, label, kept, row_weight[rows])
@@ -129,7 +131,8 @@ def distil(
                     for full in waiting.batches(flush=place == len(batches))
                 ]
                 loss = float(np.mean(losses)) if losses else float("nan")
-                steps.append((epoch, len(rows), int(kept.mask.sum()), loss))
+                n_kept = int(kept.mask.sum())
+                steps.append((epoch, len(rows), beliefs.n_scored, n_kept, loss))
                 bar.update(len(rows))
             held_out.measure()
             told = _epoch_end(epoch, plan.n_epochs, steps, held_out.agreement)
@@ -145,7 +148,7 @@ def distil(
             SkllkdWarning,
             stacklevel=4,
         )
-    names = ("epoch", "n_presented", "n_selected", "loss")
+    names = ("epoch", "n_presented", "n_scored", "n_selected", "loss")
     columns = map(np.array, zip(*steps, strict=True))
     history = dict(zip(names, columns, strict=True))
     return Course(times_selected, history, np.array(held_out.agreement))
@@ -154,12 +157,12 @@ def distil(
 def _epoch_end(
     epoch: int,
     n_epochs: int,
-    steps: list[tuple[int, int, int, float]],
+    steps: list[tuple[int, int, int, int, float]],
     agreement: list[float],
 ) -> EpochEnd:
     """Return what callbacks are told."""
     of_epoch = np.array([row[1:] for row in steps if row[0] == epoch])
-    presented, selected, loss = of_epoch.T
+    presented, _, selected, loss = of_epoch.T
     known = loss[~np.isnan(loss)]
     return EpochEnd(
         epoch=epoch,
@@ -168,6 +171,42 @@ def _epoch_end(
         loss=float(known.mean()) if len(known) else float("nan"),
         agreement=agreement[-1] if agreement else float("nan"),
     )
+
+
+class _Beliefs:
+    """What the student believes of the rows presented: scored when it is needed."""
+
+    def __init__(
+        self, student: Student, selection: Selection, proba: FloatArray, ahead: int
+    ) -> None:
+        self._student, self._selection, self._proba = student, selection, proba
+        self._ahead = ahead  # steps whose rows are scored together
+        self._known: deque[tuple[FloatArray, int]] = deque()
+        self.n_scored = 0
+
+    def of(
+        self, rows: IntArray, following: list[IntArray], step: int
+    ) -> FloatArray | None:
+        """Return the beliefs about a batch; NaN about what cannot be selected."""
+        if not self._selection.uses_student:
+            return None
+        if not self._known:
+            self._score([rows, *following[: self._ahead - 1]], step)
+        belief, self.n_scored = self._known.popleft()
+        return belief
+
+    def _score(self, batches: list[IntArray], step: int) -> None:
+        """Ask the student about the rows of some steps at once."""
+        asked = [
+            self._selection.candidates(proba.argmax(axis=1), proba, step + i)
+            for i, proba in enumerate(self._proba[rows] for rows in batches)
+        ]
+        rows = np.concatenate([r[m] for r, m in zip(batches, asked, strict=True)])
+        scored = self._student.rows_proba(rows) if len(rows) else self._proba[rows]
+        for mask in asked:
+            belief = np.full((len(mask), self._proba.shape[1]), np.nan)
+            belief[mask], scored = np.split(scored, [int(mask.sum())])
+            self._known.append((belief, int(mask.sum())))
 
 
 class _HeldOut:
@@ -226,7 +265,9 @@ class _Waiting:
     def __init__(self, n_classes: int, batch_size: int) -> None:
         self._one_hot = np.eye(n_classes)
         self._batch_size = batch_size
-        self._rows: deque[tuple[int, FloatArray, float]] = deque()
+        self._rows = np.empty(0, dtype=np.int64)
+        self._target = np.empty((0, n_classes))
+        self._weight = np.empty(0)
 
     def add(
         self,
@@ -236,17 +277,20 @@ class _Waiting:
         row_weight: FloatArray,
     ) -> None:
         """Take in the rows of a batch that were kept."""
+        mask = kept.mask
         target = self._one_hot[pseudo_label] if kept.target is None else kept.target
-        weight = kept.weight * row_weight
-        for place in np.flatnonzero(kept.mask):
-            self._rows.append((rows[place], target[place], float(weight[place])))
+        weight = kept.weight[mask] * row_weight[mask]
+        self._rows = np.concatenate([self._rows, rows[mask]])
+        self._target = np.concatenate([self._target, target[mask]])
+        self._weight = np.concatenate([self._weight, weight])
 
     def batches(
         self, *, flush: bool
     ) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
         """Yield (rows, targets, weights) of full batches; of all rows to flush."""
-        while len(self._rows) >= (1 if flush else self._batch_size):
-            size = min(self._batch_size, len(self._rows))
-            taken = [self._rows.popleft() for _ in range(size)]
-            rows, target, weight = zip(*taken, strict=True)
-            yield np.array(rows), np.array(target), np.array(weight)
+        size = self._batch_size
+        while len(self._rows) >= (1 if flush else size):
+            batch = (self._rows[:size], self._target[:size], self._weight[:size])
+            self._rows, self._target = self._rows[size:], self._target[size:]
+            self._weight = self._weight[size:]
+            yield batch

@@ -33,6 +33,7 @@ _PARAMETERS = (
     "early_stopping",
     "validation_fraction",
     "n_iter_no_change",
+    "score_ahead",
     "warm_start",
     "verbose",
 )

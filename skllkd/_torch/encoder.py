@@ -106,13 +106,16 @@ class Classifier(nn.Module):
     ----------
     dropout : float
         The share of pooled features dropped in training.
+    n_classes : int
+        The number of classes.
     """
 
     encoder: nn.Module
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, dropout: float, n_classes: int) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
+        self.n_classes = n_classes
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that are not the encoder's.
@@ -136,7 +139,8 @@ class ArchitectureClassifier(Classifier):
     """
 
     def __init__(self, network: PreTrainedModel) -> None:
-        super().__init__(0.0)  # the network has its own
+        n_classes = int(network.config.num_labels or 0)
+        super().__init__(0.0, n_classes)  # the network has its own dropout
         self.network = network
 
     @property
@@ -182,7 +186,7 @@ class EncoderClassifier(Classifier):
     def __init__(
         self, encoder: PreTrainedModel, n_classes: int, pooling: str, dropout: float
     ) -> None:
-        super().__init__(dropout)
+        super().__init__(dropout, n_classes)
         self.encoder = encoder
         self.pooling = pooling
         self.head = nn.Linear(int(encoder.config.hidden_size), n_classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,9 @@ from tokenizers import Tokenizer
 from skllkd._validation import IntArray
 
 _TEXTS_AT_ONCE = 1024
+_GROUP = 4  # batches presented one after the other
+_FULL_PASS = 64  # rows; more at once leave the cache and gain nothing
+_MOST_PARTS = 4  # for so many rows
 
 
 def load_tokenizer(source: str, max_length: int) -> Tokenizer:
@@ -49,8 +53,8 @@ class TokenizedTexts:
     """
 
     def __init__(self, tokenizer: Tokenizer, texts: Sequence[str], pad_id: int) -> None:
-        parts: list[npt.NDArray[np.int32]] = []
-        lengths: list[int] = []
+        ids = array("i")  # grows in place: at no time are there two copies
+        lengths = array("i")
         self.n_truncated = 0
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             some = [
@@ -58,12 +62,13 @@ class TokenizedTexts:
                 for text in texts[start : start + _TEXTS_AT_ONCE]
             ]
             for encoding in tokenizer.encode_batch_fast(some):
-                parts.append(np.asarray(encoding.ids, dtype=np.int32))
-                lengths.append(len(encoding.ids))
+                before = len(ids)
+                ids.extend(encoding.ids)
+                lengths.append(len(ids) - before)
                 self.n_truncated += bool(encoding.overflowing)
-        self.lengths: IntArray = np.asarray(lengths, dtype=np.int64)
-        self._starts = np.concatenate([[0], np.cumsum(self.lengths)])
-        self._ids = np.concatenate(parts)
+        self.lengths: npt.NDArray[np.int32] = np.frombuffer(lengths, dtype=np.int32)
+        self._starts = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+        self._ids = np.frombuffer(ids, dtype=np.int32)
         self._pad_id = pad_id
 
     def batch(
@@ -86,13 +91,28 @@ class TokenizedTexts:
             1 for tokens, 0 for padding.
         """
         lengths = self.lengths[rows]
-        shape = (len(rows), int(lengths.max()))
-        ids = np.full(shape, self._pad_id, dtype=np.int64)
-        for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-            start = self._starts[row]
-            ids[place, :length] = self._ids[start : start + length]
-        mask = (np.arange(shape[1]) < lengths[:, None]).astype(np.int64)
+        is_token = np.arange(int(lengths.max())) < lengths[:, None]
+        ids = np.full(is_token.shape, self._pad_id, dtype=np.int64)
+        ids[is_token] = self._ids[self.flat_places(rows)]
+        mask = is_token.astype(np.int64)
         return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+
+    def flat_places(self, rows: IntArray) -> IntArray:
+        """Return where in the flat array the tokens of some texts stand.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows,), int
+            Which texts.
+
+        Returns
+        -------
+        ndarray of shape (n_tokens,), int
+            The places, text by text.
+        """
+        lengths = self.lengths[rows]
+        column = np.arange(int(lengths.max()))
+        return (self._starts[rows][:, None] + column)[column < lengths[:, None]]
 
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
         """Return all texts in shuffled batches of similar length.
@@ -108,7 +128,8 @@ class TokenizedTexts:
         -------
         list of ndarray of int
             Batches of rows: shuffled, sorted by length within stretches of 50
-            batches, and the batches shuffled.
+            batches, and groups of neighbouring batches shuffled. Of a group as much is
+            selected as fills a batch, which then is of similar length too.
         """
         order = rng.permutation(len(self.lengths))
         stretch = 50 * batch_size
@@ -119,4 +140,35 @@ class TokenizedTexts:
             batches += [
                 some[i : i + batch_size] for i in range(0, len(some), batch_size)
             ]
-        return [batches[i] for i in rng.permutation(len(batches))]
+        groups = [batches[i : i + _GROUP] for i in range(0, len(batches), _GROUP)]
+        return [rows for i in rng.permutation(len(groups)) for rows in groups[i]]
+
+    def of_similar_length(self, rows: IntArray, launch_tokens: int) -> list[IntArray]:
+        """Return the places of rows in parts that leave little to pad.
+
+        A batch costs what its longest text makes of all its rows. Cut by length it
+        costs less, until what every pass costs beside its tokens outweighs that.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows,), int
+            Which texts; at least one.
+        launch_tokens : int
+            What a pass costs beside its tokens, as a number of tokens.
+
+        Returns
+        -------
+        list of ndarray of int
+            Places in `rows`, each once.
+        """
+        order = np.argsort(self.lengths[rows], kind="stable")
+        lengths = self.lengths[rows][order]
+        n_most = min(len(rows), _MOST_PARTS * -(-len(rows) // _FULL_PASS))
+        best, least = [order], float("inf")
+        for n_parts in range(-(-len(rows) // _FULL_PASS), n_most + 1):
+            ends = np.linspace(0, len(rows), n_parts + 1).astype(int)
+            padded = (np.diff(ends) * lengths[ends[1:] - 1]).sum()
+            cost = padded + n_parts * launch_tokens
+            if cost < least:
+                best, least = np.split(order, ends[1:-1]), cost
+        return best

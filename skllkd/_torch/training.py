@@ -5,16 +5,22 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from skllkd._torch.encoder import Classifier
+from skllkd._torch.frozen import LowerLayers, freeze_below
+from skllkd._torch.precision import autocast, compute_dtype
+from skllkd._torch.together import Together
 from skllkd._torch.tokens import TokenizedTexts
 from skllkd._validation import FloatArray, IntArray
 
 _MAX_GRADIENT_NORM = 1.0
+#: What a pass costs beside its tokens, as a number of tokens; measured with MiniLM.
+_LAUNCH_TOKENS = {"cpu": 64, "gpu": 4096}
 
 
 class LocalRandomness:
@@ -55,6 +61,41 @@ class LocalRandomness:
             self._keep()
 
 
+@contextmanager
+def threads(number: int | None) -> Iterator[None]:
+    """Compute with so many threads on the CPU inside the block.
+
+    Parameters
+    ----------
+    number : int or None
+        How many; None leaves it to torch, which in joblib's and Dask's workers takes
+        the share of the cores they were given.
+    """
+    if number is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Recipe(NamedTuple):
+    """How to train: the parameters of `TransformerStudent`, checked."""
+
+    learning_rate: float
+    head_learning_rate: float
+    weight_decay: float
+    warmup: float
+    trainable_layers: str | int
+    precision: str
+    scoring_precision: str
+    torch_compile: bool
+    n_threads: int | None
+
+
 class Trainer:
     """Trains a classifier on tokenized texts, a few rows at a time.
 
@@ -66,16 +107,10 @@ class Trainer:
         The pool.
     device : torch.device
         Where to train.
-    randomness : LocalRandomness
-        The source of dropout.
-    learning_rate : float
-        The encoder's highest learning rate.
-    head_learning_rate : float
-        The head's highest learning rate.
-    weight_decay : float
-        AdamW's weight decay.
-    warmup : float
-        The share of training over which the rates rise from 0.
+    seed : int
+        The seed of dropout.
+    recipe : Recipe
+        How to train.
     """
 
     def __init__(
@@ -83,28 +118,59 @@ class Trainer:
         model: Classifier,
         texts: TokenizedTexts,
         device: torch.device,
-        randomness: LocalRandomness,
-        *,
-        learning_rate: float,
-        head_learning_rate: float,
-        weight_decay: float,
-        warmup: float,
+        seed: int,
+        recipe: Recipe,
     ) -> None:
-        self.model = model.to(device)
-        self.texts = texts
-        self._device = device
-        self._randomness = randomness
-        self._warmup = warmup
+        self._together = Together()
+        self._device = device = self._together.device(device)
+        self._randomness = LocalRandomness(seed + self._together.rank, device)
+        self.model, self.texts, self._recipe = model.to(device), texts, recipe
+        n_frozen = freeze_below(model, recipe.trainable_layers)
+        self._lower: LowerLayers | None = None
+        if n_frozen and LowerLayers.fits(model, texts):
+            self._lower = LowerLayers(model, texts, n_frozen, device)
+        self._forward = (
+            torch.compile(model, dynamic=True) if recipe.torch_compile else model
+        )
+        self._dtype = compute_dtype(recipe.precision, device)
+        self._scoring_dtype = self._dtype
+        if recipe.scoring_precision != "same":
+            self._scoring_dtype = compute_dtype(recipe.scoring_precision, device)
+        self._scaler = torch.amp.GradScaler(
+            device.type, enabled=self._dtype == torch.float16
+        )
+        groups = [
+            (list(model.encoder.parameters()), recipe.learning_rate),
+            (model.head_parameters(), recipe.head_learning_rate),
+        ]
         self._optimizer = torch.optim.AdamW(
             [
-                {"params": list(model.encoder.parameters()), "highest": learning_rate},
-                {"params": model.head_parameters(), "highest": head_learning_rate},
+                {"params": [p for p in part if p.requires_grad], "highest": rate}
+                for part, rate in groups
             ],
-            lr=learning_rate,
-            weight_decay=weight_decay,
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
             fused=device.type in ("cpu", "cuda"),
         )
 
+    def _logits(self, rows: IntArray) -> torch.Tensor:
+        """Return the logits of some rows, in the model's mode."""
+        ids, mask = self.texts.batch(rows, self._device)
+        if self._lower is not None:
+            return self._lower.upper(rows, ids, mask)
+        logits: torch.Tensor = self._forward(ids, mask)
+        return logits
+
+    def _passes(self, rows: IntArray) -> list[IntArray]:
+        """Return the places of rows in the passes this process makes over them."""
+        mine = self._together.share(np.arange(len(rows)))
+        if not len(mine):
+            return []
+        launch = _LAUNCH_TOKENS["cpu" if self._device.type == "cpu" else "gpu"]
+        parts = self.texts.of_similar_length(rows[mine], launch)
+        return [mine[part] for part in parts]
+
+    @torch.no_grad()
     def proba(self, rows: IntArray) -> FloatArray:
         """Return the student's distributions for some rows, without gradients.
 
@@ -118,7 +184,14 @@ class Trainer:
         ndarray of shape (n_rows, n_classes)
             Distributions, rows summing to 1.
         """
-        return class_proba(self.model.eval(), self.texts, rows, self._device)
+        self.model.eval()
+        n_classes = self.model.n_classes
+        logits = torch.zeros(len(rows), n_classes, device=self._device)
+        with threads(self._recipe.n_threads):
+            for places in self._passes(rows):
+                with autocast(self._scoring_dtype, self._device):
+                    logits[places] = self._logits(rows[places]).float()
+        return distributions(self._together.sum(logits))
 
     def step(
         self,
@@ -145,23 +218,36 @@ class Trainer:
         float
             The loss: the mean over the rows of weight times cross-entropy, in nats.
         """
-        rate = min(progress / self._warmup, 1.0) if self._warmup > 0 else 1.0
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["highest"] * rate * (1 - progress)
-        ids, mask = self.texts.batch(rows, self._device)
+        self._set_learning_rates(progress)
         targets = torch.as_tensor(target, dtype=torch.float32, device=self._device)
         weights = torch.as_tensor(weight, dtype=torch.float32, device=self._device)
+        total = torch.zeros((), device=self._device)
 
         self.model.train()
-        with self._randomness():
-            logits = self.model(ids, mask)
-        cross_entropy = -(targets * torch.log_softmax(logits, dim=1)).sum(dim=1)
-        loss = (weights * cross_entropy).mean()
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _MAX_GRADIENT_NORM)
-        self._optimizer.step()
-        return float(loss.detach())
+        with threads(self._recipe.n_threads):
+            for places in self._passes(rows):  # the gradient is the sum over passes
+                with self._randomness(), autocast(self._dtype, self._device):
+                    logits = self._logits(rows[places]).float()
+                log_proba = torch.log_softmax(logits, dim=1)
+                cross_entropy = -(targets[places] * log_proba).sum(dim=1)
+                loss = (weights[places] * cross_entropy).sum() / len(rows)
+                self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
+            learning = [p for p in self.model.parameters() if p.requires_grad]
+            self._together.sum_gradients(learning)
+            self._scaler.unscale_(self._optimizer)
+            torch.nn.utils.clip_grad_norm_(learning, _MAX_GRADIENT_NORM)
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        return float(self._together.sum(total))
+
+    def _set_learning_rates(self, progress: float) -> None:
+        """Set the rates: a rise from 0, then a straight fall back to it."""
+        warmup = self._recipe.warmup
+        rate = min(progress / warmup, 1.0) if warmup > 0 else 1.0
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["highest"] * rate * (1 - progress)
 
     def set_weights(self, weights: dict[str, npt.NDArray[np.float32]]) -> None:
         """Set the weights.
@@ -211,8 +297,23 @@ def class_proba(
     ndarray of shape (n_rows, n_classes)
         Distributions, rows summing to 1.
     """
-    logits = model(*texts.batch(rows, device)).float().cpu().double()
-    proba: FloatArray = torch.softmax(logits, dim=1).numpy()
+    return distributions(model(*texts.batch(rows, device)))
+
+
+def distributions(logits: torch.Tensor) -> FloatArray:
+    """Return logits as distributions, in double precision.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_rows, n_classes)
+        The logits.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_classes)
+        Distributions, rows summing to 1.
+    """
+    proba: FloatArray = torch.softmax(logits.float().cpu().double(), dim=1).numpy()
     return proba
 
 

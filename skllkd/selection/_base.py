@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
+from skllkd._cloning import add_later_parameters
 from skllkd._validation import BoolArray, FloatArray, IntArray, check_option
 
 
@@ -107,6 +108,31 @@ class Selection(BaseEstimator):
             The teacher's distribution for every new row.
         """
 
+    def candidates(
+        self, pseudo_label: IntArray, teacher_proba: FloatArray, step: int
+    ) -> BoolArray:
+        """Return which rows of a batch the student has to be asked about.
+
+        Called once before each `select` of a strategy that reads the student's
+        probabilities, perhaps some steps ahead. The rows it leaves out need no scoring
+        pass: their student probabilities are NaN.
+
+        Parameters
+        ----------
+        pseudo_label : ndarray of shape (n_rows,), int
+            The class the teacher finds likeliest, in [0, n_classes).
+        teacher_proba : ndarray of shape (n_rows, n_classes)
+            The teacher's distribution, rows summing to 1.
+        step : int
+            The step, from 0.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), bool
+            The rows to ask about; by default all.
+        """
+        return np.ones(len(pseudo_label), dtype=bool)
+
     def select(
         self,
         pseudo_label: IntArray,
@@ -123,7 +149,8 @@ class Selection(BaseEstimator):
         teacher_proba : ndarray of shape (n_rows, n_classes)
             The teacher's distribution, rows summing to 1.
         student_proba : ndarray of shape (n_rows, n_classes) or None
-            The student's distribution; None unless `uses_student`.
+            The student's distribution; None unless `uses_student`. Rows of NaN where
+            `candidates` left them out.
         step : int
             The step, from 0.
 
@@ -133,6 +160,11 @@ class Selection(BaseEstimator):
             The rows kept, with their weights and targets.
         """
         raise NotImplementedError
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take back what was pickled, perhaps by an earlier version."""
+        super().__setstate__(state)
+        add_later_parameters(self)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what was learned beyond attributes, to be saved without pickle.

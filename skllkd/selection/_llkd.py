@@ -54,6 +54,10 @@ class LLKDSelection(Selection):
     student_class : {"teacher", "student"}, default="teacher"
         Whether the student's threshold of a row is that of its pseudo-label or
         that of the class the student itself finds likeliest.
+    uncertainty_over : {"batch", "confident"}, default="batch"
+        The rows of a batch the student's averages are taken over: all, or those
+        above the teacher's threshold. "confident" needs no scoring pass of the others,
+        which cannot be kept.
     weight : {"product", "sum", None}, default="product"
         The weight of a kept row: :math:`c u`, :math:`(c + u) / 2`, or 1.
     target : {"hard", "soft"}, default="hard"
@@ -104,6 +108,7 @@ class LLKDSelection(Selection):
         class_term: str | None = "signal",
         teacher_threshold: str = "moving",
         student_class: str = "teacher",
+        uncertainty_over: str = "batch",
         weight: str | None = "product",
         target: str = "hard",
     ) -> None:
@@ -112,6 +117,7 @@ class LLKDSelection(Selection):
         self.class_term = class_term
         self.teacher_threshold = teacher_threshold
         self.student_class = student_class
+        self.uncertainty_over = uncertainty_over
         self.weight = weight
         self.target = target
 
@@ -128,6 +134,7 @@ class LLKDSelection(Selection):
         check_option(self.class_term, "class_term", ["signal", "probability", None])
         check_option(self.teacher_threshold, "teacher_threshold", ["moving", "pool"])
         check_option(self.student_class, "student_class", ["teacher", "student"])
+        check_option(self.uncertainty_over, "uncertainty_over", ["batch", "confident"])
         check_option(self.weight, "weight", ["product", "sum", None])
         check_target(self.target)
 
@@ -182,6 +189,7 @@ class LLKDSelection(Selection):
         """
         for threshold in (self._teacher, self._student):
             threshold.set_momentum(self.momentum)
+        self._ahead: dict[int, FloatArray] = {}  # thresholds by step, not used yet
         self._pool: FloatArray | None = None
         if self.teacher_threshold == "pool":
             whole = AdaptiveThreshold(n_classes, 0.0, None, self.class_term)
@@ -234,6 +242,33 @@ class LLKDSelection(Selection):
             n_classes, self.momentum, start, self.class_term
         )
 
+    def candidates(
+        self, pseudo_label: IntArray, teacher_proba: FloatArray, step: int
+    ) -> BoolArray:
+        """Return which rows of a batch the student has to be asked about.
+
+        Parameters
+        ----------
+        pseudo_label : ndarray of shape (n_rows,), int
+            The class the teacher finds likeliest, in [0, n_classes).
+        teacher_proba : ndarray of shape (n_rows, n_classes)
+            The teacher's distribution, rows summing to 1.
+        step : int
+            The step, from 0.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), bool
+            All rows, or with `uncertainty_over="confident"` those above the teacher's
+            threshold.
+        """
+        if self.uncertainty_over == "batch":
+            return super().candidates(pseudo_label, teacher_proba, step)
+        confidence = teacher_proba.max(axis=1)
+        tau_teacher = self._teacher_thresholds(confidence, pseudo_label, teacher_proba)
+        self._ahead[step] = tau_teacher
+        return reaches(confidence, tau_teacher[pseudo_label])
+
     def select(
         self,
         pseudo_label: IntArray,
@@ -250,7 +285,8 @@ class LLKDSelection(Selection):
         teacher_proba : ndarray of shape (n_rows, n_classes)
             The teacher's distribution, rows summing to 1.
         student_proba : ndarray of shape (n_rows, n_classes)
-            The student's distribution, rows summing to 1.
+            The student's distribution, rows summing to 1; of rows below the teacher's
+            threshold not read with `uncertainty_over="confident"`.
         step : int
             The step, from 0.
 
@@ -262,21 +298,35 @@ class LLKDSelection(Selection):
         if student_proba is None:
             raise TypeError("LLKDSelection.select needs `student_proba`; got None.")
         confidence = teacher_proba.max(axis=1)
-        uncertainty = normalised_entropy(student_proba)
-        by_student = self.student_class == "student"
-        student_label = student_proba.argmax(axis=1) if by_student else pseudo_label
+        tau_teacher = self._ahead.pop(step, None)
+        if tau_teacher is None:
+            tau_teacher = self._teacher_thresholds(
+                confidence, pseudo_label, teacher_proba
+            )
+        mask: BoolArray = reaches(confidence, tau_teacher[pseudo_label])
+        over = mask if self.uncertainty_over == "confident" else np.ones_like(mask)
 
-        tau_teacher = self._teacher.update(confidence, pseudo_label, teacher_proba)
-        if self._pool is not None:
-            tau_teacher = self._pool
-        tau_student = self._student.update(uncertainty, student_label, student_proba)
+        uncertainty = np.zeros(len(mask))
+        uncertainty[over] = normalised_entropy(student_proba[over])
+        student_label = pseudo_label.copy()
+        if self.student_class == "student":
+            student_label[over] = student_proba[over].argmax(axis=1)
+        tau_student = self._student.update(
+            uncertainty[over], student_label[over], student_proba[over]
+        )
         self.teacher_thresholds_[step] = tau_teacher
         self.student_thresholds_[step] = tau_student
 
-        mask: BoolArray = reaches(confidence, tau_teacher[pseudo_label])
-        mask = mask & reaches(uncertainty, tau_student[student_label])
+        mask = mask & over & reaches(uncertainty, tau_student[student_label])
         target = teacher_proba if self.target == "soft" else None
         return Selected(mask, self._weights(confidence, uncertainty), target)
+
+    def _teacher_thresholds(
+        self, confidence: FloatArray, label: IntArray, proba: FloatArray
+    ) -> FloatArray:
+        """Learn from a batch and return the teacher's thresholds after it."""
+        moving = self._teacher.update(confidence, label, proba)
+        return moving if self._pool is None else self._pool
 
     def _weights(self, confidence: FloatArray, uncertainty: FloatArray) -> FloatArray:
         """Return the weight of each row's loss."""

@@ -26,15 +26,15 @@ class MovingAverage:
         self.sum = np.full(size, 0.0 if start is None else start)
         self.norm = np.full(size, 0.0 if start is None else 1.0)
 
-    def update(self, place: int | slice, value: float) -> None:
-        """Move one quantity towards a new observation.
+    def update(self, place: int | slice | BoolArray, value: FloatArray | float) -> None:
+        """Move quantities towards new observations.
 
         Parameters
         ----------
-        place : int or slice
-            Which quantity.
-        value : float
-            The observation.
+        place : int, slice or ndarray of bool
+            Which quantities.
+        value : float or ndarray
+            The observations.
         """
         kept, added = self.momentum, 1 - self.momentum
         self.sum[place] = kept * self.sum[place] + added * value
@@ -104,11 +104,13 @@ class AdaptiveThreshold:
         if len(signal):
             self._global.update(0, float(signal.mean()))
             if self._class_term == "signal":
-                for k in np.unique(label):  # absent classes keep their average
-                    self._per_class.update(int(k), float(signal[label == k].mean()))
+                n_classes = len(self._per_class.sum)
+                count = np.bincount(label, minlength=n_classes)
+                total = np.bincount(label, weights=signal, minlength=n_classes)
+                seen = count > 0  # absent classes keep their average
+                self._per_class.update(seen, total[seen] / count[seen])
             elif self._class_term == "probability":
-                for k, mean in enumerate(proba.mean(axis=0)):
-                    self._per_class.update(k, float(mean))
+                self._per_class.update(slice(None), proba.mean(axis=0))
         return self.value
 
     def set_momentum(self, momentum: float) -> None:

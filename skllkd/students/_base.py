@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skllkd._cloning import add_later_parameters
 from skllkd._validation import FloatArray, IntArray
 
 
@@ -157,6 +158,11 @@ class Student(BaseEstimator, ABC):
         ndarray of shape (n_texts, n_classes)
             Distributions, rows summing to 1.
         """
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take back what was pickled, perhaps by an earlier version."""
+        super().__setstate__(state)
+        add_later_parameters(self)
 
     def portable(self) -> Student:
         """Return the student without anything that holds on this machine only.

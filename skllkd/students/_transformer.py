@@ -20,6 +20,8 @@ from skllkd._validation import (
 from skllkd.exceptions import DivergedError, ModelFileError, TruncationWarning
 from skllkd.students._base import Student
 
+_PRECISIONS = ["auto", "float32", "bfloat16", "float16"]
+_SCORING = ["same", *_PRECISIONS]
 _POOLINGS = ["auto", "mean", "cls", "architecture"]
 
 
@@ -49,8 +51,26 @@ class TransformerStudent(Student):
     max_length : int or "auto", default="auto"
         Longer texts are cut to this many tokens, counted and warned of. By default
         what the model was made for.
+    trainable_layers : {"all", "layers"} or int, default="all"
+        What of the encoder learns: everything, all but the token embeddings, or so
+        many of its last layers. What the layers below say of each text is then
+        computed once and kept, in up to 1 GiB of memory.
+    precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+        The number type of the matrix products in training; weights stay float32.
+        "auto" is bfloat16 where the device has instructions for it. "float16" needs a
+        GPU; gradients are then scaled. Predicting is always float32.
+    scoring_precision : {"same", "auto", "float32", "bfloat16", "float16"}, \
+            default="same"
+        The number type of the passes that only score; by default `precision`.
+    torch_compile : bool, default=False
+        Whether to train with `torch.compile`: minutes at the start, for long training
+        on a GPU.
     predict_batch_size : int, default=64
         Texts a batch when predicting.
+    n_threads : int, optional
+        Threads on the CPU. By default torch's own number, which joblib and Dask set in
+        their workers so that these share the cores. Set it where you start several
+        processes yourself: each with all cores' threads, they stand in each other's way.
     device : str, default="auto"
         Where to train and predict: a GPU where there is one, or a torch device. A
         student whose device does not exist where it is loaded predicts on the CPU.
@@ -99,7 +119,12 @@ class TransformerStudent(Student):
         dropout: float = 0.1,
         pooling: str = "auto",
         max_length: int | str = "auto",
+        trainable_layers: str | int = "all",
+        precision: str = "auto",
+        scoring_precision: str = "same",
+        torch_compile: bool = False,
         predict_batch_size: int = 64,
+        n_threads: int | None = None,
         device: str = "auto",
     ) -> None:
         self.model = model
@@ -110,7 +135,12 @@ class TransformerStudent(Student):
         self.dropout = dropout
         self.pooling = pooling
         self.max_length = max_length
+        self.trainable_layers = trainable_layers
+        self.precision = precision
+        self.scoring_precision = scoring_precision
+        self.torch_compile = torch_compile
         self.predict_batch_size = predict_batch_size
+        self.n_threads = n_threads
         self.device = device
 
     def check(self) -> None:
@@ -131,6 +161,13 @@ class TransformerStudent(Student):
         check_option(self.pooling, "pooling", _POOLINGS)
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
+        if self.trainable_layers not in ("all", "layers"):
+            number = "trainable_layers (a number where not 'all' or 'layers')"
+            check_number(self.trainable_layers, number, 0, integer=True)
+        check_option(self.precision, "precision", _PRECISIONS)
+        check_option(self.scoring_precision, "scoring_precision", _SCORING)
+        if self.n_threads is not None:
+            check_number(self.n_threads, "n_threads", 1, integer=True)
         if looks_like_path(self.model) and not Path(self.model).expanduser().is_dir():
             raise ModelFileError(
                 "`model` must name an encoder on the model hub or a folder that holds "
@@ -168,17 +205,18 @@ class TransformerStudent(Student):
             build_classifier,
             checked_device,
         )
-        from skllkd._torch.training import LocalRandomness, Trainer
+        from skllkd._torch.training import LocalRandomness, Recipe, Trainer
 
         device = (
             available_device(self.device) if resume else checked_device(self.device)
         )
-        randomness = LocalRandomness(seed, device)
         if resume:
             model = build_classifier(self.config_, self.weights_, self.pooling_)
             model.dropout.p = self.dropout
         else:
-            with randomness():  # a model may come without some of its weights
+            with LocalRandomness(
+                seed, device
+            )():  # a model may come without some of its weights
                 model = self._new_classifier(n_classes)
         pool = self._tokenize(texts)
         self._warn_of_cut(pool.n_truncated, len(texts))
@@ -187,11 +225,8 @@ class TransformerStudent(Student):
             model,
             pool,
             device,
-            randomness,
-            learning_rate=self.learning_rate,
-            head_learning_rate=self.head_learning_rate,
-            weight_decay=self.weight_decay,
-            warmup=self.warmup,
+            seed,
+            Recipe(**{name: getattr(self, name) for name in Recipe._fields}),
         )
 
     def _new_classifier(self, n_classes: int) -> Any:
