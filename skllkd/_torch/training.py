@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from skllkd._torch.dropout import quicker_dropout
 from skllkd._torch.encoder import Classifier
 from skllkd._torch.frozen import LowerLayers, freeze_below
 from skllkd._torch.precision import autocast, compute_dtype
@@ -125,6 +126,7 @@ class Trainer:
         self._device = device = self._together.device(device)
         self._randomness = LocalRandomness(seed + self._together.rank, device)
         self.model, self.texts, self._recipe = model.to(device), texts, recipe
+        quicker_dropout(model)
         n_frozen = freeze_below(model, recipe.trainable_layers)
         self._lower: LowerLayers | None = None
         if n_frozen and LowerLayers.fits(model, texts):
