@@ -22,12 +22,12 @@ import joblib
 import numpy as np
 import torch
 from scipy.stats import t
+from sklearn.metrics import f1_score
 from skllkd import LLKDClassifier, __version__
 from skllkd._demo import demo_student
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import TransformerStudent
 from skllkd.teachers._machine import machine_name
-from sklearn.metrics import f1_score
 
 from benchmarks.data import add_data_option, load_pool
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from skllkd._validation import IntArray
+from skllkd._validation import IntArray, optional_import
 
 
 class Together:
@@ -24,9 +24,10 @@ class Together:
         self._accelerator: Any = None
         self.rank, self.size = 0, 1
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            from accelerate import Accelerator
-
-            self._accelerator = Accelerator(cpu=not torch.cuda.is_available())
+            accelerate = optional_import("accelerate", "distributed")
+            self._accelerator = accelerate.Accelerator(
+                cpu=not torch.cuda.is_available()
+            )
             self.rank = int(self._accelerator.process_index)
             self.size = int(self._accelerator.num_processes)
 

@@ -1,0 +1,91 @@
+"""Two real processes that train one student."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+from skllkd._torch.together import Together
+
+from tests.conftest import TOPICS
+
+SCRIPT = """
+import sys
+import joblib
+from skllkd import LLKDClassifier
+from skllkd.students import TransformerStudent
+
+folder = sys.argv[1]
+job = joblib.load(folder + "/job.joblib")
+student = TransformerStudent(job["model"], **job["parameters"])
+classifier = LLKDClassifier(
+    classes=job["classes"], student=student, random_state=0, verbose=0, n_epochs=2
+).fit(job["texts"], teacher_proba=job["proba"])
+import torch
+rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else "alone"
+selected = classifier.history_["n_selected"]
+joblib.dump((classifier.student_.weights_, selected), f"{folder}/{rank}.joblib")
+"""
+
+
+@pytest.fixture(scope="module")
+def job(news, minilm_path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distributed")
+    model = folder / "model"
+    shutil.copytree(minilm_path, model)
+    config = json.loads((model / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (model / "config.json").write_text(json.dumps(config))
+    rng = np.random.RandomState(0)
+    proba = rng.dirichlet(np.full(len(TOPICS), 0.3), 49)
+    content = {
+        "model": str(model),
+        # Without dropout, whose draws differ between processes, they can be compared.
+        "parameters": {"dropout": 0.0, "precision": "float32", "device": "cpu"},
+        "classes": TOPICS,
+        "texts": [text[:200] for text in news[0][:49]],  # an odd number
+        "proba": proba,
+    }
+    joblib.dump(content, folder / "job.joblib")
+    (folder / "script.py").write_text(SCRIPT)
+    return folder
+
+
+def launch(folder, *arguments):
+    done = subprocess.run(
+        [sys.executable, *arguments, str(folder / "script.py"), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_two_processes_learn_the_same(job):
+    # What `accelerate launch` runs for GPUs; for CPUs it wants MPI.
+    launch(job, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    first, second = (joblib.load(job / f"{rank}.joblib") for rank in (0, 1))
+    for name, array in first[0].items():
+        np.testing.assert_array_equal(array, second[0][name], err_msg=name)
+    np.testing.assert_array_equal(first[1], second[1])
+    assert first[1].sum() > 32
+
+
+def test_two_processes_learn_what_one_does(job):
+    launch(job)
+    weights, selected = joblib.load(job / "alone.joblib")
+    shared_weights, shared_selected = joblib.load(job / "0.joblib")
+    np.testing.assert_array_equal(shared_selected, selected)
+    for name, array in weights.items():
+        np.testing.assert_allclose(shared_weights[name], array, atol=2e-4, err_msg=name)
+
+
+def test_only_several_processes_need_accelerate(monkeypatch):
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    assert Together().size == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ImportError, match="distributed"):
+        Together()
