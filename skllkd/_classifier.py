@@ -348,7 +348,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         selection, student = self._new_selection(resume), self._new_student(resume)
         texts, features = self._read_pool(X, student, resume)
         random_state = check_random_state(self.random_state)
-        weight = np.ones(len(texts))
+        weight: FloatArray = np.broadcast_to(1.0, len(texts))  # takes no memory
         if sample_weight is not None:
             weight = _check_sample_weight(
                 sample_weight, texts, ensure_non_negative=True
@@ -358,39 +358,43 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         class_names = np.unique(np.array(given_classes.names))
         proba = columns_in_order(labels.proba, given_classes, class_names)
         labelled = self._usable(proba, class_names, resume)
+        class_bias, label_mass = labels.class_bias, labels.label_mass
+        is_recalibrated = labels.recalibration is not None
+        calls = (labels.n_asked, labels.n_reused)
+        del labels  # what it holds of each text is not needed any more
         labelling_done = time.perf_counter()
 
         seed = int(random_state.randint(2**31 - 1))
-        pool = take(texts, labelled)
-        student.start(pool, len(class_names), seed, resume=resume)
+        student.start(take(texts, labelled), len(class_names), seed, resume=resume)
+        known, weight = take(proba, labelled), take(weight, labelled)
         plan = self._plan(random_state, len(self.history_["epoch"]) if resume else 0)
         n_steps = self.n_epochs * -(-len(labelled) // self.batch_size)
         size = (len(class_names), n_steps)
         if resume:
-            selection.extend(plan.first_step, *size, random_state, proba[labelled])
+            selection.extend(plan.first_step, *size, random_state, known)
         else:
-            selection.reset(*size, random_state, proba[labelled])
-        course = distil(student, selection, proba[labelled], weight[labelled], plan)
-        agreement = _sample_agreement(student, proba[labelled], self.batch_size)
+            selection.reset(*size, random_state, known)
+        course = distil(student, selection, known, weight, plan)
+        agreement = _sample_agreement(student, known, self.batch_size)
         student.finish()
 
         # Nothing is learned until all went well: a fit that fails changes nothing.
         self.classes_ = class_names
         self.student_, self.selection_ = student, selection
         self._given_classes = given_classes
-        if not resume or labels.class_bias is not None:
-            self._class_bias = labels.class_bias
-        self._is_recalibrated = labels.recalibration is not None
-        self.teacher_proba_, self.label_mass_ = proba, labels.label_mass
+        if not resume or class_bias is not None:
+            self._class_bias = class_bias
+        self._is_recalibrated = is_recalibrated
+        self.teacher_proba_, self.label_mass_ = proba, label_mass
         self.pseudo_labels_ = likeliest_names(proba, class_names)
-        self.times_selected_ = np.zeros(len(texts), dtype=np.int64)
+        self.times_selected_ = np.zeros(len(texts), dtype=np.int32)
         self.times_selected_[labelled] = course.times_selected
         self._pool, self._pool_digest = texts, digest(texts)
         for name in _FEATURES:
             self.__dict__.pop(name, None)
         self.__dict__.update(features)
         self.agreement_ = agreement
-        self._add_to_record(course, labels, resume)
+        self._add_to_record(course, *calls, resume)
         self.seconds_ = {
             "labelling": labelling_done - start,
             "training": time.perf_counter() - labelling_done,
@@ -412,10 +416,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _add_to_record(
-        self, course: Course, labels: TeacherLabels, resume: bool
+        self, course: Course, asked: int, reused: int, resume: bool
     ) -> None:
         """Set, or add to, what is kept over all that was learned from."""
-        history, asked, reused = course.history, labels.n_asked, labels.n_reused
+        history = course.history
         validation = course.validation
         if resume:
             epochs = self.history_["epoch"].max() + 1

@@ -68,7 +68,7 @@ class Plan(NamedTuple):
 class Course(NamedTuple):
     """What happened in training."""
 
-    times_selected: IntArray  # of each row
+    times_selected: npt.NDArray[np.int32]  # of each row
     history: dict[str, npt.NDArray[Any]]  # what happened at each step
     validation: FloatArray  # the agreement on held-out rows after each epoch
 
@@ -105,12 +105,11 @@ def distil(
         What happened.
     """
     n_rows, n_classes = proba.shape
-    pseudo_label = proba.argmax(axis=1)
     held_out = _HeldOut(student, proba, plan)
     n_steps = plan.n_epochs * -(-n_rows // plan.batch_size)
     beliefs = _Beliefs(student, selection, proba, plan.score_ahead)
     waiting = _Waiting(n_classes, plan.batch_size)
-    times_selected = np.zeros(n_rows, dtype=np.int64)
+    times_selected = np.zeros(n_rows, dtype=np.int32)
     steps: list[tuple[int, int, int, int, float]] = []
 
     n_presented = plan.n_epochs * int((~held_out.mask).sum())
@@ -121,7 +120,7 @@ def distil(
             for place, rows in enumerate(batches, start=1):
                 step = plan.first_step + len(steps)
                 belief = beliefs.of(rows, batches[place:], step)
-                label = pseudo_label[rows]
+                label = proba[rows].argmax(axis=1)
                 kept = selection.select(label, proba[rows], belief, step)
                 times_selected[rows[kept.mask]] += 1
                 waiting.add(rows, label, kept, row_weight[rows])
@@ -224,6 +223,8 @@ class _HeldOut:
 
     def without(self, batches: list[IntArray]) -> list[IntArray]:
         """Return batches without the rows held out, and none that is empty."""
+        if not len(self._rows):
+            return batches
         kept = [rows[~self.mask[rows]] for rows in batches]
         return [rows for rows in kept if len(rows)]
 

@@ -127,13 +127,15 @@ def take(texts: Any, rows: IntArray) -> Any:
     texts : list of str or ndarray of shape (n_rows, n_features)
         All of them.
     rows : ndarray of shape (n,), int
-        Which.
+        Which, in ascending order.
 
     Returns
     -------
     list of str or ndarray of shape (n, n_features)
-        Those.
+        Those; where it is all of them, no copy.
     """
+    if len(rows) == len(texts):
+        return texts
     if isinstance(texts, np.ndarray):
         return texts[rows]
     return [texts[row] for row in rows]
@@ -252,5 +254,6 @@ def likeliest_names(
     """
     likeliest = np.full(len(proba), None, dtype=object)
     known = ~nan_rows(proba)
-    likeliest[known] = names[proba[known].argmax(axis=1)]
+    # One object a class, not one a text.
+    likeliest[known] = names.astype(object)[proba[known].argmax(axis=1)]
     return likeliest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -58,7 +59,7 @@ def progress_bar(total: int, what: str, unit: str, verbose: int) -> Any:
         total=total,
         desc=what,
         unit=unit,
-        disable=not verbose,
+        disable=not verbose or os.environ.get("RANK", "0") != "0",  # one of several
         delay=_DELAY_S,
         mininterval=0.2 if redrawn else _LOG_EVERY_S,
         ascii=None if redrawn else True,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import skops.io
 import torch
+from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 from skllkd import LLKDClassifier
 from skllkd.exceptions import SavedModelError
@@ -56,6 +57,25 @@ def test_files_of_every_earlier_version_load_and_predict_the_same(reference, kin
     assert loaded.classes == {"town": "places", "fruit": "food"}
     assert loaded.pseudo_labels_.tolist() == expected["pseudo_labels"]
     assert loaded.selection_.momentum == expected["momentum"]
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("kind", ["folder", "classifier.joblib"])
+def test_files_of_every_earlier_version_have_today_s_parameters_and_go_on(
+    reference, kind
+):
+    path = reference / kind
+    loaded = LLKDClassifier.load(path) if kind == "folder" else joblib.load(path)
+    for estimator in (loaded, loaded.student_, loaded.selection_):
+        shallow = estimator.get_params(deep=False)
+        assert repr(clone(estimator).get_params(deep=False)) == repr(shallow)
+        assert type(estimator)().get_params(deep=False).keys() == shallow.keys()
+        repr(estimator)
+    texts = json.loads((reference / "expected.json").read_text())["texts"]
+    proba = np.tile([0.8, 0.2], (len(texts), 1))
+    before = len(loaded.history_["epoch"])
+    loaded.partial_fit(texts, teacher_proba=proba)
+    assert {len(column) for column in loaded.history_.values()} != {before}
 
 
 def test_transformers_opens_the_folder(fitted, news, tmp_path):

@@ -1,5 +1,8 @@
 """How the transformer student trains: precision, frozen layers, cuts, threads."""
 
+import gc
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -228,6 +231,31 @@ def test_threads_are_set_for_the_student_and_given_back(news, tiny_path):
     student.rows_proba(np.arange(4))
     assert set(seen) == {1}
     assert torch.get_num_threads() == before
+
+
+def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path):
+    """What Python and NumPy hold at most, from the growth between two sizes."""
+    words = " ".join(news[0]).split()
+    rng = np.random.RandomState(0)
+    texts = [" ".join(rng.choice(words, 12)) for _ in range(9000)]
+    proba = rng.dirichlet([0.5, 0.5], 9000)
+
+    def highest(n):
+        student = TransformerStudent(tiny_path, device="cpu", precision="float32")
+        classifier = LLKDClassifier(
+            classes=["a", "b"], student=student, n_epochs=1, batch_size=256
+        )
+        classifier.fit(texts[:300], teacher_proba=proba[:300])  # caches are filled
+        gc.collect()
+        tracemalloc.start()
+        classifier.fit(texts[:n], teacher_proba=proba[:n])
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        tokenizer = load_tokenizer(classifier.student_.tokenizer_, 128)
+        return peak - 4 * sum(len(tokenizer.encode(text).ids) for text in texts[:n])
+
+    a_row = (highest(9000) - highest(3000)) / 6000
+    assert a_row < 110  # and 4 bytes a token
 
 
 class TestDropout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,22 +52,26 @@ class TokenizedTexts:
     """
 
     def __init__(self, tokenizer: Tokenizer, texts: Sequence[str], pad_id: int) -> None:
-        ids = array("i")  # grows in place: at no time are there two copies
-        lengths = array("i")
         self.n_truncated = 0
+        self.lengths: npt.NDArray[np.int32] = np.zeros(len(texts), dtype=np.int32)
+        ids = np.empty(0, dtype=np.int32)
+        end = 0
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             some = [
                 text.encode("utf-8", "replace").decode()  # lone surrogates
                 for text in texts[start : start + _TEXTS_AT_ONCE]
             ]
-            for encoding in tokenizer.encode_batch_fast(some):
-                before = len(ids)
-                ids.extend(encoding.ids)
-                lengths.append(len(ids) - before)
+            for row, encoding in enumerate(tokenizer.encode_batch_fast(some), start):
+                begin, end = end, end + len(encoding.ids)
+                if end > len(ids):  # memory is claimed as it is written to
+                    ids.resize(
+                        int(1.2 * end / (row + 1) * len(texts)) + end, refcheck=False
+                    )
+                ids[begin:end] = encoding.ids
+                self.lengths[row] = end - begin
                 self.n_truncated += bool(encoding.overflowing)
-        self.lengths: npt.NDArray[np.int32] = np.frombuffer(lengths, dtype=np.int32)
         self._starts = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
-        self._ids = np.frombuffer(ids, dtype=np.int32)
+        self._ids = ids[:end]
         self._pad_id = pad_id
 
     def batch(

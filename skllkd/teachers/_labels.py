@@ -81,9 +81,10 @@ class TeacherLabels:
     def __post_init__(self) -> None:
         """Fill in what is known of texts without answers."""
         if len(self.error) != len(self.log_prob):
-            missing = nan_rows(self.log_prob)
-            error = np.where(missing, "without a usable answer", "").astype(object)
-            source = np.where(missing, "", "model").astype(object)
+            missing = nan_rows(self.log_prob).astype(int)
+            # One object for all texts, not one each: a pool may hold millions.
+            error = np.array(["", "without a usable answer"], dtype=object)[missing]
+            source = np.array(["model", ""], dtype=object)[missing]
             object.__setattr__(self, "error", error)
             object.__setattr__(self, "source", source)
 
