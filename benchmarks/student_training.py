@@ -212,6 +212,12 @@ def contestants(precision):
         "ours, a quarter, layers": ours(
             Quarter(), precision, trainable_layers="layers"
         ),
+        "ours, a quarter, layers, scored in bfloat16": ours(
+            Quarter(),
+            precision,
+            trainable_layers="layers",
+            scoring_precision="bfloat16",
+        ),
         "ours, LLKD": ours(LLKDSelection(), precision),
         "ours, LLKD, confident": ours(confident, precision),
         "ours, LLKD, confident, layers": ours(
@@ -232,7 +238,7 @@ def bar(name):
 
 def measure(pool, rounds):
     """Return the speed and the share trained on, by precision and contestant."""
-    found = {}
+    found, float32 = {}, {}
     for precision in PRECISIONS:
         best, shares = {}, {}
         for _ in range(rounds):
@@ -240,10 +246,12 @@ def measure(pool, rounds):
                 seconds, shares[name] = run(pool)
                 speed = len(pool.texts) / seconds
                 best[name] = max(best.get(name, 0.0), speed)
+        float32 = best if precision == "float32" else float32
         found[precision] = {
             name: {
                 "texts/s": best[name],
                 "ratio": best[name] / best["Trainer"],
+                "ratio to float32": best[name] / float32["Trainer"],
                 "share": shares[name],
             }
             for name in best
@@ -262,7 +270,8 @@ def show(name, n_tokens, found):
                 is_met = row["ratio"] >= least
                 verdict = f"bar {least}: {'met' if is_met else 'NOT met'}"
             print(
-                f"  {contestant:38} {row['texts/s']:7.1f} texts/s {row['ratio']:6.2f}x "
+                f"  {contestant:44} {row['texts/s']:7.1f} texts/s {row['ratio']:6.2f}x "
+                f"({row['ratio to float32']:.2f}x its float32) "
                 f"trained on {row['share']:4.0%}  {verdict}",
                 flush=True,
             )

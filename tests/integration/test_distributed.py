@@ -1,9 +1,11 @@
 """Two real processes that train one student."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 
 import joblib
 import numpy as np
@@ -89,3 +91,18 @@ def test_only_several_processes_need_accelerate(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ImportError, match="distributed"):
         Together()
+
+
+def threads_of_a_worker(_):
+    import torch
+
+    time.sleep(0.5)  # so that no worker takes both
+    return os.getpid(), torch.get_num_threads()
+
+
+def test_joblib_s_workers_share_the_cores():
+    found = joblib.Parallel(n_jobs=2)(
+        joblib.delayed(threads_of_a_worker)(i) for i in range(2)
+    )
+    assert len({process for process, _ in found}) == 2
+    assert sum(n for _, n in found) <= max(2, joblib.cpu_count())
