@@ -46,6 +46,7 @@ from skllkd._validation import (
 from skllkd.exceptions import (
     InvalidClassesError,
     InvalidParameterError,
+    SkllkdWarning,
     TeacherOutputError,
     UnchosenClassError,
     UnchosenClassWarning,
@@ -346,6 +347,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """Learn from a pool, anew or going on from what was learned."""
         self._check_parameters(classes)
         selection, student = self._new_selection(resume), self._new_student(resume)
+        _warn_of_labels_alone(selection, student)
         texts, features = self._read_pool(X, student, resume)
         random_state = check_random_state(self.random_state)
         weight: FloatArray = np.broadcast_to(1.0, len(texts))  # takes no memory
@@ -884,6 +886,17 @@ def _with_parameters(part: Part, given: Any) -> Part:
         part.set_params(**given.get_params(deep=False))
         part.check()
     return part
+
+
+def _warn_of_labels_alone(selection: Selection, student: Student) -> None:
+    """Warn where the student's loss needs a distribution and the selection gives none."""
+    if student.needs_distribution and getattr(selection, "target", None) == "hard":
+        warnings.warn(
+            "`student__loss` needs the teacher's distribution and is plain cross-entropy "
+            'with `selection__target="hard"`. Set selection__target="soft".',
+            SkllkdWarning,
+            stacklevel=4,
+        )
 
 
 def _sample_agreement(student: Student, proba: FloatArray, batch_size: int) -> float:

@@ -12,12 +12,14 @@ import numpy as np
 from sklearn.base import clone
 
 import skllkd.selection
+import skllkd.students
 from skllkd._labelling import likeliest_names
 from skllkd._validation import Classes
 from skllkd._version import __version__
 from skllkd.exceptions import SavedModelError
 from skllkd.selection import Selection
-from skllkd.students import TransformerStudent
+from skllkd.students import Loss, TransformerStudent
+from skllkd.students._losses import loss_named
 
 if TYPE_CHECKING:
     from skllkd._classifier import LLKDClassifier
@@ -62,6 +64,14 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
     if getattr(skllkd.selection, kind.__name__, None) is not kind:
         raise NotImplementedError(
             f"a selection of your own ({kind.__name__}) cannot be saved without pickle. "
+            "Use joblib.dump instead."
+        )
+    loss = student.loss
+    if loss is not None and getattr(
+        skllkd.students, type(loss).__name__, None
+    ) is not type(loss):
+        raise NotImplementedError(
+            f"a loss of your own ({type(loss).__name__}) cannot be saved without pickle. "
             "Use joblib.dump instead."
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +156,7 @@ def _restore(
     from safetensors.numpy import load_file
 
     evidence = load_file(folder / _EVIDENCE)
-    student = TransformerStudent(**description["student"]["parameters"])
+    student = _student(**description["student"]["parameters"])
     student.load(folder, description["student"]["settings"])
     selection = _selection(**description["selection"])
     names, descriptions = description["given_classes"], description["descriptions"]
@@ -195,6 +205,8 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if isinstance(value, Loss):
+        return {"class": type(value).__name__, "parameters": value.get_params()}
     raise TypeError(
         f"a parameter of type {type(value).__name__} cannot be saved as JSON"
     )
@@ -210,6 +222,15 @@ def _selection(**description: Any) -> Selection:
     strategy = getattr(skllkd.selection, description["class"])
     selection: Selection = strategy(**description["parameters"])
     return selection
+
+
+def _student(
+    loss: dict[str, Any] | None = None, **parameters: Any
+) -> TransformerStudent:
+    """Return the student a classifier was trained with, untrained."""
+    if loss is not None:
+        parameters["loss"] = loss_named(loss["class"], loss["parameters"])
+    return TransformerStudent(**parameters)
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:

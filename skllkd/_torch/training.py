@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from skllkd._torch.tokens import TokenizedTexts
 from skllkd._validation import FloatArray, IntArray
 
 _MAX_GRADIENT_NORM = 1.0
+#: From log-probabilities and targets of rows to the loss of each.
+RowLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 #: What a pass costs beside its tokens, as a number of tokens; measured with MiniLM.
 _LAUNCH_TOKENS = {"cpu": 64, "gpu": 4096}
 
@@ -112,6 +114,8 @@ class Trainer:
         The seed of dropout.
     recipe : Recipe
         How to train.
+    row_loss : callable
+        The loss of each row, from log-probabilities and targets.
     """
 
     def __init__(
@@ -121,7 +125,9 @@ class Trainer:
         device: torch.device,
         seed: int,
         recipe: Recipe,
+        row_loss: RowLoss,
     ) -> None:
+        self._row_loss = row_loss
         self._together = Together()
         self._device = device = self._together.device(device)
         self._randomness = LocalRandomness(seed + self._together.rank, device)
@@ -218,7 +224,7 @@ class Trainer:
         Returns
         -------
         float
-            The loss: the mean over the rows of weight times cross-entropy, in nats.
+            The mean over the rows of weight times loss.
         """
         self._set_learning_rates(progress)
         targets = torch.as_tensor(target, dtype=torch.float32, device=self._device)
@@ -232,8 +238,8 @@ class Trainer:
                 with self._randomness(), autocast(self._dtype, self._device):
                     logits = self._logits(rows[places]).float()
                 log_proba = torch.log_softmax(logits, dim=1)
-                cross_entropy = -(targets[places] * log_proba).sum(dim=1)
-                loss = (weights[places] * cross_entropy).sum() / len(rows)
+                losses = self._row_loss(log_proba, targets[places])
+                loss = (weights[places] * losses).sum() / len(rows)
                 self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
             learning = [p for p in self.model.parameters() if p.requires_grad]

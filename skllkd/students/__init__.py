@@ -4,10 +4,25 @@ from typing import Any
 
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students._base import Student
+from skllkd.students._losses import (
+    CandidateSet,
+    CrossEntropy,
+    GeneralizedCrossEntropy,
+    Loss,
+)
 from skllkd.students._sklearn import SklearnStudent
 from skllkd.students._transformer import TransformerStudent
 
-__all__ = ["SklearnStudent", "Student", "TransformerStudent", "as_student"]
+__all__ = [
+    "CandidateSet",
+    "CrossEntropy",
+    "GeneralizedCrossEntropy",
+    "Loss",
+    "SklearnStudent",
+    "Student",
+    "TransformerStudent",
+    "as_student",
+]
 
 
 def as_student(student: Any) -> Student:

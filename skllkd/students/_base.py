@@ -30,6 +30,11 @@ class Student(BaseEstimator, ABC):
         """Whether the student learns from texts, or else from rows of numbers."""
         return True
 
+    @property
+    def needs_distribution(self) -> bool:
+        """Whether to train towards pseudo-labels would defeat the student's loss."""
+        return False
+
     def check(self) -> None:
         """Raise if a parameter has a value that is not allowed.
 
@@ -117,7 +122,8 @@ class Student(BaseEstimator, ABC):
         Returns
         -------
         float
-            The loss in nats; NaN where the student does not know it.
+            The loss, in nats where it is cross-entropy; NaN where the student does not
+            know it.
         """
 
     @abstractmethod

@@ -17,7 +17,7 @@ class SklearnStudent(Student):
     """A vectorizer and an incremental scikit-learn classifier.
 
     Seconds instead of minutes, and no torch: for quick looks, for grid searches, and
-    where words alone decide the class.
+    where words alone decide the class. The loss is the classifier's own.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ from skllkd._validation import (
 )
 from skllkd.exceptions import DivergedError, ModelFileError, TruncationWarning
 from skllkd.students._base import Student
+from skllkd.students._losses import CrossEntropy, Loss, check_loss
 
 _PRECISIONS = ["auto", "float32", "bfloat16", "float16"]
 _SCORING = ["same", *_PRECISIONS]
@@ -43,6 +44,8 @@ class TransformerStudent(Student):
         The share of training over which the learning rates rise from 0.
     dropout : float in [0, 1), default=0.1
         The share of pooled features dropped in training.
+    loss : Loss, optional
+        How the distance to the target is measured. By default `CrossEntropy()`.
     pooling : {"auto", "mean", "cls", "architecture"}, default="auto"
         What of the encoder's output goes to the head: the first token where the model
         itself uses it and the mean otherwise, the mean over the tokens, or the first
@@ -117,6 +120,7 @@ class TransformerStudent(Student):
         weight_decay: float = 0.01,
         warmup: float = 0.1,
         dropout: float = 0.1,
+        loss: Loss | None = None,
         pooling: str = "auto",
         max_length: int | str = "auto",
         trainable_layers: str | int = "all",
@@ -133,6 +137,7 @@ class TransformerStudent(Student):
         self.weight_decay = weight_decay
         self.warmup = warmup
         self.dropout = dropout
+        self.loss = loss
         self.pooling = pooling
         self.max_length = max_length
         self.trainable_layers = trainable_layers
@@ -157,6 +162,7 @@ class TransformerStudent(Student):
             check_number(getattr(self, name), name, 0, open_high=True)
         check_number(self.warmup, "warmup", 0, 1)
         check_number(self.dropout, "dropout", 0, 1, open_high=True)
+        check_loss(self.loss)
         check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
         check_option(self.pooling, "pooling", _POOLINGS)
         if self.max_length != "auto":
@@ -177,6 +183,11 @@ class TransformerStudent(Student):
             from skllkd._torch.encoder import checked_device
 
             checked_device(self.device)
+
+    @property
+    def needs_distribution(self) -> bool:
+        """Whether the loss needs the teacher's distribution as the target."""
+        return self.loss is not None and self.loss.needs_distribution
 
     def start(
         self, texts: list[str], n_classes: int, seed: int, *, resume: bool = False
@@ -227,6 +238,7 @@ class TransformerStudent(Student):
             device,
             seed,
             Recipe(**{name: getattr(self, name) for name in Recipe._fields}),
+            (self.loss or CrossEntropy()).of_rows,
         )
 
     def _new_classifier(self, n_classes: int) -> Any:
@@ -306,7 +318,7 @@ class TransformerStudent(Student):
         Returns
         -------
         float
-            The mean of weight times cross-entropy, in nats.
+            The mean of weight times loss.
         """
         return self._trainer.step(rows, target, weight, progress)
 
