@@ -112,6 +112,9 @@ def distil(
     times_selected = np.zeros(n_rows, dtype=np.int32)
     steps: list[tuple[int, int, int, int, float]] = []
 
+    if plan.first_step == 0:
+        learned_from = np.flatnonzero(~held_out.mask)
+        student.warm_up(learned_from, proba[learned_from], row_weight[learned_from])
     n_presented = plan.n_epochs * int((~held_out.mask).sum())
     with progress_bar(n_presented, "student", "text", plan.verbose) as bar:
         for epoch in range(plan.n_epochs):

@@ -6,6 +6,7 @@ import json
 import os
 from numbers import Integral
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from skllkd._validation import Classes
 from skllkd._version import __version__
 from skllkd.exceptions import SavedModelError
 from skllkd.selection import Selection
-from skllkd.students import Loss, TransformerStudent
+from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
 from skllkd.students._losses import loss_named
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _PARAMETERS = (
     "warm_start",
     "verbose",
 )
+_STUDENTS = {kind.__name__: kind for kind in (TransformerStudent, FrozenEncoderStudent)}
 _OPTIONAL_ARRAYS = ("teacher_thresholds_", "student_thresholds_")
 
 
@@ -55,25 +57,14 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
     from safetensors.numpy import save_file
 
     student = classifier.student_.portable()
-    if type(student) is not TransformerStudent:
+    if type(student) not in _STUDENTS.values():
         raise NotImplementedError(
             f"a {type(student).__name__} has no format of its own to be saved in without "
             "pickle. Use joblib.dump instead."
         )
-    kind = type(classifier.selection_)
-    if getattr(skllkd.selection, kind.__name__, None) is not kind:
-        raise NotImplementedError(
-            f"a selection of your own ({kind.__name__}) cannot be saved without pickle. "
-            "Use joblib.dump instead."
-        )
-    loss = student.loss
-    if loss is not None and getattr(
-        skllkd.students, type(loss).__name__, None
-    ) is not type(loss):
-        raise NotImplementedError(
-            f"a loss of your own ({type(loss).__name__}) cannot be saved without pickle. "
-            "Use joblib.dump instead."
-        )
+    _refuse_own("selection", classifier.selection_, skllkd.selection)
+    if student.loss is not None:
+        _refuse_own("loss", student.loss, skllkd.students)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _SETTINGS).unlink(missing_ok=True)  # a save cut short is no classifier
     settings = student.save(folder, list(map(str, classifier.classes_)))
@@ -100,6 +91,7 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
             "parameters": classifier.selection_.get_params(deep=False),
         },
         "student": {
+            "class": type(student).__name__,
             "parameters": student.get_params(deep=False),
             "settings": settings,
         },
@@ -156,7 +148,8 @@ def _restore(
     from safetensors.numpy import load_file
 
     evidence = load_file(folder / _EVIDENCE)
-    student = _student(**description["student"]["parameters"])
+    kind = description["student"].get("class", "TransformerStudent")
+    student = _student(kind, **description["student"]["parameters"])
     student.load(folder, description["student"]["settings"])
     selection = _selection(**description["selection"])
     names, descriptions = description["given_classes"], description["descriptions"]
@@ -199,6 +192,16 @@ def _restore(
         setattr(classifier, name, description[name])
 
 
+def _refuse_own(name: str, part: Any, room: ModuleType) -> None:
+    """Raise if a part is none of the package's, which alone can be loaded by name."""
+    kind = type(part)
+    if getattr(room, kind.__name__, None) is not kind:
+        raise NotImplementedError(
+            f"a {name} of your own ({kind.__name__}) cannot be saved without pickle. "
+            "Use joblib.dump instead."
+        )
+
+
 def _plain(value: Any) -> Any:
     """Return a NumPy value or a path as what JSON holds."""
     if isinstance(value, (np.generic, np.ndarray)):
@@ -225,12 +228,12 @@ def _selection(**description: Any) -> Selection:
 
 
 def _student(
-    loss: dict[str, Any] | None = None, **parameters: Any
+    kind: str, loss: dict[str, Any] | None = None, **parameters: Any
 ) -> TransformerStudent:
     """Return the student a classifier was trained with, untrained."""
     if loss is not None:
         parameters["loss"] = loss_named(loss["class"], loss["parameters"])
-    return TransformerStudent(**parameters)
+    return _STUDENTS[kind](**parameters)
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from skllkd._torch.heads import AttentionPooling, HeadLayers
 from skllkd.exceptions import InvalidParameterError, ModelFileError
 
 
@@ -167,8 +168,8 @@ class ArchitectureClassifier(Classifier):
         return logits
 
 
-class EncoderClassifier(Classifier):
-    """Class logits from a pooled encoder and a linear head.
+class EncoderClassifier(Classifier, HeadLayers):
+    """Class logits from a pooled encoder and a head.
 
     Parameters
     ----------
@@ -176,20 +177,30 @@ class EncoderClassifier(Classifier):
         The encoder.
     n_classes : int
         The number of classes.
-    pooling : {"mean", "cls"}
-        What of the encoder's output goes to the head: the mean over the tokens, or
-        the first token.
+    pooling : {"mean", "cls", "attention"}
+        What of the encoder's output goes to the head: the mean over the tokens, the
+        first token, or a learned weighted mean.
     dropout : float
         The share of pooled features dropped in training.
+    head : {"linear", "hidden"}
+        Whether the head has a hidden layer.
     """
 
     def __init__(
-        self, encoder: PreTrainedModel, n_classes: int, pooling: str, dropout: float
+        self,
+        encoder: PreTrainedModel,
+        n_classes: int,
+        pooling: str,
+        dropout: float,
+        head: str = "linear",
     ) -> None:
         super().__init__(dropout, n_classes)
         self.encoder = encoder
         self.pooling = pooling
-        self.head = nn.Linear(int(encoder.config.hidden_size), n_classes)
+        width = int(encoder.config.hidden_size)
+        self.add_layers(width, n_classes, head)
+        if pooling == "attention":
+            self.attention = AttentionPooling(width)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the logits, of shape (n_rows, n_classes).
@@ -206,18 +217,40 @@ class EncoderClassifier(Classifier):
         Tensor of shape (n_rows, n_classes)
             The logits.
         """
-        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        return self.classify(self.features(ids, mask))
+
+    def features(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return what goes to the head.
+
+        Parameters
+        ----------
+        ids : Tensor of shape (n_rows, length), int64
+            Token ids, padded.
+        mask : Tensor of shape (n_rows, length), int64
+            1 for tokens, 0 for padding.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_features)
+            The pooled output of the encoder.
+        """
+        output = self.encoder(input_ids=ids, attention_mask=mask)
+        hidden: torch.Tensor = output.last_hidden_state
         if self.pooling == "cls":
-            pooled = hidden[:, 0]
-        else:
-            weight = mask.unsqueeze(-1).to(hidden.dtype)
-            pooled = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
-        logits: torch.Tensor = self.head(self.dropout(pooled))
-        return logits
+            return hidden[:, 0]
+        if self.pooling == "attention":
+            pooled: torch.Tensor = self.attention(hidden, mask)
+            return pooled
+        weight = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
 
 
 def new_classifier(
-    encoder: PreTrainedModel, n_classes: int, pooling: str, dropout: float
+    encoder: PreTrainedModel,
+    n_classes: int,
+    pooling: str,
+    dropout: float,
+    head: str = "linear",
 ) -> Classifier:
     """Return a classifier with a pretrained encoder and a new head.
 
@@ -227,10 +260,12 @@ def new_classifier(
         The encoder.
     n_classes : int
         The number of classes.
-    pooling : {"mean", "cls", "architecture"}
+    pooling : {"mean", "cls", "attention", "architecture"}
         The pooling.
     dropout : float
         The share of pooled features dropped in training.
+    head : {"linear", "hidden"}
+        Whether the head has a hidden layer; the architecture's own has what it has.
 
     Returns
     -------
@@ -238,7 +273,7 @@ def new_classifier(
         The classifier on the CPU.
     """
     if pooling != "architecture":
-        return EncoderClassifier(encoder, n_classes, pooling, dropout)
+        return EncoderClassifier(encoder, n_classes, pooling, dropout, head)
     config = copy.deepcopy(encoder.config)
     config.num_labels = n_classes
     network = AutoModelForSequenceClassification.from_config(config)
@@ -279,7 +314,7 @@ def build_classifier(
         As from `portable_config`.
     weights : dict of str to ndarray
         The weights by name.
-    pooling : {"mean", "cls", "architecture"}
+    pooling : {"mean", "cls", "attention", "architecture"}
         The pooling.
 
     Returns
@@ -296,7 +331,8 @@ def build_classifier(
         else:
             n_classes = weights["head.weight"].shape[0]
             encoder = AutoModel.from_config(settings)
-            model = EncoderClassifier(encoder, n_classes, pooling, 0)
+            head = "hidden" if "hidden.weight" in weights else "linear"
+            model = EncoderClassifier(encoder, n_classes, pooling, 0, head)
     state = {name: torch.from_numpy(array) for name, array in weights.items()}
     model.load_state_dict(state)
     return model.eval()

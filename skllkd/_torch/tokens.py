@@ -52,7 +52,7 @@ class TokenizedTexts:
     """
 
     def __init__(self, tokenizer: Tokenizer, texts: Sequence[str], pad_id: int) -> None:
-        self.n_truncated = 0
+        self.is_truncated = np.zeros(len(texts), dtype=bool)
         self.lengths: npt.NDArray[np.int32] = np.zeros(len(texts), dtype=np.int32)
         ids = np.empty(0, dtype=np.int32)
         end = 0
@@ -69,7 +69,8 @@ class TokenizedTexts:
                     )
                 ids[begin:end] = encoding.ids
                 self.lengths[row] = end - begin
-                self.n_truncated += bool(encoding.overflowing)
+                self.is_truncated[row] = bool(encoding.overflowing)
+        self.n_truncated = int(self.is_truncated.sum())
         self._starts = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
         self._ids = ids[:end]
         self._pad_id = pad_id

@@ -127,9 +127,9 @@ class Trainer:
         recipe: Recipe,
         row_loss: RowLoss,
     ) -> None:
-        self._row_loss = row_loss
+        self.row_loss, self.seed = row_loss, seed
         self._together = Together()
-        self._device = device = self._together.device(device)
+        self._device = self.device = device = self._together.device(device)
         self._randomness = LocalRandomness(seed + self._together.rank, device)
         self.model, self.texts, self._recipe = model.to(device), texts, recipe
         quicker_dropout(model)
@@ -238,7 +238,7 @@ class Trainer:
                 with self._randomness(), autocast(self._dtype, self._device):
                     logits = self._logits(rows[places]).float()
                 log_proba = torch.log_softmax(logits, dim=1)
-                losses = self._row_loss(log_proba, targets[places])
+                losses = self.row_loss(log_proba, targets[places])
                 loss = (weights[places] * losses).sum() / len(rows)
                 self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()

@@ -4,6 +4,7 @@ from typing import Any
 
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students._base import Student
+from skllkd.students._frozen import FrozenEncoderStudent
 from skllkd.students._losses import (
     CandidateSet,
     CrossEntropy,
@@ -16,6 +17,7 @@ from skllkd.students._transformer import TransformerStudent
 __all__ = [
     "CandidateSet",
     "CrossEntropy",
+    "FrozenEncoderStudent",
     "GeneralizedCrossEntropy",
     "Loss",
     "SklearnStudent",

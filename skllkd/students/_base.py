@@ -64,6 +64,21 @@ class Student(BaseEstimator, ABC):
             Whether to go on from what was learned before `finish`.
         """
 
+    def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
+        """Learn what may be learned before the first step; by default nothing.
+
+        Called once before the first step of a `fit`, not when going on.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            The rows of the pool that may be learned from.
+        target : ndarray of shape (n, n_classes)
+            The teacher's distribution for each of them.
+        weight : ndarray of shape (n,)
+            The weight of each row's loss.
+        """
+
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
         """Return the rows of the pool in shuffled batches, for one epoch.
 

@@ -51,11 +51,11 @@ def write_folder(
         **student.special_tokens_,
     }
     _save_json(tokenizer, folder / "tokenizer_config.json")
-    if student.pooling_ == "architecture":
-        for stale in (_HEAD, "modules.json", "sentence_bert_config.json"):
-            (folder / stale).unlink(missing_ok=True)
-    else:
+    for stale in (_HEAD, "modules.json", "sentence_bert_config.json"):
+        (folder / stale).unlink(missing_ok=True)
+    if student.pooling_ != "architecture":
         _save_arrays(head, folder / _HEAD)
+    if student.pooling_ in ("mean", "cls"):  # sentence-transformers knows no other
         _write_sentence_transformers(student, folder)
 
 
@@ -84,7 +84,7 @@ def read_weights(folder: Path, pooling: str) -> dict[str, npt.NDArray[np.float32
     ----------
     folder : Path
         As written by `write_folder`.
-    pooling : {"mean", "cls", "architecture"}
+    pooling : {"mean", "cls", "attention", "architecture"}
         The pooling.
 
     Returns

@@ -17,17 +17,22 @@ from skllkd._validation import (
     check_option,
     looks_like_path,
 )
-from skllkd.exceptions import DivergedError, ModelFileError, TruncationWarning
+from skllkd.exceptions import (
+    DivergedError,
+    InvalidParameterError,
+    ModelFileError,
+    TruncationWarning,
+)
 from skllkd.students._base import Student
 from skllkd.students._losses import CrossEntropy, Loss, check_loss
 
 _PRECISIONS = ["auto", "float32", "bfloat16", "float16"]
 _SCORING = ["same", *_PRECISIONS]
-_POOLINGS = ["auto", "mean", "cls", "architecture"]
+_POOLINGS = ["auto", "mean", "cls", "attention", "architecture"]
 
 
 class TransformerStudent(Student):
-    """A pretrained text encoder with a linear head, fine-tuned as a whole.
+    """A pretrained text encoder with a head, fine-tuned as a whole.
 
     Parameters
     ----------
@@ -46,11 +51,19 @@ class TransformerStudent(Student):
         The share of pooled features dropped in training.
     loss : Loss, optional
         How the distance to the target is measured. By default `CrossEntropy()`.
-    pooling : {"auto", "mean", "cls", "architecture"}, default="auto"
+    pooling : {"auto", "mean", "cls", "attention", "architecture"}, default="auto"
         What of the encoder's output goes to the head: the first token where the model
-        itself uses it and the mean otherwise, the mean over the tokens, or the first
-        token. "architecture" takes pooling and head from the architecture's own
-        sequence classifier, as transformers knows it.
+        itself uses it and the mean otherwise, the mean over the tokens, the first
+        token, or a mean whose weights are learned. "architecture" takes pooling and
+        head from the architecture's own sequence classifier, as transformers knows it.
+    head : {"linear", "hidden"}, default="linear"
+        A linear layer, or a hidden layer as wide as the encoder, GELU, dropout, and a
+        linear layer.
+    head_start : int, default=0
+        How many epochs the head alone learns on the encoder's output, before the first
+        step, from the teacher's distribution of every text: what the student is
+        uncertain of then means something from the beginning. Costs one scoring pass
+        over the pool.
     max_length : int or "auto", default="auto"
         Longer texts are cut to this many tokens, counted and warned of. By default
         what the model was made for.
@@ -88,7 +101,7 @@ class TransformerStudent(Student):
         The tokenizer as JSON.
     special_tokens_ : dict of str to str
         The tokenizer's special tokens by role.
-    pooling_ : {"mean", "cls", "architecture"}
+    pooling_ : {"mean", "cls", "attention", "architecture"}
         The pooling used.
     max_length_ : int
         The longest input in tokens, special ones included.
@@ -122,6 +135,8 @@ class TransformerStudent(Student):
         dropout: float = 0.1,
         loss: Loss | None = None,
         pooling: str = "auto",
+        head: str = "linear",
+        head_start: int = 0,
         max_length: int | str = "auto",
         trainable_layers: str | int = "all",
         precision: str = "auto",
@@ -139,6 +154,8 @@ class TransformerStudent(Student):
         self.dropout = dropout
         self.loss = loss
         self.pooling = pooling
+        self.head = head
+        self.head_start = head_start
         self.max_length = max_length
         self.trainable_layers = trainable_layers
         self.precision = precision
@@ -165,6 +182,16 @@ class TransformerStudent(Student):
         check_loss(self.loss)
         check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
         check_option(self.pooling, "pooling", _POOLINGS)
+        check_option(self.head, "head", ["linear", "hidden"])
+        check_number(self.head_start, "head_start", 0, integer=True)
+        if self.pooling == "architecture" and (
+            self.head != "linear" or self.head_start
+        ):
+            raise InvalidParameterError(
+                '`pooling="architecture"` brings a head of its own: leave `head` and '
+                f"`head_start` as they are; got head={self.head!r}, "
+                f"head_start={self.head_start!r}."
+            )
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
         if self.trainable_layers not in ("all", "layers"):
@@ -174,15 +201,8 @@ class TransformerStudent(Student):
         check_option(self.scoring_precision, "scoring_precision", _SCORING)
         if self.n_threads is not None:
             check_number(self.n_threads, "n_threads", 1, integer=True)
-        if looks_like_path(self.model) and not Path(self.model).expanduser().is_dir():
-            raise ModelFileError(
-                "`model` must name an encoder on the model hub or a folder that holds "
-                f"one; there is no folder {os.fspath(self.model)!r}."
-            )
-        if self.device != "auto":
-            from skllkd._torch.encoder import checked_device
-
-            checked_device(self.device)
+        check_model(self.model)
+        check_device(self.device)
 
     @property
     def needs_distribution(self) -> bool:
@@ -257,10 +277,34 @@ class TransformerStudent(Student):
         if self.max_length != "auto":
             self.max_length_ = min(int(self.max_length), pretrained.max_length)
         model = new_classifier(
-            pretrained.encoder, n_classes, self.pooling_, self.dropout
+            pretrained.encoder, n_classes, self.pooling_, self.dropout, self.head
         )
         self.config_ = portable_config(model)
         return model
+
+    def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
+        """Let the head alone learn for `head_start` epochs.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            The rows.
+        target : ndarray of shape (n, n_classes)
+            The teacher's distributions.
+        weight : ndarray of shape (n,)
+            The weight of each row's loss.
+
+        References
+        ----------
+        .. [1] Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
+           Out-of-Distribution", ICLR 2022, arXiv:2202.10054.
+        """
+        if self.head_start:
+            from skllkd._torch.head_training import start_head
+
+            start_head(
+                self._trainer, rows, target, weight, self.head_start, self.dropout
+            )
 
     @property
     def n_rows(self) -> int:
@@ -355,12 +399,8 @@ class TransformerStudent(Student):
         self.weights_ = self._trainer.weights()
         del self._trainer
         release_memory()
-        if not all(np.isfinite(array).all() for array in self.weights_.values()):
-            raise DivergedError(
-                f"training diverged with learning_rate={self.learning_rate:g}: weights "
-                "are no numbers any more. Lower `learning_rate` and "
-                "`head_learning_rate`. The labels bought are kept."
-            )
+        names = "`learning_rate` and `head_learning_rate`"
+        raise_if_diverged(self.weights_, self.learning_rate, names)
 
     def predict_proba(self, texts: list[str]) -> FloatArray:
         """Return the student's distributions for texts.
@@ -488,3 +528,68 @@ class TransformerStudent(Student):
         state.pop("_predictor", None)
         state.pop("_trainer", None)
         return state
+
+
+def check_model(model: str | os.PathLike[str]) -> None:
+    """Raise if a model is given as the path of no folder.
+
+    Parameters
+    ----------
+    model : str or Path
+        What the user set.
+
+    Raises
+    ------
+    ModelFileError
+        If it is.
+    """
+    if looks_like_path(model) and not Path(model).expanduser().is_dir():
+        raise ModelFileError(
+            "`model` must name an encoder on the model hub or a folder that holds "
+            f"one; there is no folder {os.fspath(model)!r}."
+        )
+
+
+def check_device(device: str) -> None:
+    """Raise if this machine does not have a device.
+
+    Parameters
+    ----------
+    device : str
+        What the user set.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it does not.
+    """
+    if device != "auto":
+        from skllkd._torch.encoder import checked_device
+
+        checked_device(device)
+
+
+def raise_if_diverged(
+    weights: dict[str, npt.NDArray[np.float32]], learning_rate: float, names: str
+) -> None:
+    """Raise if training has run away.
+
+    Parameters
+    ----------
+    weights : dict of str to ndarray
+        The weights after training.
+    learning_rate : float
+        The learning rate.
+    names : str
+        The parameters to lower.
+
+    Raises
+    ------
+    DivergedError
+        If weights are no numbers.
+    """
+    if not all(np.isfinite(array).all() for array in weights.values()):
+        raise DivergedError(
+            f"training diverged with learning_rate={learning_rate:g}: weights are no "
+            f"numbers any more. Lower {names}. The labels bought are kept."
+        )

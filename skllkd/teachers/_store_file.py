@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from skllkd._cache_folder import cache_folder
 from skllkd.exceptions import InvalidParameterError, StoreError
 
 _SCHEMA_VERSION = 2
@@ -59,12 +60,7 @@ def default_store_path() -> Path:
         `labels.sqlite` in the folder `SKLLKD_CACHE` names, else in the user's cache
         folder.
     """
-    folder = os.environ.get("SKLLKD_CACHE")
-    if not folder:
-        import platformdirs
-
-        folder = platformdirs.user_cache_dir("skllkd", appauthor=False)
-    return Path(folder) / "labels.sqlite"
+    return cache_folder() / "labels.sqlite"
 
 
 class StoreFile:
