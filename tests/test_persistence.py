@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from skllkd import LLKDClassifier
 from skllkd.exceptions import SavedModelError
 from skllkd.selection import LLKDSelection, SelectAll
-from skllkd.students import SklearnStudent, TransformerStudent
+from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
 
 from tests.conftest import TOPICS, GoldTeacher
 
@@ -24,19 +24,21 @@ REFERENCES = sorted(
 )
 
 
-def fit(news, tiny_path, **student):
+def fit(news, tiny_path, kind=TransformerStudent, **student):
     texts, gold = news
     return LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
         selection=LLKDSelection(momentum=0.8),
-        student=TransformerStudent(tiny_path, device="cpu", **student),
+        student=kind(tiny_path, device="cpu", **student),
         random_state=0,
     ).fit(texts[:96])
 
 
-@pytest.fixture(scope="module", params=["mean", "cls", "architecture"])
+@pytest.fixture(scope="module", params=["mean", "cls", "architecture", "frozen"])
 def fitted(request, news, tiny_path):
+    if request.param == "frozen":
+        return fit(news, tiny_path, FrozenEncoderStudent)
     return fit(news, tiny_path, pooling=request.param)
 
 
@@ -147,6 +149,7 @@ def test_skops_round_trip_with_the_types_the_docs_name(news, tiny_path, tmp_path
     guide = (Path(__file__).parents[1] / "docs" / "persistence.md").read_text()
     for name, classifier in (
         ("transformer", fit(news, tiny_path)),
+        ("frozen", fit(news, tiny_path, FrozenEncoderStudent)),
         ("sklearn", fit_sklearn(news)),
     ):
         path = tmp_path / f"{name}.skops"

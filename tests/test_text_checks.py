@@ -10,7 +10,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import MultinomialNB
 from skllkd import LLKDClassifier
 from skllkd.selection import LLKDSelection, SelectAll
-from skllkd.students import SklearnStudent, TransformerStudent
+from skllkd.students import (
+    FrozenEncoderStudent,
+    GeneralizedCrossEntropy,
+    SklearnStudent,
+    TransformerStudent,
+)
 from skllkd.teachers import CallableTeacher
 
 WORDS = {"a": "apple pie", "b": "brown bear", "c": "city council"}
@@ -34,6 +39,17 @@ STUDENTS = {
     "transformer, architecture's head": lambda path: TransformerStudent(
         path, pooling="architecture", device="cpu"
     ),
+    "transformer, attention, hidden layer, head start, another loss": (
+        lambda path: TransformerStudent(
+            path,
+            pooling="attention",
+            head="hidden",
+            head_start=1,
+            loss=GeneralizedCrossEntropy(),
+            device="cpu",
+        )
+    ),
+    "frozen encoder": lambda path: FrozenEncoderStudent(path, device="cpu"),
     "tf-idf": lambda path: SklearnStudent(MultinomialNB()),
 }
 
