@@ -23,7 +23,7 @@ from skllkd._torch.training import (
 from skllkd._validation import FloatArray, IntArray
 
 Weights = dict[str, npt.NDArray[np.float32]]
-_START_BATCH, _START_RATE = 32, 1e-3
+_START_BATCH, _START_RATE = 32, 3e-3
 
 
 class HeadRecipe(NamedTuple):

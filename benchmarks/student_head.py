@@ -1,0 +1,172 @@
+"""What pooling, head, head start and loss do for the student's macro-F1.
+
+    python -m benchmarks.student_head --data FOLDER
+
+All-MiniLM-L6-v2 on 1,500 texts with a real language model's labels, 3 epochs, on the CPU;
+macro-F1 against gold on the dev split. Every variant differs in one thing from the default
+student with the same selection; differences are paired over seeds (pool, weights, order),
+with 95 % intervals of Student's t. Resumable: cells that the output file holds are not run
+again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+from scipy.stats import t
+from sklearn.metrics import f1_score
+from skllkd import LLKDClassifier, __version__
+from skllkd._demo import demo_student
+from skllkd.selection import LLKDSelection, SelectAll
+from skllkd.students import (
+    CandidateSet,
+    CrossEntropy,
+    FrozenEncoderStudent,
+    GeneralizedCrossEntropy,
+    TransformerStudent,
+)
+from skllkd.teachers._machine import machine_name
+
+from benchmarks.data import add_data_option, load_pool
+
+SETS = ["isear_llm", "rtpolarity_llm"]
+N_TEXTS, N_DEV, N_EPOCHS = 1500, 600, 3
+
+
+def variant(selection, n_epochs=N_EPOCHS, kind=TransformerStudent, **student):
+    """Return a classifier that differs from the default in what is given."""
+    return LLKDClassifier(
+        selection=selection,
+        student=kind(demo_student().model, device="cpu", **student),
+        n_epochs=n_epochs,
+        unchosen="warn",
+        verbose=0,
+    )
+
+
+LLKD, ALL = LLKDSelection(), SelectAll()
+VARIANTS = {  # name: (classifier, what it is compared with)
+    "LLKD": (variant(LLKD), None),
+    "LLKD, head start 1": (variant(LLKD, head_start=1), "LLKD"),
+    "LLKD, head start 5": (variant(LLKD, head_start=5), "LLKD"),
+    "LLKD, attention": (variant(LLKD, pooling="attention"), "LLKD"),
+    "LLKD, hidden layer": (variant(LLKD, head="hidden"), "LLKD"),
+    "LLKD, generalised": (variant(LLKD, loss=GeneralizedCrossEntropy()), "LLKD"),
+    "LLKD, smoothed": (variant(LLKD, loss=CrossEntropy(0.1)), "LLKD"),
+    "LLKD, soft": (variant(LLKDSelection(target="soft")), "LLKD"),
+    "LLKD, candidate sets": (
+        variant(LLKDSelection(target="soft"), loss=CandidateSet()),
+        "LLKD",
+    ),
+    "LLKD, frozen, 20 epochs": (
+        variant(LLKD, n_epochs=20, kind=FrozenEncoderStudent),
+        "LLKD",
+    ),
+    "all": (variant(ALL), None),
+    "all, head start 5": (variant(ALL, head_start=5), "all"),
+    "all, generalised": (variant(ALL, loss=GeneralizedCrossEntropy()), "all"),
+    "all, frozen, 20 epochs": (
+        variant(ALL, n_epochs=20, kind=FrozenEncoderStudent),
+        "all",
+    ),
+}
+
+
+def one_cell(folder, name, seed, n_texts):
+    """Return what a variant reaches on a set with a seed, and what it takes."""
+    pool = load_pool(folder, "train", n_texts, seed)
+    dev = load_pool(folder, "dev", N_DEV)
+    classifier = VARIANTS[name][0].set_params(classes=pool.classes, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        classifier.fit(pool.texts, teacher_proba=pool.teacher_proba)
+    predicted = classifier.predict(dev.texts)
+    history = classifier.history_
+    first = history["epoch"] == 0
+    return {
+        "macro_f1": float(f1_score(dev.gold, predicted, average="macro")),
+        "seconds": classifier.seconds_["training"],
+        "selected": float(history["n_selected"].sum() / history["n_presented"].sum()),
+        "selected_in_the_first_epoch": float(
+            history["n_selected"][first].sum() / history["n_presented"][first].sum()
+        ),
+    }
+
+
+def interval(values):
+    """Return the mean and the half width of its 95 % interval."""
+    error = np.std(values, ddof=1) / np.sqrt(len(values))
+    return float(np.mean(values)), float(t.ppf(0.975, len(values) - 1) * error)
+
+
+def show(cells, seeds):
+    """Print a line for each variant all seeds of which were run."""
+    for folder in SETS:
+        print(f"{folder}: macro-F1, paired difference +/- 95 %, selected, seconds")
+        for name, (_, reference) in VARIANTS.items():
+            keys = [f"{folder}/{name}/{seed}" for seed in seeds]
+            others = [f"{folder}/{reference or name}/{seed}" for seed in seeds]
+            if not all(key in cells for key in keys + others):
+                continue
+            f1 = np.array([cells[key]["macro_f1"] for key in keys])
+            gain = f1 - [cells[key]["macro_f1"] for key in others]
+            mean, width = interval(gain)
+            shown = f"{mean:+.3f} +/- {width:.3f}" if reference else ""
+            selected = np.mean([cells[key]["selected"] for key in keys])
+            seconds = np.mean([cells[key]["seconds"] for key in keys])
+            print(
+                f"  {name:24} {f1.mean():.3f}  {shown:17} {selected:4.0%} "
+                f"{seconds:5.0f} s"
+            )
+
+
+def main():
+    """Run the cells that are missing, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_data_option(parser)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--texts", type=int, default=N_TEXTS)
+    parser.add_argument("--variants", nargs="*", default=list(VARIANTS))
+    parser.add_argument(
+        "--output", type=Path, default=Path("benchmarks/results/student_head.json")
+    )
+    options = parser.parse_args()
+    seeds = range(options.seeds)
+    cells = {}
+    if options.output.exists():
+        cells = json.loads(options.output.read_text(encoding="utf-8"))["cells"]
+    about = {
+        "command": "python -m benchmarks.student_head",
+        "machine": machine_name(torch.get_num_threads()),
+        "cores": joblib.cpu_count(),
+        "texts": options.texts,
+        "versions": {
+            "skllkd": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        for folder in SETS:
+            for name in options.variants:
+                key = f"{folder}/{name}/{seed}"
+                if key in cells:
+                    continue
+                data = Path(options.data) / folder
+                cells[key] = one_cell(data, name, seed, options.texts)
+                print(key, cells[key], flush=True)
+                text = json.dumps(about | {"cells": cells}, indent=1)
+                options.output.write_text(text + "\n", encoding="utf-8")
+    show(cells, seeds)
+
+
+if __name__ == "__main__":
+    main()
