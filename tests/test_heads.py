@@ -15,6 +15,12 @@ from skllkd.students import TransformerStudent
 from tests.conftest import TOPICS, GoldTeacher
 
 
+@pytest.fixture(scope="module")
+def news(news):
+    texts, gold = news
+    return [text[:100] for text in texts], gold  # quicker
+
+
 def fit(news, tiny_path, n_texts=64, **student):
     texts, gold = news
     return LLKDClassifier(

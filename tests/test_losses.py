@@ -180,6 +180,12 @@ def test_bad_parameters_are_named(bad, name):
 # ---- in a classifier
 
 
+@pytest.fixture(scope="module")
+def news(news):
+    texts, gold = news
+    return [text[:100] for text in texts], gold  # quicker
+
+
 def fit(news, tiny_path, loss, target="hard", **parameters):
     texts, gold = news
     classifier = LLKDClassifier(
