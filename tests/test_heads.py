@@ -16,13 +16,13 @@ from tests.conftest import TOPICS, GoldTeacher
 
 
 @pytest.fixture(scope="module")
-def news(news):
+def short_news(news):
     texts, gold = news
-    return [text[:100] for text in texts], gold  # quicker
+    return [text[:100] for text in texts], gold
 
 
-def fit(news, tiny_path, n_texts=64, **student):
-    texts, gold = news
+def fit(short_news, tiny_path, n_texts=64, **student):
+    texts, gold = short_news
     return LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
@@ -60,10 +60,10 @@ def test_attention_starts_as_the_mean_and_learns_what_matters():
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_attention_pooling_learns_and_ignores_padding(news, tiny_path):
-    classifier = fit(news, tiny_path, pooling="attention")
+def test_attention_pooling_learns_and_ignores_padding(short_news, tiny_path):
+    classifier = fit(short_news, tiny_path, pooling="attention")
     assert np.abs(weights(classifier)["attention.score.weight"]).max() > 1e-6
-    texts = [*news[0][:6], "short"]
+    texts = [*short_news[0][:6], "short"]
     together = classifier.predict_proba(texts)
     alone = np.vstack([classifier.predict_proba([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-6)
@@ -72,13 +72,15 @@ def test_attention_pooling_learns_and_ignores_padding(news, tiny_path):
 # ---- heads
 
 
-def test_a_hidden_head_is_its_formula(news, tiny_path):
-    classifier = fit(news, tiny_path, head="hidden")
+def test_a_hidden_head_is_its_formula(short_news, tiny_path):
+    classifier = fit(short_news, tiny_path, head="hidden")
     own = {n: torch.from_numpy(a) for n, a in weights(classifier).items()}
     student = classifier.student_
-    classifier.predict(news[0][:2])
+    classifier.predict(short_news[0][:2])
     model = student._predictor
-    ids, mask = student._tokenize(news[0][:5]).batch(np.arange(5), torch.device("cpu"))
+    ids, mask = student._tokenize(short_news[0][:5]).batch(
+        np.arange(5), torch.device("cpu")
+    )
     with torch.inference_mode():
         features = model.features(ids, mask)
         hidden = features @ own["hidden.weight"].T + own["hidden.bias"]
@@ -86,24 +88,24 @@ def test_a_hidden_head_is_its_formula(news, tiny_path):
         logits = hidden @ own["head.weight"].T + own["head.bias"]
     np.testing.assert_allclose(
         torch.softmax(logits, dim=1).numpy(),
-        classifier.predict_proba(news[0][:5]),
+        classifier.predict_proba(short_news[0][:5]),
         atol=1e-6,
     )
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "attention"])
 @pytest.mark.parametrize("head", ["linear", "hidden"])
-def test_files_keep_pooling_and_head(pooling, head, news, tiny_path, tmp_path):
-    classifier = fit(news, tiny_path, n_texts=32, pooling=pooling, head=head)
+def test_files_keep_pooling_and_head(pooling, head, short_news, tiny_path, tmp_path):
+    classifier = fit(short_news, tiny_path, n_texts=32, pooling=pooling, head=head)
     classifier.save(tmp_path)
-    wanted = classifier.predict_proba(news[0][:9])
+    wanted = classifier.predict_proba(short_news[0][:9])
     for copy in (
         LLKDClassifier.load(tmp_path),
         pickle.loads(pickle.dumps(classifier)),
     ):
         assert copy.student_.pooling_ == pooling
         assert copy.student.head == head
-        np.testing.assert_array_equal(copy.predict_proba(news[0][:9]), wanted)
+        np.testing.assert_array_equal(copy.predict_proba(short_news[0][:9]), wanted)
     is_known = pooling != "attention"  # to sentence-transformers
     assert (tmp_path / "modules.json").exists() == is_known
     names = {name for name in weights(classifier) if not name.startswith("encoder.")}
@@ -125,17 +127,17 @@ def test_the_head_s_own_learning_rate_is_that_of_all_that_is_new(tiny_path):
 
 
 @pytest.mark.parametrize("other", [{"head": "hidden"}, {"head_start": 1}])
-def test_the_architecture_s_head_admits_no_other(other, news, tiny_path):
+def test_the_architecture_s_head_admits_no_other(other, short_news, tiny_path):
     with pytest.raises(InvalidParameterError, match="`pooling=.architecture.`"):
-        fit(news, tiny_path, pooling="architecture", **other)
+        fit(short_news, tiny_path, pooling="architecture", **other)
 
 
 # ---- head start
 
 
-def first_beliefs(news, tiny_path, **student):
+def first_beliefs(short_news, tiny_path, **student):
     """Return what a student believes of its pool before the first step."""
-    texts, gold = news
+    texts, gold = short_news
     teacher = GoldTeacher(texts, gold)
     fresh = TransformerStudent(tiny_path, device="cpu", precision="float32", **student)
     fresh.start(texts[:96], 5, seed=0)
@@ -147,11 +149,11 @@ def first_beliefs(news, tiny_path, **student):
 @pytest.mark.parametrize("head", ["linear", "hidden"])
 @pytest.mark.parametrize("pooling", ["mean", "attention"])
 def test_a_head_start_teaches_the_head_and_leaves_the_encoder(
-    head, pooling, news, tiny_path
+    head, pooling, short_news, tiny_path
 ):
     how = {"head": head, "pooling": pooling}
-    before, teacher, untouched = first_beliefs(news, tiny_path, **how)
-    after, _, started = first_beliefs(news, tiny_path, head_start=30, **how)
+    before, teacher, untouched = first_beliefs(short_news, tiny_path, **how)
+    after, _, started = first_beliefs(short_news, tiny_path, head_start=30, **how)
 
     def loss(proba):
         return -(teacher * np.log(proba)).sum(axis=1).mean()
@@ -162,10 +164,10 @@ def test_a_head_start_teaches_the_head_and_leaves_the_encoder(
         assert np.array_equal(array, started[name]) != is_head, name
 
 
-def test_a_head_start_is_the_seed_s_and_none_is_the_default(news, tiny_path):
-    started = [weights(fit(news, tiny_path, head_start=2)) for _ in range(2)]
-    plain = weights(fit(news, tiny_path))
-    none = weights(fit(news, tiny_path, head_start=0))
+def test_a_head_start_is_the_seed_s_and_none_is_the_default(short_news, tiny_path):
+    started = [weights(fit(short_news, tiny_path, head_start=2)) for _ in range(2)]
+    plain = weights(fit(short_news, tiny_path))
+    none = weights(fit(short_news, tiny_path, head_start=0))
     for name, array in plain.items():
         np.testing.assert_array_equal(array, none[name])
         np.testing.assert_array_equal(started[0][name], started[1][name])
@@ -173,13 +175,13 @@ def test_a_head_start_is_the_seed_s_and_none_is_the_default(news, tiny_path):
 
 
 def test_held_out_rows_and_rows_of_no_weight_give_no_head_start(
-    news, tiny_path, monkeypatch
+    short_news, tiny_path, monkeypatch
 ):
     calls = []
     monkeypatch.setattr(
         TransformerStudent, "warm_up", lambda self, *given: calls.append(given)
     )
-    texts, gold = news
+    texts, gold = short_news
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,

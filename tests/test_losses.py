@@ -181,13 +181,13 @@ def test_bad_parameters_are_named(bad, name):
 
 
 @pytest.fixture(scope="module")
-def news(news):
+def short_news(news):
     texts, gold = news
-    return [text[:100] for text in texts], gold  # quicker
+    return [text[:100] for text in texts], gold
 
 
-def fit(news, tiny_path, loss, target="hard", **parameters):
-    texts, gold = news
+def fit(short_news, tiny_path, loss, target="hard", **parameters):
+    texts, gold = short_news
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold, confidence=0.6),
         TOPICS,
@@ -203,25 +203,25 @@ def weights_of(classifier):
     return classifier.student_.weights_["head.weight"]
 
 
-def test_no_loss_is_cross_entropy_and_others_are_not(news, tiny_path):
-    plain = fit(news, tiny_path, None)
+def test_no_loss_is_cross_entropy_and_others_are_not(short_news, tiny_path):
+    plain = fit(short_news, tiny_path, None)
     np.testing.assert_array_equal(
-        weights_of(plain), weights_of(fit(news, tiny_path, CrossEntropy()))
+        weights_of(plain), weights_of(fit(short_news, tiny_path, CrossEntropy()))
     )
     for loss in (CrossEntropy(0.3), GeneralizedCrossEntropy(0.9)):
-        other = fit(news, tiny_path, loss)
+        other = fit(short_news, tiny_path, loss)
         assert np.abs(weights_of(other) - weights_of(plain)).max() > 1e-5
     start = np.log(len(TOPICS))
     np.testing.assert_allclose(plain.history_["loss"][0], start, rtol=0.15)
-    bent = fit(news, tiny_path, GeneralizedCrossEntropy(0.9)).history_["loss"][0]
+    bent = fit(short_news, tiny_path, GeneralizedCrossEntropy(0.9)).history_["loss"][0]
     np.testing.assert_allclose(bent, (1 - np.exp(-0.9 * start)) / 0.9, rtol=0.15)
 
 
-def test_weights_multiply_the_loss(news, tiny_path):
-    texts, gold = news
+def test_weights_multiply_the_loss(short_news, tiny_path):
+    texts, gold = short_news
     weight = np.zeros(96)
     weight[::2] = 1
-    classifier = clone(fit(news, tiny_path, GeneralizedCrossEntropy()))
+    classifier = clone(fit(short_news, tiny_path, GeneralizedCrossEntropy()))
     classifier.set_params(
         teacher=GoldTeacher(texts, gold, confidence=0.6), batch_size=96
     )
@@ -231,7 +231,7 @@ def test_weights_multiply_the_loss(news, tiny_path):
     assert 0.4 * every < half < 0.6 * every
 
 
-def test_parameters_of_the_loss_are_the_student_s(news, tiny_path):
+def test_parameters_of_the_loss_are_the_student_s(short_news, tiny_path):
     classifier = LLKDClassifier(
         student=TransformerStudent(tiny_path, loss=GeneralizedCrossEntropy())
     )
@@ -242,15 +242,17 @@ def test_parameters_of_the_loss_are_the_student_s(news, tiny_path):
     assert twin.student.loss.q == 0.2 and twin.student.loss is not classifier
 
 
-def test_a_loss_of_sets_says_when_it_gets_labels_alone(news, tiny_path):
+def test_a_loss_of_sets_says_when_it_gets_labels_alone(short_news, tiny_path):
     with pytest.warns(SkllkdWarning, match="selection__target"):
-        fit(news, tiny_path, CandidateSet(0.95))
-    fit(news, tiny_path, CandidateSet(0.95), target="soft")  # a warning would fail
+        fit(short_news, tiny_path, CandidateSet(0.95))
+    fit(
+        short_news, tiny_path, CandidateSet(0.95), target="soft"
+    )  # a warning would fail
 
 
 @pytest.mark.parametrize("loss", [None, GeneralizedCrossEntropy(0.4)], ids=repr)
-def test_a_folder_keeps_the_loss(loss, news, tiny_path, tmp_path):
-    classifier = fit(news, tiny_path, loss, selection=LLKDSelection(momentum=0.8))
+def test_a_folder_keeps_the_loss(loss, short_news, tiny_path, tmp_path):
+    classifier = fit(short_news, tiny_path, loss, selection=LLKDSelection(momentum=0.8))
     classifier.save(tmp_path)
     settings = json.loads((tmp_path / "skllkd.json").read_text())
     assert ("q" in repr(settings["student"]["parameters"]["loss"])) == bool(loss)
@@ -265,9 +267,9 @@ class OwnLoss(CrossEntropy):
 
 
 def test_a_loss_of_one_s_own_trains_and_is_refused_before_anything_is_written(
-    news, tiny_path, tmp_path
+    short_news, tiny_path, tmp_path
 ):
-    classifier = fit(news, tiny_path, OwnLoss())
+    classifier = fit(short_news, tiny_path, OwnLoss())
     with pytest.raises(NotImplementedError, match="OwnLoss.*joblib"):
         classifier.save(tmp_path / "folder")
     assert not (tmp_path / "folder").exists()

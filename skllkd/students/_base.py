@@ -32,7 +32,7 @@ class Student(BaseEstimator, ABC):
 
     @property
     def needs_distribution(self) -> bool:
-        """Whether to train towards pseudo-labels would defeat the student's loss."""
+        """Whether the loss makes no sense of pseudo-labels, only of distributions."""
         return False
 
     def check(self) -> None:
