@@ -250,7 +250,7 @@ class FrozenEncoderStudent(TransformerStudent):
             device,
             self.predict_batch_size,
         )
-        return features, np.array(tokenized.is_truncated, dtype=bool)
+        return features, tokenized.is_truncated
 
     @property
     def n_rows(self) -> int:
