@@ -55,8 +55,7 @@ def add_later_parameters(estimator: BaseEstimator) -> None:
     Parameters
     ----------
     estimator : estimator
-        As it was pickled; parameters it lacks get their default, which is what the
-        earlier version did.
+        As it was pickled; parameters it lacks get their default.
     """
     signature = inspect.signature(type(estimator).__init__)
     for name, parameter in signature.parameters.items():

@@ -113,8 +113,7 @@ def distil(
     steps: list[tuple[int, int, int, int, float]] = []
 
     if plan.first_step == 0:
-        learned_from = np.flatnonzero(~held_out.mask)
-        student.warm_up(learned_from, proba[learned_from], row_weight[learned_from])
+        student.warm_up(*held_out.others(proba, row_weight))
     n_presented = plan.n_epochs * int((~held_out.mask).sum())
     with progress_bar(n_presented, "student", "text", plan.verbose) as bar:
         for epoch in range(plan.n_epochs):
@@ -223,6 +222,15 @@ class _HeldOut:
         self.mask[self._rows] = True
         self.agreement: list[float] = []
         self._best: Any = None
+
+    def others(
+        self, proba: FloatArray, row_weight: FloatArray
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Return the rows to learn from, with their distributions and weights."""
+        rows = np.flatnonzero(~self.mask)
+        if len(rows) == len(proba):
+            return rows, proba, row_weight
+        return rows, proba[rows], row_weight[rows]
 
     def without(self, batches: list[IntArray]) -> list[IntArray]:
         """Return batches without the rows held out, and none that is empty."""

@@ -28,7 +28,8 @@ def mixed(news, n=24):
 
 
 def started(texts, path, **parameters):
-    defaults = {"dropout": 0.0, "precision": "float32", "device": "cpu"}
+    defaults = {"dropout": 0.0, "precision": "float32", "trainable_layers": "all"}
+    defaults["device"] = "cpu"
     student = TransformerStudent(path, **defaults | parameters)
     student.start(texts, 3, seed=0)
     no_dropout(student)
@@ -108,7 +109,7 @@ def test_cutting_a_step_into_passes_changes_nothing(news, tiny_path, monkeypatch
     ("trainable_layers", "frozen_names"),
     [
         ("all", []),
-        ("layers", ["embeddings"]),
+        ("layers", ["word_embeddings"]),
         (2, ["embeddings"]),
         (1, ["embeddings", "layer.0."]),
         (0, ["embeddings", "layer.0.", "layer.1."]),

@@ -24,7 +24,7 @@ def freeze_below(model: Classifier, trainable_layers: str | int) -> int:
     model : Classifier
         The classifier.
     trainable_layers : {"all", "layers"} or int
-        Everything, all but the embeddings, or so many of the last layers.
+        Everything, all but the token embeddings, or so many of the last layers.
 
     Returns
     -------
@@ -38,9 +38,12 @@ def freeze_below(model: Classifier, trainable_layers: str | int) -> int:
     """
     if trainable_layers == "all":
         return 0
+    if trainable_layers == "layers":
+        encoder: Any = model.encoder
+        encoder.get_input_embeddings().requires_grad_(False)
+        return 0
     embeddings, layers = _anatomy(model)
-    n_layers = len(layers)
-    n_trained = n_layers if trainable_layers == "layers" else int(trainable_layers)
+    n_layers, n_trained = len(layers), int(trainable_layers)
     if n_trained > n_layers:
         raise InvalidParameterError(
             f"`trainable_layers` must be at most {n_layers}, the layers this encoder "
@@ -64,8 +67,9 @@ def _anatomy(model: Classifier) -> tuple[nn.Module, nn.ModuleList]:
     ]
     if embeddings is None or not lists:
         raise InvalidParameterError(
-            f"`trainable_layers` must be 'all' with a {type(encoder).__name__}, whose "
-            "embeddings and layers are not found where other encoders have them."
+            "`trainable_layers` must be 'all' or 'layers' with a "
+            f"{type(encoder).__name__}, whose layers are not found where other encoders "
+            "have them."
         )
     return embeddings, lists[0]
 

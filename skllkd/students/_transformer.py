@@ -67,8 +67,8 @@ class TransformerStudent(Student):
     max_length : int or "auto", default="auto"
         Longer texts are cut to this many tokens, counted and warned of. By default
         what the model was made for.
-    trainable_layers : {"all", "layers"} or int, default="all"
-        What of the encoder learns: everything, all but the token embeddings, or so
+    trainable_layers : {"layers", "all"} or int, default="layers"
+        What of the encoder learns: all but the token embeddings, everything, or so
         many of its last layers. What the layers below say of each text is then
         computed once and kept, in up to 1 GiB of memory.
     precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
@@ -138,7 +138,7 @@ class TransformerStudent(Student):
         head: str = "linear",
         head_start: int = 0,
         max_length: int | str = "auto",
-        trainable_layers: str | int = "all",
+        trainable_layers: str | int = "layers",
         precision: str = "auto",
         scoring_precision: str = "same",
         torch_compile: bool = False,
