@@ -214,11 +214,25 @@ def test_scoring_may_have_a_precision_of_its_own(news, tiny_path):
         ({"precision": "float16"}, "GPU"),
         ({"scoring_precision": "half"}, "`scoring_precision`"),
         ({"n_threads": 0}, "`n_threads`"),
+        ({"attention": 3}, "`attention`"),
+        ({"attention": "no_such_way"}, "`attention`.*no_such_way"),
+        ({"attention": "flash_attention_2"}, "`attention`.*flash"),
     ],
 )
 def test_what_cannot_be_computed_is_a_named_error(news, tiny_path, parameters, message):
     with pytest.raises(InvalidParameterError, match=message):
         fit(news, tiny_path, **parameters)
+
+
+def test_attention_computed_in_another_way_is_the_same(news, tiny_path):
+    ways = [
+        started(mixed(news), tiny_path, attention=attention)
+        for attention in ("auto", "eager")
+    ]
+    found = [way._trainer.model.encoder.config._attn_implementation for way in ways]
+    assert found == ["sdpa", "eager"]
+    probas = [way.rows_proba(np.arange(24)) for way in ways]
+    np.testing.assert_allclose(*probas, atol=1e-5)
 
 
 def test_threads_are_set_for_the_student_and_given_back(news, tiny_path):

@@ -338,6 +338,34 @@ def build_classifier(
     return model.eval()
 
 
+def set_attention(model: Classifier, attention: str) -> None:
+    """Let a classifier's encoder compute attention in another way.
+
+    Parameters
+    ----------
+    model : Classifier
+        The classifier; changed in place.
+    attention : str
+        "auto" to leave it, or the name transformers has for the way.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the encoder, or what is installed, does not support it.
+    """
+    if attention == "auto":
+        return
+    inner: Any = model.encoder
+    try:
+        inner.set_attn_implementation(attention)
+    except (ImportError, ValueError, RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidParameterError(
+            f"`attention`: {attention!r} cannot be used with a {type(inner).__name__} "
+            f"here: {reason}"
+        ) from error
+
+
 def available_device(device: str) -> torch.device:
     """Return the device to predict on: the one named, or the CPU where it is not.
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from skllkd._torch.dropout import quicker_dropout
-from skllkd._torch.encoder import Classifier
+from skllkd._torch.encoder import Classifier, set_attention
 from skllkd._torch.frozen import LowerLayers, freeze_below
 from skllkd._torch.precision import autocast, compute_dtype
 from skllkd._torch.together import Together
@@ -96,6 +96,7 @@ class Recipe(NamedTuple):
     precision: str
     scoring_precision: str
     torch_compile: bool
+    attention: str
     n_threads: int | None
 
 
@@ -133,6 +134,7 @@ class Trainer:
         self._randomness = LocalRandomness(seed + self._together.rank, device)
         self.model, self.texts, self._recipe = model.to(device), texts, recipe
         quicker_dropout(model)
+        set_attention(model, recipe.attention)
         n_frozen = freeze_below(model, recipe.trainable_layers)
         self._lower: LowerLayers | None = None
         if n_frozen and LowerLayers.fits(model, texts):

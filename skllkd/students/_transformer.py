@@ -81,6 +81,10 @@ class TransformerStudent(Student):
     torch_compile : bool, default=False
         Whether to train with `torch.compile`: minutes at the start, for long training
         on a GPU.
+    attention : str, default="auto"
+        How attention is computed in training, by transformers' name, "sdpa" or "eager"
+        for instance. "flash_attention_2" computes it without padding, on a GPU, with
+        the package flash-attn and encoders that support it.
     predict_batch_size : int, default=64
         Texts a batch when predicting.
     n_threads : int, optional
@@ -142,6 +146,7 @@ class TransformerStudent(Student):
         precision: str = "auto",
         scoring_precision: str = "same",
         torch_compile: bool = False,
+        attention: str = "auto",
         predict_batch_size: int = 64,
         n_threads: int | None = None,
         device: str = "auto",
@@ -161,6 +166,7 @@ class TransformerStudent(Student):
         self.precision = precision
         self.scoring_precision = scoring_precision
         self.torch_compile = torch_compile
+        self.attention = attention
         self.predict_batch_size = predict_batch_size
         self.n_threads = n_threads
         self.device = device
@@ -198,6 +204,10 @@ class TransformerStudent(Student):
             number = "trainable_layers (a number where not 'all' or 'layers')"
             check_number(self.trainable_layers, number, 0, integer=True)
         check_option(self.precision, "precision", _PRECISIONS)
+        if not isinstance(self.attention, str):
+            raise InvalidParameterError(
+                f"`attention` must be 'auto' or a name; got {self.attention!r}."
+            )
         check_option(self.scoring_precision, "scoring_precision", _SCORING)
         if self.n_threads is not None:
             check_number(self.n_threads, "n_threads", 1, integer=True)
