@@ -22,6 +22,7 @@ import joblib
 import numpy as np
 import torch
 from scipy.stats import t
+from sklearn.base import clone
 from sklearn.metrics import f1_score
 from skllkd import LLKDClassifier, __version__
 from skllkd._demo import demo_student
@@ -73,7 +74,9 @@ def one_cell(folder, name, seed):
     """Return what a variant reaches on a set with a seed, and what it takes."""
     pool = load_pool(folder, "train", N_TEXTS, seed)
     dev = load_pool(folder, "dev", N_DEV)
-    classifier = VARIANTS[name][0].set_params(classes=pool.classes, random_state=seed)
+    classifier = clone(VARIANTS[name][0]).set_params(
+        classes=pool.classes, random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         classifier.fit(pool.texts, teacher_proba=pool.teacher_proba)

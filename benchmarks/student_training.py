@@ -77,11 +77,11 @@ def ours(selection, precision, **parameters):
         )
         n_classes = len(pool.classes)
         student.start(pool.texts[:1], n_classes, 0)  # the model is loaded
-        trainer, recipe = type(student._trainer), student._trainer._recipe
-        model = student._trainer.model
+        loaded = student._trainer
+        made_of = torch.device("cpu"), 0, loaded._recipe, loaded.row_loss
         begin = time.perf_counter()
         tokens = student._tokenize(pool.texts)
-        student._trainer = trainer(model, tokens, torch.device("cpu"), 0, recipe)
+        student._trainer = type(loaded)(loaded.model, tokens, *made_of)
         n_steps = -(-len(pool.texts) // BATCH)
         rng = np.random.RandomState(0)
         selection.reset(n_classes, n_steps, rng, pool.teacher_proba)
