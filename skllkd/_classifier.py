@@ -6,7 +6,7 @@ import copy
 import os
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from skllkd import _persistence
+from skllkd._card import check_card, write_card
 from skllkd._cloning import add_later_parameters, clone_sharing
 from skllkd._distillation import Callback, Course, Plan, distil
 from skllkd._labelling import (
@@ -675,20 +676,41 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """
         return digest(self._read(X)) == self._pool_digest
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
+    def save(
+        self, folder: str | os.PathLike[str], *, card: Mapping[str, str] | None = None
+    ) -> None:
         """Write the fitted classifier to a folder, without pickle.
 
-        The folder holds JSON, safetensors and the tokenizer: nothing in it runs when
-        it is loaded. The teacher is left behind.
+        The folder holds JSON, safetensors, the tokenizer and a model card: nothing in it
+        runs when it is loaded. The teacher is left behind.
 
         Parameters
         ----------
         folder : str or Path
             The folder; created when missing. What it holds of an earlier save is
             overwritten.
+        card : mapping of str to str, optional
+            What the model card (README.md) should say: "name", "description", "data"
+            (where the texts are from), "language" (a code, as "en"), "licence" (an
+            identifier, as "mit") and "teacher". What is not given is said to be not
+            stated.
+
+        Raises
+        ------
+        InvalidParameterError
+            If `card` holds anything else.
+        NotImplementedError
+            If the student or the selection cannot be saved without pickle.
+
+        Warns
+        -----
+        SkllkdWarning
+            If the folder holds another README.md; it is left as it is.
         """
         check_is_fitted(self, "student_")
+        fields = check_card(card)
         _persistence.save(self, Path(folder))
+        write_card(self, Path(folder), fields)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> LLKDClassifier:

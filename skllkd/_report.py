@@ -139,9 +139,9 @@ def make_report(
     seconds = time.perf_counter() - start
     history = classifier.history_
     return Report(
-        overall=_agreement("all classes", agrees),
+        overall=agreement_of("all classes", agrees),
         per_class=[
-            _agreement(name, agrees[label == k])
+            agreement_of(name, agrees[label == k])
             for k, name in enumerate(classifier.classes_.tolist())
         ],
         suspects=known[contradictions[order]],
@@ -153,8 +153,21 @@ def make_report(
     )
 
 
-def _agreement(name: Any, agrees: Any) -> Agreement:
-    """Return the share of true values with its Wilson interval."""
+def agreement_of(name: Any, agrees: Any) -> Agreement:
+    """Return the share of texts student and teacher agree on, with its interval.
+
+    Parameters
+    ----------
+    name : object
+        What it is the agreement of.
+    agrees : ndarray of shape (n_texts,), bool
+        Whether they agree.
+
+    Returns
+    -------
+    Agreement
+        The share with its 95 % Wilson interval.
+    """
     from scipy.stats import binomtest
 
     n_texts, n_same = len(agrees), int(np.sum(agrees))
