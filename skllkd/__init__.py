@@ -10,6 +10,8 @@ from skllkd._displays import (
     SelectionDisplay,
 )
 from skllkd._distillation import EpochEnd
+from skllkd._onnx import ONNXClassifier
+from skllkd._onnx_export import ONNXExport
 from skllkd._report import Agreement, Report
 from skllkd._version import __version__
 
@@ -18,6 +20,8 @@ __all__ = [
     "ConfidenceUncertaintyDisplay",
     "EpochEnd",
     "LLKDClassifier",
+    "ONNXClassifier",
+    "ONNXExport",
     "ReliabilityDisplay",
     "Report",
     "SelectionDisplay",

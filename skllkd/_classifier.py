@@ -6,7 +6,7 @@ import copy
 import os
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +33,9 @@ from skllkd._labelling import (
     likeliest_names,
     take,
 )
+from skllkd._onnx_export import ONNXExport, export
 from skllkd._report import Report, make_report, summary_html
+from skllkd._stream import predict_in_chunks
 from skllkd._validation import (
     Classes,
     FloatArray,
@@ -478,6 +480,42 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """
         return self._proba(X)
 
+    def predict_stream(
+        self, texts: Iterable[str], *, chunk_size: int = 4096, method: str = "predict"
+    ) -> Iterator[npt.NDArray[Any]]:
+        """Predict texts as they come, in memory that does not grow.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            The texts: a generator, an open file, or another iterable. It is read a
+            chunk at a time, when that chunk is asked for.
+        chunk_size : int, default=4096
+            Texts a chunk.
+        method : {"predict", "predict_proba"}, default="predict"
+            What to return of each chunk.
+
+        Yields
+        ------
+        ndarray of shape (chunk_size,) or (chunk_size, n_classes)
+            Class names, or distributions, of the texts of a chunk; the last may be
+            shorter.
+
+        Raises
+        ------
+        InvalidTextsError
+            If an item is no string; its position is named.
+        InvalidParameterError
+            If the student takes numbers.
+        """
+        check_is_fitted(self, "student_")
+        if not self.student_.takes_text:
+            raise InvalidParameterError(
+                "`predict_stream` reads texts, and this `student` takes numbers. Give "
+                "`predict` the rows in arrays."
+            )
+        return predict_in_chunks(self, texts, chunk_size, method)
+
     def _proba(self, X: Any) -> FloatArray:
         """Return the student's distributions."""
         check_is_fitted(self, "student_")
@@ -711,6 +749,48 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         fields = check_card(card)
         _persistence.save(self, Path(folder))
         write_card(self, Path(folder), fields)
+
+    def export_onnx(
+        self,
+        path: str | os.PathLike[str],
+        texts: Any,
+        *,
+        quantize: str | None = None,
+        max_disagreement: float = 0.01,
+    ) -> ONNXExport:
+        """Write the fitted classifier as one file that `ONNXClassifier` opens.
+
+        The file holds graph, weights, tokenizer and class names. Before it is put in
+        its place it predicts the texts given, beside the classifier.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, replaced if it is there.
+        texts : sequence of str of shape (n_texts,)
+            What to compare the two on: some hundred texts of the kind to be predicted.
+        quantize : {None, "int8"}, default=None
+            "int8" multiplies in eight bits: a quarter of the size, faster, and other
+            probabilities.
+        max_disagreement : float in [0, 1], default=0.01
+            The largest share of the texts whose label may differ.
+
+        Returns
+        -------
+        ONNXExport
+            How the two compare.
+
+        Raises
+        ------
+        DisagreementError
+            If more labels differ; nothing is written.
+        InvalidParameterError
+            If the student is no `TransformerStudent`.
+        MissingDependencyError
+            If onnx or onnxruntime is not installed (`skllkd[onnx]`).
+        """
+        check_is_fitted(self, "student_")
+        return export(self, Path(path), as_texts(texts), quantize, max_disagreement)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> LLKDClassifier:

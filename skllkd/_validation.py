@@ -118,7 +118,8 @@ def column_entries(X: Any, name: str) -> list[Any]:
         return list(np.asarray(X).tolist())
     raise InvalidTextsError(
         f"`{name}` must be an ordered collection, as a list, an array or a "
-        f"Series; got {type(X).__name__}. Turn it into a list first: list({name})."
+        f"Series; got {type(X).__name__}. Turn it into a list first: list({name}). To "
+        "predict texts as they come, give the iterator to `predict_stream`."
     )
 
 

@@ -2,6 +2,7 @@
 
 __all__ = [
     "BudgetReachedWarning",
+    "DisagreementError",
     "DivergedError",
     "InvalidClassesError",
     "InvalidParameterError",
@@ -57,6 +58,10 @@ class ModelFileError(SkllkdError, OSError):
 
 class DivergedError(SkllkdError, ArithmeticError):
     """Training ran away to weights that are no numbers."""
+
+
+class DisagreementError(SkllkdError, ValueError):
+    """An exported classifier does not predict what its original does."""
 
 
 class SavedModelError(SkllkdError, ValueError):

@@ -69,6 +69,7 @@ WITHOUT_EXAMPLE |= {
     "Answers",
     "BatchStatus",
     "EpochEnd",
+    "ONNXExport",
     "Report",
     "Selected",
 }

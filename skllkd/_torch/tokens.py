@@ -1,15 +1,21 @@
-"""Texts as token ids: one flat array and where each text begins."""
+"""Texts as token ids: one flat array and where each text begins.
+
+Importing this loads no torch: an exported classifier reads its texts with it too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from tokenizers import Tokenizer
 
 from skllkd._validation import IntArray
+
+if TYPE_CHECKING:
+    import torch
 
 _TEXTS_AT_ONCE = 1024
 _GROUP = 4  # batches presented one after the other
@@ -94,12 +100,57 @@ class TokenizedTexts:
         mask : Tensor of shape (n_rows, longest), int64
             1 for tokens, 0 for padding.
         """
+        import torch
+
+        ids, mask = self.padded(rows)
+        return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+
+    def padded(self, rows: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the padded ids of some texts and their mask as arrays.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows,), int
+            Which texts.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_rows, longest), int64
+            Token ids, padded.
+        mask : ndarray of shape (n_rows, longest), int64
+            1 for tokens, 0 for padding.
+        """
         lengths = self.lengths[rows]
         is_token = np.arange(int(lengths.max())) < lengths[:, None]
         ids = np.full(is_token.shape, self._pad_id, dtype=np.int64)
         ids[is_token] = self._ids[self.flat_places(rows)]
-        mask = is_token.astype(np.int64)
-        return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+        return ids, is_token.astype(np.int64)
+
+    def in_length_order(self, batch_size: int, batch_tokens: int) -> list[IntArray]:
+        """Return all texts in batches of similar length, the shortest first.
+
+        Parameters
+        ----------
+        batch_size : int
+            The most texts a batch.
+        batch_tokens : int
+            The most tokens a batch, padding included; a longer text is a batch of its
+            own.
+
+        Returns
+        -------
+        list of ndarray of int
+            Every text once.
+        """
+        order = np.argsort(self.lengths, kind="stable")
+        starts = [0]
+        for place, length in enumerate(self.lengths[order].tolist()):
+            n_rows = place - starts[-1]
+            if n_rows == batch_size or (
+                n_rows and (n_rows + 1) * length > batch_tokens
+            ):
+                starts.append(place)
+        return np.split(order, starts[1:])
 
     def flat_places(self, rows: IntArray) -> IntArray:
         """Return where in the flat array the tokens of some texts stand.

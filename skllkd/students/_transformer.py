@@ -444,6 +444,36 @@ class TransformerStudent(Student):
             self._predictor.to(device), tokenized, self.predict_batch_size, device
         )
 
+    def onnx_graph(self, quantize: str | None = None) -> Any:
+        """Return the fitted student as an ONNX model, from token ids to logits.
+
+        Parameters
+        ----------
+        quantize : {None, "int8"}, default=None
+            Whether to multiply in eight bits.
+
+        Returns
+        -------
+        onnx.ModelProto
+            The model; inputs "input_ids" and "attention_mask" of shape (n_texts,
+            n_tokens), output "logits" of shape (n_texts, n_classes).
+
+        Raises
+        ------
+        MissingDependencyError
+            If onnx or onnxruntime is not installed.
+        """
+        from skllkd._torch.encoder import build_classifier
+        from skllkd._torch.onnx import onnx_graph
+
+        model = build_classifier(self.config_, self.weights_, self.pooling_)
+        return onnx_graph(model, quantize=quantize)
+
+    @property
+    def pad_id(self) -> int:
+        """The token id that fills a batch up."""
+        return int(self.config_.get("pad_token_id") or 0)
+
     def portable(self) -> TransformerStudent:
         """Return the student with a folder's name only, where `model` is a folder.
 
@@ -513,8 +543,7 @@ class TransformerStudent(Student):
         from skllkd._torch.tokens import TokenizedTexts, load_tokenizer
 
         tokenizer = load_tokenizer(self.tokenizer_, self.max_length_)
-        pad_id = self.config_.get("pad_token_id") or 0
-        return TokenizedTexts(tokenizer, texts, pad_id)
+        return TokenizedTexts(tokenizer, texts, self.pad_id)
 
     def _warn_of_cut(self, n_truncated: int, n_texts: int) -> None:
         """Warn of texts longer than the window."""

@@ -1,0 +1,158 @@
+"""A classifier as an ONNX graph, with its products in 32 bits or in eight."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from skllkd._torch.encoder import Classifier
+from skllkd._validation import optional_import
+
+_OPSET = 17
+#: Architectures whose graph onnxruntime's optimizer of BERT knows.
+_LIKE_BERT = {"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"}
+#: How far logits of a fused graph may be from the model's.
+_TOLERANCE = 1e-3
+_QUANTIZED = ["MatMul", "Gemm", "Attention"]
+
+
+def onnx_graph(model: Classifier, *, quantize: str | None) -> Any:
+    """Return a classifier as an ONNX model, from token ids and mask to logits.
+
+    Parameters
+    ----------
+    model : Classifier
+        The classifier in evaluation mode on the CPU.
+    quantize : {None, "int8"}
+        Whether to multiply in eight bits: weights by channel, and activations by the
+        range they turn out to have.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model; inputs "input_ids" and "attention_mask", output "logits".
+    """
+    onnx = optional_import("onnx", "onnx")
+    plain = onnx.load_model_from_string(_traced(model))
+    graph = _fused(plain, model)
+    return graph if quantize is None else _in_eight_bits(graph)
+
+
+def _traced(model: Classifier) -> bytes:
+    """Return the graph of a classifier as torch writes it."""
+    encoder: Any = model.encoder
+    encoder.set_attn_implementation("eager")  # the form that is known when fusing
+    ids, mask = _example(model, n_rows=2, length=8)
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # What tracing cannot follow does not depend on the texts; the file is checked.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            (ids, mask),
+            file,
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits"],
+            dynamic_axes={
+                "input_ids": {0: "texts", 1: "tokens"},
+                "attention_mask": {0: "texts", 1: "tokens"},
+                "logits": {0: "texts"},
+            },
+            opset_version=_OPSET,
+            dynamo=False,  # the other exporter needs onnxscript
+        )
+    return file.getvalue()
+
+
+def _example(
+    model: Classifier, n_rows: int, length: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and a mask; the last row is padded to twice its length."""
+    config: Any = model.encoder.config
+    rng = np.random.RandomState(0)
+    ids = rng.randint(0, config.vocab_size, size=(n_rows, length))
+    mask = np.ones_like(ids)
+    mask[-1, length // 2 :] = 0
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def _fused(plain: Any, model: Classifier) -> Any:
+    """Return the graph with its layers as single operators, where that works."""
+    config: Any = model.encoder.config
+    if config.model_type not in _LIKE_BERT:
+        return plain
+    from onnxruntime.transformers import optimizer
+
+    copy = type(plain)()
+    copy.CopyFrom(plain)
+    with _quiet():
+        try:
+            fused = optimizer.optimize_model(
+                copy,
+                model_type="bert",
+                num_heads=config.num_attention_heads,
+                hidden_size=config.hidden_size,
+                opt_level=0,
+            ).model
+            return fused if _agrees(fused, model) else plain
+        except Exception:  # it knows the graphs of some versions of transformers only
+            return plain
+
+
+def _agrees(graph: Any, model: Classifier) -> bool:
+    """Return whether a graph computes what the model does."""
+    runtime = optional_import("onnxruntime", "onnx")
+    session = runtime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    for n_rows, length in [(1, 2), (3, 24)]:
+        ids, mask = _example(model, n_rows, length)
+        with torch.inference_mode():
+            wanted = model(ids, mask).numpy()
+        feed = {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
+        if not np.allclose(session.run(None, feed)[0], wanted, atol=_TOLERANCE):
+            return False
+    return True
+
+
+def _in_eight_bits(graph: Any) -> Any:
+    """Return the graph with its large products in eight bits."""
+    onnx = optional_import("onnx", "onnx")
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            graph,
+            path,
+            op_types_to_quantize=_QUANTIZED,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            extra_options={
+                "MatMulConstBOnly": True,  # products of activations stay as they are
+                "DefaultTensorType": onnx.TensorProto.FLOAT,  # of fused operators
+            },
+        )
+        return onnx.load_model(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence warnings, and loggers that write to the root, inside the block."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
