@@ -372,8 +372,9 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         seed = int(random_state.randint(2**31 - 1))
         student.start(take(texts, labelled), len(class_names), seed, resume=resume)
         known, weight = take(proba, labelled), take(weight, labelled)
+        del labelled  # a pool may hold millions: nothing is kept that is not needed
         plan = self._plan(random_state, len(self.history_["epoch"]) if resume else 0)
-        n_steps = self.n_epochs * -(-len(labelled) // self.batch_size)
+        n_steps = self.n_epochs * -(-len(known) // self.batch_size)
         size = (len(class_names), n_steps)
         if resume:
             selection.extend(plan.first_step, *size, random_state, known)
@@ -393,7 +394,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self.teacher_proba_, self.label_mass_ = proba, label_mass
         self.pseudo_labels_ = likeliest_names(proba, class_names)
         self.times_selected_ = np.zeros(len(texts), dtype=np.int32)
-        self.times_selected_[labelled] = course.times_selected
+        self.times_selected_[~nan_rows(proba)] = course.times_selected
         self._pool, self._pool_digest = texts, digest(texts)
         for name in _FEATURES:
             self.__dict__.pop(name, None)

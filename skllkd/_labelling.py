@@ -79,7 +79,7 @@ def labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classe
     labels = TeacherLabels(
         classes=named.names,
         log_prob=log_prob_of_output(given, len(texts), named),
-        label_mass=np.full(len(texts), np.nan),
+        label_mass=np.broadcast_to(np.nan, len(texts)),
         n_blank=int(blank.sum()),
     )
     _warn_of_missing(labels, "y")
@@ -112,7 +112,7 @@ def labels_in_proba(
     log_prob = log_prob_of_output(proba, len(texts), named)
     blank = _blank_rows(texts)
     log_prob[blank] = np.nan
-    unknown_mass = np.full(len(texts), np.nan)
+    unknown_mass = np.broadcast_to(np.nan, len(texts))
     n_blank = int(blank.sum())
     labels = TeacherLabels(named.names, log_prob, unknown_mass, n_blank=n_blank)
     _warn_of_missing(labels, "teacher_proba")
