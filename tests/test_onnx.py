@@ -24,7 +24,7 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.selection import SelectAll
-from skllkd.students import SklearnStudent, TransformerStudent
+from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
 
 from tests.conftest import TOPICS
 
@@ -62,10 +62,18 @@ def exported(fitted, short, tmp_path_factory):
 # ---- the file predicts what the classifier does
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "architecture"])
-def test_every_pooling_is_exported(pooling, tiny_path, short, tmp_path):
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"pooling": "mean"},
+        {"pooling": "cls"},
+        {"pooling": "attention", "head": "hidden"},
+        {"pooling": "architecture"},
+    ],
+)
+def test_every_pooling_and_head_is_exported(parameters, tiny_path, short, tmp_path):
     texts, labels = short
-    classifier = fitted_student(tiny_path, texts[:64], labels[:64], pooling=pooling)
+    classifier = fitted_student(tiny_path, texts[:64], labels[:64], **parameters)
     result = classifier.export_onnx(tmp_path / "m.onnx", texts[:100])
     assert result.equal_labels == 1
     assert result.largest_difference < 1e-5
@@ -78,6 +86,16 @@ def test_every_pooling_is_exported(pooling, tiny_path, short, tmp_path):
         atol=1e-5,
     )
     assert list(tmp_path.iterdir()) == [tmp_path / "m.onnx"]
+
+
+def test_a_frozen_encoder_s_student_is_exported(tiny_path, short, tmp_path):
+    texts, labels = short
+    student = FrozenEncoderStudent(tiny_path, device="cpu", max_length=64)
+    classifier = LLKDClassifier(student=student, random_state=0, verbose=0)
+    classifier.fit(texts[:64], labels[:64])
+    result = classifier.export_onnx(tmp_path / "m.onnx", texts[64:160])
+    assert result.equal_labels == 1
+    assert result.largest_difference < 1e-5
 
 
 def test_the_graph_is_fused(exported):

@@ -103,6 +103,9 @@ def _fused(plain: Any, model: Classifier) -> Any:
                 hidden_size=config.hidden_size,
                 opt_level=0,
             ).model
+            if "com.microsoft" not in {opset.domain for opset in fused.opset_import}:
+                opset = fused.opset_import.add()  # which the optimizer leaves out
+                opset.domain, opset.version = "com.microsoft", 1
             return fused if _agrees(fused, model) else plain
         except Exception:  # it knows the graphs of some versions of transformers only
             return plain
