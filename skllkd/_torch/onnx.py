@@ -59,7 +59,7 @@ def _traced(model: Classifier) -> bytes:
         torch.onnx.export(
             model,
             (ids, mask),
-            file,
+            file,  # type: ignore[arg-type]
             input_names=["input_ids", "attention_mask"],
             output_names=["logits"],
             dynamic_axes={
