@@ -48,6 +48,7 @@ class ForPipeline(transformers.PreTrainedModel):
     """Our classifier as a model of transformers."""
 
     config_class = transformers.PretrainedConfig
+    _supports_sdpa = True  # as our predictor has it
 
     def __init__(self, config, classifier):
         super().__init__(config)
@@ -83,6 +84,7 @@ class Pipeline:
         )
 
     def __call__(self, texts):
+        """Return distributions."""
         proba = np.zeros((len(texts), len(self.place)))
         for row, scores in enumerate(self.run(list(texts))):
             for score in scores:
@@ -97,6 +99,7 @@ class Bfloat16:
         self.classifier = classifier
 
     def __call__(self, texts):
+        """Return distributions."""
         with torch.autocast("cpu", dtype=torch.bfloat16):
             return self.classifier.predict_proba(texts)
 
@@ -192,6 +195,7 @@ def main():
     )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    transformers.logging.set_verbosity_error()
     data = Path(options.data)
     classifier, dev_texts, accuracy = trained(data, options.train_texts, options.epochs)
     print(f"the student's accuracy on {len(dev_texts)} texts: {accuracy:.3f}")

@@ -6,7 +6,7 @@ Importing this loads no torch: an exported classifier reads its texts with it to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -186,7 +186,8 @@ class TokenizedTexts:
             batches, and groups of neighbouring batches shuffled. Of a group as much is
             selected as fills a batch, which then is of similar length too.
         """
-        order = rng.permutation(len(self.lengths))
+        order: npt.NDArray[Any] = rng.permutation(len(self.lengths))
+        order = order.astype(np.int32)  # half the memory
         stretch = 50 * batch_size
         batches: list[IntArray] = []
         for start in range(0, len(order), stretch):
