@@ -52,7 +52,7 @@ def _traced(model: Classifier) -> bytes:
     encoder: Any = model.encoder
     encoder.set_attn_implementation("eager")  # the form that is known when fusing
     ids, mask = _example(model, n_rows=2, length=8)
-    file = io.BytesIO()
+    file: Any = io.BytesIO()  # which it takes, whatever its annotation says
     with warnings.catch_warnings():
         # What tracing cannot follow does not depend on the texts; the file is checked.
         warnings.simplefilter("ignore")
