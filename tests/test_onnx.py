@@ -128,7 +128,10 @@ def test_eight_bits(fitted, short, exported, tmp_path):
     assert 0.9 <= result.equal_labels <= 1
     assert 1e-6 < result.largest_difference < 0.1
     operators = {node.op_type for node in onnx.load(path).graph.node}
-    assert "QAttention" in operators
+    assert {"QAttention", "MatMulInteger"} <= operators
+    assert "MatMul" in operators  # the head, and only it, stays in 32 bits
+    float_products = [n for n in onnx.load(path).graph.node if n.op_type == "MatMul"]
+    assert len(float_products) == 1
     assert path.stat().st_size < exported.stat().st_size
     same = ONNXClassifier(path).predict(texts) == fitted.predict(texts)
     assert same.mean() == result.equal_labels

@@ -109,3 +109,13 @@ def test_a_student_that_takes_numbers_has_no_stream():
     classifier = LLKDClassifier(student=student, random_state=0).fit(X, y)
     with pytest.raises(InvalidParameterError, match="numbers"):
         classifier.predict_stream(iter(X))
+
+
+def test_a_single_text_does_not_wait_for_its_tokenizer_to_be_read(tiny_path):
+    from skllkd._torch.tokens import load_tokenizer
+
+    source = (tiny_path / "tokenizer.json").read_text(encoding="utf-8")
+    first = load_tokenizer(source, 32)
+    assert load_tokenizer(source, 32) is first
+    assert load_tokenizer(source, 16).truncation["max_length"] == 16
+    assert first.truncation["max_length"] == 32

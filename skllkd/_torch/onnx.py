@@ -22,7 +22,7 @@ _OPSET = 17
 _LIKE_BERT = {"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"}
 #: How far logits of a fused graph may be from the model's.
 _TOLERANCE = 1e-3
-_QUANTIZED = ["MatMul", "Gemm", "Attention"]
+_QUANTIZED = ["MatMul", "Attention"]
 
 
 def onnx_graph(model: Classifier, *, quantize: str | None) -> Any:
@@ -132,12 +132,16 @@ def _in_eight_bits(graph: Any) -> Any:
     onnx = optional_import("onnx", "onnx")
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    # The layers of the head cost little, and their rounding all goes to the logits.
+    # They are Gemm, which the quantizer turns into a MatMul of this name.
+    head = [f"{n.name}_MatMul" for n in graph.graph.node if n.op_type == "Gemm"]
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "int8.onnx"
         quantize_dynamic(
             graph,
             path,
             op_types_to_quantize=_QUANTIZED,
+            nodes_to_exclude=head,
             per_channel=True,
             weight_type=QuantType.QInt8,
             extra_options={

@@ -6,6 +6,7 @@ Importing this loads no torch: an exported classifier reads its texts with it to
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ _FULL_PASS = 64  # rows; more at once leave the cache and gain nothing
 _MOST_PARTS = 4  # for so many rows
 
 
+@lru_cache(maxsize=2)  # reading it takes longer than predicting one text
 def load_tokenizer(source: str, max_length: int) -> Tokenizer:
     """Return a tokenizer that cuts at a length and does not pad.
 

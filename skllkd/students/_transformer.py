@@ -431,7 +431,7 @@ class TransformerStudent(Student):
             If texts are longer than the encoder's window.
         """
         from skllkd._torch.encoder import available_device, build_classifier
-        from skllkd._torch.training import predict_in_length_order
+        from skllkd._torch.training import predict_in_length_order, threads
 
         device = available_device(self.device)
         if getattr(self, "_predictor", None) is None:
@@ -440,9 +440,10 @@ class TransformerStudent(Student):
             )
         tokenized = self._tokenize(texts)
         self._warn_of_cut(tokenized.n_truncated, len(texts))
-        return predict_in_length_order(
-            self._predictor.to(device), tokenized, self.predict_batch_size, device
-        )
+        with threads(self.n_threads):
+            return predict_in_length_order(
+                self._predictor.to(device), tokenized, self.predict_batch_size, device
+            )
 
     def onnx_graph(self, quantize: str | None = None) -> Any:
         """Return the fitted student as an ONNX model, from token ids to logits.
