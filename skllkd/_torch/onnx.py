@@ -59,7 +59,7 @@ def _traced(model: Classifier) -> bytes:
         torch.onnx.export(
             model,
             (ids, mask),
-            file,  # type: ignore[arg-type]
+            file,
             input_names=["input_ids", "attention_mask"],
             output_names=["logits"],
             dynamic_axes={
@@ -70,7 +70,8 @@ def _traced(model: Classifier) -> bytes:
             opset_version=_OPSET,
             dynamo=False,  # the other exporter needs onnxscript
         )
-    return file.getvalue()
+    graph: bytes = file.getvalue()
+    return graph
 
 
 def _example(
