@@ -496,9 +496,9 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         method : {"predict", "predict_proba"}, default="predict"
             What to return of each chunk.
 
-        Yields
-        ------
-        ndarray of shape (chunk_size,) or (chunk_size, n_classes)
+        Returns
+        -------
+        iterator of ndarray of shape (chunk_size,) or (chunk_size, n_classes)
             Class names, or distributions, of the texts of a chunk; the last may be
             shorter.
 
