@@ -294,6 +294,7 @@ def test_bad_numbers_of_threads(bad, exported):
 
 def test_joblib_s_workers_share_the_cores(exported, monkeypatch):
     monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert ONNXClassifier(exported)._number_of_threads() == 8
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert ONNXClassifier(exported)._number_of_threads() == 2
