@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import skllkd._torch.features
+from joblib.externals.loky import get_reusable_executor
 from sklearn.model_selection import GridSearchCV
 from skllkd import LLKDClassifier
 from skllkd.exceptions import (
@@ -267,6 +268,8 @@ def test_who_encodes_is_waited_for():
 
 
 def test_a_search_in_two_processes(news, tiny_path, own_store):
+    # Workers left by an earlier test may end for idleness just when they are needed.
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
     classifier = new(news, tiny_path, n_epochs=1, cache="disk")
     grid = {"student__learning_rate": [1e-3, 1e-2]}
     search = GridSearchCV(classifier, grid, cv=2, n_jobs=2, error_score="raise")
