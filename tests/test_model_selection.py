@@ -183,7 +183,8 @@ def test_memory_does_not_grow_with_the_number_of_fits(minilm_path):
         check=True,
     )
     after_3, after_20 = map(float, done.stdout.split())
-    assert after_20 <= 1.05 * after_3
+    # One encoder kept by each fit would triple it; the allocator's share comes and goes.
+    assert after_20 <= 1.15 * after_3
 
 
 # ---- scorers that need no gold
