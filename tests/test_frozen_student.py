@@ -67,7 +67,7 @@ def test_the_head_learns_and_the_encoder_does_not(head, news, tiny_path):
 
     texts, gold = news
     classifier = new(news, tiny_path, head=head, n_epochs=30).fit(texts[:200])
-    assert classifier.score(texts[:200], gold[:200]) > 0.5
+    assert classifier.score(texts[:200], gold[:200]) > 0.4  # chance is 0.2
     for name, array in load_file(tiny_path / "model.safetensors").items():
         np.testing.assert_array_equal(weights(classifier)[f"encoder.{name}"], array)
     assert ("hidden.weight" in weights(classifier)) == (head == "hidden")

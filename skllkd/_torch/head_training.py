@@ -18,6 +18,7 @@ from skllkd._torch.training import (
     RowLoss,
     Trainer,
     distributions,
+    share_of_rate,
     threads,
 )
 from skllkd._validation import FloatArray, IntArray
@@ -136,10 +137,9 @@ class HeadTrainer:
         float
             The mean over the rows of weight times loss.
         """
-        warmup = self._recipe.warmup
-        rate = min(progress / warmup, 1.0) if warmup > 0 else 1.0
+        share = share_of_rate(progress, self._recipe.warmup)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._recipe.learning_rate * rate * (1 - progress)
+            group["lr"] = self._recipe.learning_rate * share
         targets = torch.as_tensor(target, dtype=torch.float32)
         weights = torch.as_tensor(weight, dtype=torch.float32)
         self._model.train()

@@ -85,6 +85,25 @@ def threads(number: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def share_of_rate(progress: float, warmup: float) -> float:
+    """Return what share of the highest learning rate holds now.
+
+    Parameters
+    ----------
+    progress : float
+        How much of training is done, in (0, 1].
+    warmup : float
+        The share of training over which the rate rises from 0, in [0, 1].
+
+    Returns
+    -------
+    float
+        The share: a rise from 0, and a straight fall back to it.
+    """
+    rise = min(progress / warmup, 1.0) if warmup > 0 else 1.0
+    return rise * (1 - progress)
+
+
 class Recipe(NamedTuple):
     """How to train: the parameters of `TransformerStudent`, checked."""
 
@@ -253,11 +272,10 @@ class Trainer:
         return float(self._together.sum(total))
 
     def _set_learning_rates(self, progress: float) -> None:
-        """Set the rates: a rise from 0, then a straight fall back to it."""
-        warmup = self._recipe.warmup
-        rate = min(progress / warmup, 1.0) if warmup > 0 else 1.0
+        """Set the rates of the encoder and the head."""
+        share = share_of_rate(progress, self._recipe.warmup)
         for group in self._optimizer.param_groups:
-            group["lr"] = group["highest"] * rate * (1 - progress)
+            group["lr"] = group["highest"] * share
 
     def set_weights(self, weights: dict[str, npt.NDArray[np.float32]]) -> None:
         """Set the weights.
