@@ -195,6 +195,7 @@ def test_a_folder_predicts_the_same_and_keeps_the_evidence(
     files = sorted(path.name for path in (tmp_path / "model").iterdir())
     assert files == [
         "1_Pooling",
+        "README.md",
         "config.json",
         "evidence.safetensors",
         "head.safetensors",
