@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: The labels of the package's own teacher, which `own_labels` makes.
+LABELS = Path(__file__).parent / "labels"
 FLOOR = 1e-6  # of a class that was not among the answers the model gave
 
 

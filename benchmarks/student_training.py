@@ -56,11 +56,11 @@ class Quarter(Selection):
         """Take the pool's mean confidence."""
         self._least = teacher_proba.max(axis=1).mean()
 
-    def candidates(self, pseudo_label, teacher_proba, step):
+    def candidates(self, pseudo_label, teacher_proba, step, rows):
         """Leave out what the teacher is not sure of."""
         return teacher_proba.max(axis=1) >= self._least
 
-    def select(self, pseudo_label, teacher_proba, student_proba, step):
+    def select(self, pseudo_label, teacher_proba, student_proba, step, rows):
         """Keep the quarter."""
         unsure = np.nan_to_num(1 - student_proba.max(axis=1), nan=-1)
         mask = np.zeros(len(unsure), dtype=bool)

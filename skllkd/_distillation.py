@@ -123,7 +123,7 @@ def distil(
                 step = plan.first_step + len(steps)
                 belief = beliefs.of(rows, batches[place:], step)
                 label = proba[rows].argmax(axis=1)
-                kept = selection.select(label, proba[rows], belief, step)
+                kept = selection.select(label, proba[rows], belief, step, rows)
                 times_selected[rows[kept.mask]] += 1
                 waiting.add(rows, label, kept, row_weight[rows])
                 progress = (len(steps) + 0.5) / n_steps
@@ -199,8 +199,10 @@ class _Beliefs:
     def _score(self, batches: list[IntArray], step: int) -> None:
         """Ask the student about the rows of some steps at once."""
         asked = [
-            self._selection.candidates(proba.argmax(axis=1), proba, step + i)
-            for i, proba in enumerate(self._proba[rows] for rows in batches)
+            self._selection.candidates(
+                self._proba[rows].argmax(axis=1), self._proba[rows], step + i, rows
+            )
+            for i, rows in enumerate(batches)
         ]
         rows = np.concatenate([r[m] for r, m in zip(batches, asked, strict=True)])
         scored = self._student.rows_proba(rows) if len(rows) else self._proba[rows]

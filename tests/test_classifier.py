@@ -240,7 +240,7 @@ class EveryThird(Selection):
     def reset(self, n_classes, n_steps, random_state, teacher_proba):
         self.steps_ = []
 
-    def select(self, pseudo_label, teacher_proba, student_proba, step):
+    def select(self, pseudo_label, teacher_proba, student_proba, step, rows):
         self.steps_.append(step)
         n_rows = len(pseudo_label)
         return Selected(np.arange(n_rows) % 3 == 0, np.arange(n_rows) + 1.0)
@@ -296,7 +296,7 @@ class KeepNothing(Selection):
     def reset(self, n_classes, n_steps, random_state, teacher_proba):
         pass
 
-    def select(self, pseudo_label, teacher_proba, student_proba, step):
+    def select(self, pseudo_label, teacher_proba, student_proba, step, rows):
         n_rows = len(pseudo_label)
         return Selected(np.zeros(n_rows, dtype=bool), np.ones(n_rows))
 

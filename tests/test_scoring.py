@@ -54,11 +54,11 @@ class Told(Selection):
     def reset(self, n_classes, n_steps, random_state, teacher_proba):
         self.candidate_steps, self.beliefs = [], []
 
-    def candidates(self, pseudo_label, teacher_proba, step):
+    def candidates(self, pseudo_label, teacher_proba, step, rows):
         self.candidate_steps.append(step)
         return teacher_proba.max(axis=1) > 0.6
 
-    def select(self, pseudo_label, teacher_proba, student_proba, step):
+    def select(self, pseudo_label, teacher_proba, student_proba, step, rows):
         self.beliefs.append((teacher_proba, student_proba))
         return Selected(
             ~np.isnan(student_proba[:, 0]), np.ones(len(pseudo_label)), None
@@ -130,12 +130,12 @@ def test_confident_rows_only_decide_the_student_s_thresholds():
     label = teacher.argmax(axis=1)
     rule = LLKDSelection(uncertainty_over="confident", class_term=None, momentum=0.5)
     rule.reset(N_CLASSES, 1, rng, teacher)
-    asked = rule.candidates(label, teacher, 0)
+    asked = rule.candidates(label, teacher, 0, np.arange(len(label)))
     np.testing.assert_array_equal(
         asked, teacher.max(axis=1) >= teacher.max(axis=1).mean()
     )
     told = np.where(asked[:, None], student, np.nan)
-    kept = rule.select(label, teacher, told, 0)
+    kept = rule.select(label, teacher, told, 0, np.arange(len(label)))
     entropy = -(student * np.log(student)).sum(axis=1) / np.log(N_CLASSES)
     threshold = entropy[asked].mean()
     np.testing.assert_allclose(rule.student_thresholds_[0], threshold, rtol=1e-5)
@@ -150,11 +150,13 @@ def test_candidates_move_the_teacher_s_thresholds_once():
     for rule in (asked, plain):
         rule.reset(N_CLASSES, 4, rng, batches[0])
     for step, teacher in enumerate(batches):  # all four ahead
-        asked.candidates(teacher.argmax(axis=1), teacher, step)
+        asked.candidates(teacher.argmax(axis=1), teacher, step, np.arange(len(teacher)))
     for step, teacher in enumerate(batches):
         student = rng.dirichlet(np.ones(N_CLASSES), 20)
         for rule in (asked, plain):
-            rule.select(teacher.argmax(axis=1), teacher, student, step)
+            rule.select(
+                teacher.argmax(axis=1), teacher, student, step, np.arange(len(teacher))
+            )
     np.testing.assert_array_equal(asked.teacher_thresholds_, plain.teacher_thresholds_)
     np.testing.assert_array_equal(asked.student_thresholds_, plain.student_thresholds_)
 
@@ -164,10 +166,12 @@ def test_a_batch_without_a_confident_row_moves_nothing():
     sure, unsure = np.array([[0.9, 0.1]] * 4), np.array([[0.6, 0.4]] * 4)
     rule.reset(2, 2, np.random.RandomState(0), np.concatenate([sure, unsure]))
     flat = np.full((4, 2), 0.5)
-    rule.candidates(np.zeros(4, int), sure, 0)
-    rule.select(np.zeros(4, int), sure, flat, 0)
-    assert not rule.candidates(np.zeros(4, int), unsure, 1).any()
-    kept = rule.select(np.zeros(4, int), unsure, np.full((4, 2), np.nan), 1)
+    rule.candidates(np.zeros(4, int), sure, 0, np.arange(4))
+    rule.select(np.zeros(4, int), sure, flat, 0, np.arange(4))
+    assert not rule.candidates(np.zeros(4, int), unsure, 1, np.arange(4)).any()
+    kept = rule.select(
+        np.zeros(4, int), unsure, np.full((4, 2), np.nan), 1, np.arange(4)
+    )
     assert not kept.mask.any()
     np.testing.assert_array_equal(
         rule.student_thresholds_[1], rule.student_thresholds_[0]

@@ -24,10 +24,13 @@ def distributions(n_rows, n_classes, seed, sharpness=1.0):
 
 def select(rule, teacher, student, step=0):
     given = student if rule.uses_student else None
-    return rule.select(teacher.argmax(axis=1), teacher, given, step)
+    rows = np.arange(len(teacher))
+    return rule.select(teacher.argmax(axis=1), teacher, given, step, rows)
 
 
 def start(rule, teacher, n_steps=5):
+    if rule.n_folds:
+        rule.take_out_of_fold(distributions(*teacher.shape, 99))
     rule.reset(teacher.shape[1], n_steps, np.random.RandomState(0), teacher)
     return rule
 
@@ -112,7 +115,7 @@ def test_llkd_follows_the_formula_over_many_steps():
             for s in "cu":
                 mean = np.mean([signal[s][i] for i in members])
                 q_sum[s][k] = lam * q_sum[s][k] + (1 - lam) * mean
-        kept = rule.select(label, teacher, student, step)
+        kept = rule.select(label, teacher, student, step, np.arange(20))
         expected = []
         for i in range(20):
             above = True

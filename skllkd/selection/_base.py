@@ -50,6 +50,9 @@ class Selection(BaseEstimator):
     #: Whether `select` reads the student's probabilities. Where it does not, no
     #: scoring pass is made and `student_proba` is None.
     uses_student: bool = True
+    #: Into how many folds to part the pool so that students trained on the others say
+    #: what they believe of each row (`take_out_of_fold`); 0 for not at all.
+    n_folds: int = 0
 
     def check(self) -> None:
         """Raise if a parameter has a value that is not allowed.
@@ -60,6 +63,17 @@ class Selection(BaseEstimator):
         ------
         InvalidParameterError
             If a parameter has a value that is not allowed.
+        """
+
+    def take_out_of_fold(self, student_proba: FloatArray) -> None:
+        """Take what students that did not learn from a row believe of it.
+
+        Called before `reset` and `extend` where `n_folds` is not 0.
+
+        Parameters
+        ----------
+        student_proba : ndarray of shape (n_rows, n_classes)
+            Their distribution for every row of the pool, rows summing to 1.
         """
 
     def reset(
@@ -109,7 +123,11 @@ class Selection(BaseEstimator):
         """
 
     def candidates(
-        self, pseudo_label: IntArray, teacher_proba: FloatArray, step: int
+        self,
+        pseudo_label: IntArray,
+        teacher_proba: FloatArray,
+        step: int,
+        rows: IntArray,
     ) -> BoolArray:
         """Return which rows of a batch the student has to be asked about.
 
@@ -125,6 +143,8 @@ class Selection(BaseEstimator):
             The teacher's distribution, rows summing to 1.
         step : int
             The step, from 0.
+        rows : ndarray of shape (n_rows,), int
+            Which rows of the pool they are.
 
         Returns
         -------
@@ -139,6 +159,7 @@ class Selection(BaseEstimator):
         teacher_proba: FloatArray,
         student_proba: FloatArray | None,
         step: int,
+        rows: IntArray,
     ) -> Selected:
         """Decide which rows of a batch the student learns from.
 
@@ -153,6 +174,8 @@ class Selection(BaseEstimator):
             `candidates` left them out.
         step : int
             The step, from 0.
+        rows : ndarray of shape (n_rows,), int
+            Which rows of the pool they are, in the order given to `reset` or `extend`.
 
         Returns
         -------
@@ -205,7 +228,7 @@ class SelectAll(Selection):
     >>> teacher = np.array([[0.9, 0.1], [0.4, 0.6]])
     >>> rule = SelectAll()
     >>> rule.reset(2, 1, np.random.RandomState(0), teacher)
-    >>> rule.select(teacher.argmax(axis=1), teacher, None, 0).mask
+    >>> rule.select(teacher.argmax(axis=1), teacher, None, 0, np.arange(2)).mask
     array([ True,  True])
     """
 
@@ -251,6 +274,7 @@ class SelectAll(Selection):
         teacher_proba: FloatArray,
         student_proba: FloatArray | None,
         step: int,
+        rows: IntArray,
     ) -> Selected:
         """Keep every row with weight 1.
 
@@ -264,6 +288,8 @@ class SelectAll(Selection):
             Unused.
         step : int
             The step, from 0.
+        rows : ndarray of shape (n_rows,), int
+            Unused.
 
         Returns
         -------

@@ -97,7 +97,7 @@ class LLKDSelection(Selection):
     >>> student = np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5]])
     >>> rule = LLKDSelection()
     >>> rule.reset(2, 1, np.random.RandomState(0), teacher)
-    >>> rule.select(teacher.argmax(axis=1), teacher, student, 0).mask
+    >>> rule.select(teacher.argmax(axis=1), teacher, student, 0, np.arange(3)).mask
     array([False,  True, False])
     """
 
@@ -243,7 +243,11 @@ class LLKDSelection(Selection):
         )
 
     def candidates(
-        self, pseudo_label: IntArray, teacher_proba: FloatArray, step: int
+        self,
+        pseudo_label: IntArray,
+        teacher_proba: FloatArray,
+        step: int,
+        rows: IntArray,
     ) -> BoolArray:
         """Return which rows of a batch the student has to be asked about.
 
@@ -255,6 +259,8 @@ class LLKDSelection(Selection):
             The teacher's distribution, rows summing to 1.
         step : int
             The step, from 0.
+        rows : ndarray of shape (n_rows,), int
+            Which rows of the pool they are.
 
         Returns
         -------
@@ -263,7 +269,7 @@ class LLKDSelection(Selection):
             threshold.
         """
         if self.uncertainty_over == "batch":
-            return super().candidates(pseudo_label, teacher_proba, step)
+            return super().candidates(pseudo_label, teacher_proba, step, rows)
         confidence = teacher_proba.max(axis=1)
         tau_teacher = self._teacher_thresholds(confidence, pseudo_label, teacher_proba)
         self._ahead[step] = tau_teacher
@@ -275,6 +281,7 @@ class LLKDSelection(Selection):
         teacher_proba: FloatArray,
         student_proba: FloatArray | None,
         step: int,
+        rows: IntArray,
     ) -> Selected:
         """Keep the rows above both thresholds.
 
@@ -289,6 +296,8 @@ class LLKDSelection(Selection):
             threshold not read with `uncertainty_over="confident"`.
         step : int
             The step, from 0.
+        rows : ndarray of shape (n_rows,), int
+            Which rows of the pool they are.
 
         Returns
         -------
