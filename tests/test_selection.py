@@ -6,7 +6,9 @@ import skllkd.selection as room
 from sklearn.base import clone
 from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import LLKDSelection, SelectAll, Selection, normalised_entropy
+from skllkd.selection._llkd import among_candidates
 from skllkd.selection._thresholds import AdaptiveThreshold, MovingAverage
+from skllkd.selection._uncertainty import uncertainty_of
 
 STRATEGIES = [
     strategy()
@@ -240,6 +242,11 @@ def test_soft_targets_are_the_teacher_s_distribution(rule):
         {"student_class": "both"},
         {"weight": "max"},
         {"target": "firm"},
+        {"signals": "none"},
+        {"uncertainty": "variance"},
+        {"rejected": "keep"},
+        {"rejected_share": 0},
+        {"coverage": 1.5},
     ],
 )
 def test_bad_parameters_are_named(bad):
@@ -271,3 +278,81 @@ def test_threshold_of_an_empty_batch_is_unchanged():
     empty = np.zeros((0, 2))
     after = threshold.update(np.zeros(0), np.zeros(0, dtype=int), empty)
     np.testing.assert_array_equal(before, after)
+
+
+def parts_of(rule, teacher, student):
+    """What LLKD's two thresholds say of each row."""
+    start(rule, teacher)
+    kept = select(rule, teacher, student)
+    return kept, teacher.max(axis=1), normalised_entropy(student)
+
+
+def test_one_signal_alone():
+    teacher, student = distributions(200, 3, 0, 3.0), distributions(200, 3, 1)
+    both, c, u = parts_of(LLKDSelection(), teacher, student)
+    sure, _, _ = parts_of(LLKDSelection(signals="teacher"), teacher, student)
+    unsure, _, _ = parts_of(LLKDSelection(signals="student"), teacher, student)
+    np.testing.assert_array_equal(both.mask, sure.mask & unsure.mask)
+    assert both.mask.sum() < min(sure.mask.sum(), unsure.mask.sum())
+    np.testing.assert_allclose(sure.weight, c)
+    np.testing.assert_allclose(unsure.weight, u)
+    assert not LLKDSelection(signals="teacher").uses_student
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [("least_confident", [0.6, 1.0, 0.0]), ("margin", [0.7, 1.0, 0.0])],
+)
+def test_measures_of_uncertainty(measure, expected):
+    proba = np.array([[0.6, 0.3, 0.1], [1 / 3, 1 / 3, 1 / 3], [0.0, 1.0, 0.0]])
+    np.testing.assert_allclose(uncertainty_of(proba, measure), expected, atol=1e-12)
+    teacher = np.full((3, 3), [0.8, 0.1, 0.1])
+    rule = LLKDSelection(uncertainty=measure)
+    kept = select(start(rule, teacher), teacher, proba)
+    np.testing.assert_array_equal(kept.mask, np.array(expected) > np.mean(expected))
+
+
+def test_rescaled_rejected_rows_make_the_gradient_that_of_all():
+    teacher, student = distributions(60, 3, 0, 3.0), distributions(60, 3, 1)
+    plain, c, u = parts_of(LLKDSelection(momentum=0), teacher, student)
+    rule = start(LLKDSelection(momentum=0, rejected="rescale"), teacher, 2000)
+    total = np.zeros(60)
+    for step in range(2000):
+        kept = select(rule, teacher, student, step)
+        assert (kept.mask >= plain.mask).all()
+        total[kept.mask] += kept.weight[kept.mask]
+    np.testing.assert_allclose(total / 2000, c * u, atol=0.2)
+    assert total.sum() / 2000 == pytest.approx((c * u).sum(), rel=0.02)
+
+
+def test_rejected_rows_the_teacher_is_unsure_of_learn_from_sets():
+    teacher = np.array([[0.9, 0.05, 0.05], [0.5, 0.45, 0.05], [0.5, 0.45, 0.05]])
+    student = np.array([[0.3, 0.3, 0.4], [0.2, 0.2, 0.6], [0.0, 1.0, 0.0]])
+    kept = select(
+        start(LLKDSelection(rejected="candidates"), teacher), teacher, student
+    )
+    np.testing.assert_array_equal(
+        kept.mask, [True, True, False]
+    )  # the third is certain
+    np.testing.assert_allclose(kept.target[0], [1, 0, 0])
+    np.testing.assert_allclose(kept.target[1], [0.5, 0.5, 0])
+
+
+def test_sets_of_candidates_have_the_gradient_of_their_loss():
+    """Cross-entropy towards the target is -log of the set's probability, to 1st order."""
+    torch = pytest.importorskip("torch")
+    teacher = distributions(8, 5, 0, 2.0)
+    logits = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
+    logits = logits.double().requires_grad_()
+    log_proba = logits.log_softmax(dim=1)
+    target = among_candidates(log_proba.detach().exp().numpy(), teacher, 0.8)
+    inside = torch.from_numpy(target > 0)
+    assert (inside.sum(dim=1) > 1).any()
+    for i in range(8):
+        likelier = np.sort(teacher[i])[::-1]
+        assert inside[i].sum() == np.searchsorted(likelier.cumsum(), 0.8) + 1
+    soft = -(torch.from_numpy(target) * log_proba).sum()
+    of_set = -log_proba.masked_fill(~inside, -torch.inf).logsumexp(dim=1).sum()
+    (a,) = torch.autograd.grad(soft, logits, retain_graph=True)
+    (b,) = torch.autograd.grad(of_set, logits)
+    torch.testing.assert_close(a, b)

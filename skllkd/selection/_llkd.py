@@ -16,6 +16,7 @@ from skllkd._validation import (
 )
 from skllkd.selection._base import Selected, Selection, check_target
 from skllkd.selection._thresholds import AdaptiveThreshold, reaches
+from skllkd.selection._uncertainty import MEASURES, uncertainty_of
 
 
 class LLKDSelection(Selection):
@@ -59,9 +60,27 @@ class LLKDSelection(Selection):
         above the teacher's threshold. "confident" needs no scoring pass of the others,
         which cannot be kept.
     weight : {"product", "sum", None}, default="product"
-        The weight of a kept row: :math:`c u`, :math:`(c + u) / 2`, or 1.
+        The weight of a kept row: :math:`c u`, :math:`(c + u) / 2`, or 1. With one of
+        the signals only, it alone.
     target : {"hard", "soft"}, default="hard"
         Train towards the pseudo-label, or towards the teacher's distribution.
+    signals : {"both", "teacher", "student"}, default="both"
+        Which thresholds a row must reach: an ablation of the rule. With "teacher" the
+        student is not asked.
+    uncertainty : {"entropy", "least_confident", "margin"}, default="entropy"
+        :math:`u`: the normalised entropy, :math:`(1 - \max p_S) C / (C - 1)`, or one
+        minus the distance of the two largest probabilities.
+    rejected : {"drop", "rescale", "candidates"}, default="drop"
+        What becomes of the rows that are not kept: nothing; each is kept with
+        probability `rejected_share` and its weight divided by it, so that the gradient
+        is that of all rows in expectation, as in InfoBatch [3]_; or those the student
+        is unsure of and the teacher too are trained towards the *set* of classes that
+        the teacher finds plausible, :math:`-\log \sum_{k \in S} p_S(k)` [4]_. The
+        set is the smallest that holds `coverage` of the teacher's distribution.
+    rejected_share : float in (0, 1], default=0.2
+        The share of the rejected that is kept with "rescale".
+    coverage : float in (0, 1], default=0.9
+        The probability a set of candidates holds at least.
 
     Attributes
     ----------
@@ -86,6 +105,10 @@ class LLKDSelection(Selection):
        arXiv:2411.08028.
     .. [2] Wang et al., "FreeMatch: Self-adaptive Thresholding for Semi-supervised
        Learning", ICLR 2023, arXiv:2205.07246.
+    .. [3] Qin et al., "InfoBatch: Lossless Training Speed Up by Unbiased Dynamic Data
+       Pruning", ICLR 2024, arXiv:2303.04947.
+    .. [4] Feng et al., "Provably Consistent Partial-Label Learning", NeurIPS 2020,
+       arXiv:2007.08929; for language models as annotators CanDist, arXiv:2506.03857.
 
     Examples
     --------
@@ -111,6 +134,11 @@ class LLKDSelection(Selection):
         uncertainty_over: str = "batch",
         weight: str | None = "product",
         target: str = "hard",
+        signals: str = "both",
+        uncertainty: str = "entropy",
+        rejected: str = "drop",
+        rejected_share: float = 0.2,
+        coverage: float = 0.9,
     ) -> None:
         self.momentum = momentum
         self.start = start
@@ -120,6 +148,16 @@ class LLKDSelection(Selection):
         self.uncertainty_over = uncertainty_over
         self.weight = weight
         self.target = target
+        self.signals = signals
+        self.uncertainty = uncertainty
+        self.rejected = rejected
+        self.rejected_share = rejected_share
+        self.coverage = coverage
+
+    @property
+    def uses_student(self) -> bool:  # type: ignore[override]
+        """Whether `select` reads the student's probabilities."""
+        return self.signals != "teacher" or self.rejected == "candidates"
 
     def check(self) -> None:
         """Raise if a parameter has a value that is not allowed.
@@ -137,6 +175,11 @@ class LLKDSelection(Selection):
         check_option(self.uncertainty_over, "uncertainty_over", ["batch", "confident"])
         check_option(self.weight, "weight", ["product", "sum", None])
         check_target(self.target)
+        check_option(self.signals, "signals", ["both", "teacher", "student"])
+        check_option(self.uncertainty, "uncertainty", [*MEASURES])
+        check_option(self.rejected, "rejected", ["drop", "rescale", "candidates"])
+        for name in ("rejected_share", "coverage"):
+            check_number(getattr(self, name), name, 0, 1, open_low=True)
 
     def reset(
         self,
@@ -154,7 +197,7 @@ class LLKDSelection(Selection):
         n_steps : int
             How often `select` will be called.
         random_state : RandomState
-            Unused: the rule has no randomness.
+            The source of what is kept of the rejected.
         teacher_proba : ndarray of shape (n_rows, n_classes)
             The teacher's distribution for every row of the pool.
         """
@@ -183,12 +226,14 @@ class LLKDSelection(Selection):
         n_steps : int
             How many steps there will be in addition.
         random_state : RandomState
-            Unused: the rule has no randomness.
+            The source of what is kept of the rejected.
         teacher_proba : ndarray of shape (n_rows, n_classes)
             The teacher's distribution for every new row.
         """
         for threshold in (self._teacher, self._student):
             threshold.set_momentum(self.momentum)
+        if self.rejected == "rescale":
+            self._random = np.random.RandomState(random_state.randint(2**31 - 1))
         self._ahead: dict[int, FloatArray] = {}  # thresholds by step, not used yet
         self._pool: FloatArray | None = None
         if self.teacher_threshold == "pool":
@@ -268,7 +313,7 @@ class LLKDSelection(Selection):
             All rows, or with `uncertainty_over="confident"` those above the teacher's
             threshold.
         """
-        if self.uncertainty_over == "batch":
+        if not self._asks_only_confident:
             return super().candidates(pseudo_label, teacher_proba, step, rows)
         confidence = teacher_proba.max(axis=1)
         tau_teacher = self._teacher_thresholds(confidence, pseudo_label, teacher_proba)
@@ -304,7 +349,7 @@ class LLKDSelection(Selection):
         Selected
             The rows kept, with their weights and targets.
         """
-        if student_proba is None:
+        if student_proba is None and self.uses_student:
             raise TypeError("LLKDSelection.select needs `student_proba`; got None.")
         confidence = teacher_proba.max(axis=1)
         tau_teacher = self._ahead.pop(step, None)
@@ -312,23 +357,53 @@ class LLKDSelection(Selection):
             tau_teacher = self._teacher_thresholds(
                 confidence, pseudo_label, teacher_proba
             )
-        mask: BoolArray = reaches(confidence, tau_teacher[pseudo_label])
-        over = mask if self.uncertainty_over == "confident" else np.ones_like(mask)
-
-        uncertainty = np.zeros(len(mask))
-        uncertainty[over] = normalised_entropy(student_proba[over])
-        student_label = pseudo_label.copy()
-        if self.student_class == "student":
-            student_label[over] = student_proba[over].argmax(axis=1)
-        tau_student = self._student.update(
-            uncertainty[over], student_label[over], student_proba[over]
-        )
         self.teacher_thresholds_[step] = tau_teacher
-        self.student_thresholds_[step] = tau_student
+        sure = reaches(confidence, tau_teacher[pseudo_label])
+        over = sure if self._asks_only_confident else np.ones_like(sure)
+        uncertainty, unsure = np.zeros(len(sure)), np.ones_like(sure)
+        if student_proba is not None:
+            uncertainty, unsure = self._unsure(pseudo_label, student_proba, over, step)
 
-        mask = mask & over & reaches(uncertainty, tau_student[student_label])
+        mask = {"both": sure & unsure, "teacher": sure, "student": unsure}[self.signals]
+        weight = self._weights(confidence, uncertainty)
         target = teacher_proba if self.target == "soft" else None
-        return Selected(mask, self._weights(confidence, uncertainty), target)
+        if self.rejected == "rescale":
+            drawn = ~mask & (self._random.uniform(size=len(mask)) < self.rejected_share)
+            weight = np.where(mask, weight, weight / self.rejected_share)
+            mask = mask | drawn
+        elif self.rejected == "candidates":
+            assert student_proba is not None  # uses_student
+            in_set = ~sure & unsure & ~mask
+            hard = np.eye(teacher_proba.shape[1])[pseudo_label]
+            target = (hard if target is None else target).copy()
+            target[in_set] = among_candidates(
+                student_proba[in_set], teacher_proba[in_set], self.coverage
+            )
+            mask = mask | in_set
+        return Selected(mask, weight, target)
+
+    @property
+    def _asks_only_confident(self) -> bool:
+        """Whether the student is asked about the teacher's confident rows only."""
+        can_be_kept = self.signals == "both" and self.rejected == "drop"
+        return self.uncertainty_over == "confident" and can_be_kept
+
+    def _unsure(
+        self,
+        pseudo_label: IntArray,
+        student_proba: FloatArray,
+        over: BoolArray,
+        step: int,
+    ) -> tuple[FloatArray, BoolArray]:
+        """Learn from what the student believes; return its uncertainty, and where high."""
+        uncertainty = np.zeros(len(over))
+        uncertainty[over] = uncertainty_of(student_proba[over], self.uncertainty)
+        label = pseudo_label.copy()
+        if self.student_class == "student":
+            label[over] = student_proba[over].argmax(axis=1)
+        tau = self._student.update(uncertainty[over], label[over], student_proba[over])
+        self.student_thresholds_[step] = tau
+        return uncertainty, over & reaches(uncertainty, tau[label])
 
     def _teacher_thresholds(
         self, confidence: FloatArray, label: IntArray, proba: FloatArray
@@ -339,26 +414,42 @@ class LLKDSelection(Selection):
 
     def _weights(self, confidence: FloatArray, uncertainty: FloatArray) -> FloatArray:
         """Return the weight of each row's loss."""
+        if self.weight is None:
+            return np.ones(len(confidence))
+        if self.signals == "teacher":
+            return confidence
+        if self.signals == "student":
+            return uncertainty
         if self.weight == "product":
             return confidence * uncertainty
-        if self.weight == "sum":
-            return (confidence + uncertainty) / 2
-        return np.ones(len(confidence))
+        return (confidence + uncertainty) / 2
 
 
-def normalised_entropy(proba: FloatArray) -> FloatArray:
-    """Return the entropy of each distribution as a share of the largest possible.
+def among_candidates(
+    student_proba: FloatArray, teacher_proba: FloatArray, coverage: float
+) -> FloatArray:
+    r"""Return the student's distribution among the classes the teacher finds plausible.
+
+    Cross-entropy towards it, held fixed, has the gradient of
+    :math:`-\log \sum_{k \in S} p_S(k)`: it only asks for one of the classes of S.
 
     Parameters
     ----------
-    proba : ndarray of shape (n_rows, n_classes)
+    student_proba, teacher_proba : ndarray of shape (n_rows, n_classes)
         Distributions, rows summing to 1.
+    coverage : float in (0, 1]
+        S is the smallest set of the teacher's likeliest classes that holds this much.
 
     Returns
     -------
-    ndarray of shape (n_rows,)
-        The entropies divided by log(n_classes), in [0, 1].
+    ndarray of shape (n_rows, n_classes)
+        Distributions that are 0 outside S.
     """
-    entropy_nats = -(proba * np.log(np.maximum(proba, 1e-12))).sum(axis=1)
-    share: FloatArray = entropy_nats / np.log(proba.shape[1])
-    return np.clip(share, 0.0, 1.0)
+    order = np.argsort(-teacher_proba, axis=1, kind="stable")
+    ordered = np.take_along_axis(teacher_proba, order, axis=1)
+    held_by_likelier = ordered.cumsum(axis=1) - ordered
+    inside = np.zeros(teacher_proba.shape, dtype=bool)
+    np.put_along_axis(inside, order, held_by_likelier < coverage - 1e-9, axis=1)
+    among = np.where(inside, np.maximum(student_proba, 1e-12), 0.0)
+    target: FloatArray = among / among.sum(axis=1, keepdims=True)
+    return target
