@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 from skllkd import _persistence
 from skllkd._card import check_card, write_card
 from skllkd._cloning import add_later_parameters, clone_sharing
+from skllkd._cross_fit import out_of_fold_proba
 from skllkd._distillation import Callback, Course, Plan, distil
 from skllkd._labelling import (
     columns_in_order,
@@ -370,10 +371,16 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         labelling_done = time.perf_counter()
 
         seed = int(random_state.randint(2**31 - 1))
-        student.start(take(texts, labelled), len(class_names), seed, resume=resume)
-        known, weight = take(proba, labelled), take(weight, labelled)
+        pool, known = take(texts, labelled), take(proba, labelled)
+        weight = take(weight, labelled)
         del labelled  # a pool may hold millions: nothing is kept that is not needed
         plan = self._plan(random_state, len(self.history_["epoch"]) if resume else 0)
+        if selection.n_folds:
+            selection.take_out_of_fold(
+                out_of_fold_proba(student, pool, known, weight, selection.n_folds, plan)
+            )
+        student.start(pool, len(class_names), seed, resume=resume)
+        del pool
         n_steps = self.n_epochs * -(-len(known) // self.batch_size)
         size = (len(class_names), n_steps)
         if resume:

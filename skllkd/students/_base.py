@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from skllkd._cloning import add_later_parameters
 from skllkd._validation import FloatArray, IntArray
@@ -45,6 +45,23 @@ class Student(BaseEstimator, ABC):
         InvalidParameterError
             If a parameter has a value that is not allowed.
         """
+
+    def second_opinion(self, n_epochs: int) -> tuple[Student, int]:
+        """Return an untrained student to say quickly what can be learned from others.
+
+        Parameters
+        ----------
+        n_epochs : int
+            For how long this student is trained.
+
+        Returns
+        -------
+        student : Student
+            By default one as this.
+        n_epochs : int
+            For how long to train it.
+        """
+        return clone(self), n_epochs
 
     @abstractmethod
     def start(

@@ -165,6 +165,23 @@ class FrozenEncoderStudent(TransformerStudent):
         check_model(self.model)
         check_device(self.device)
 
+    def second_opinion(self, n_epochs: int) -> tuple[Student, int]:
+        """Return a student as this.
+
+        Parameters
+        ----------
+        n_epochs : int
+            For how long this student is trained.
+
+        Returns
+        -------
+        student : Student
+            The student.
+        n_epochs : int
+            As given.
+        """
+        return Student.second_opinion(self, n_epochs)
+
     def start(
         self, texts: list[str], n_classes: int, seed: int, *, resume: bool = False
     ) -> None:

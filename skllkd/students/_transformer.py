@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sklearn.base import clone
+
 from skllkd._validation import (
     FloatArray,
     IntArray,
@@ -218,6 +220,34 @@ class TransformerStudent(Student):
     def needs_distribution(self) -> bool:
         """Whether the loss needs the teacher's distribution as the target."""
         return self.loss is not None and self.loss.needs_distribution
+
+    def second_opinion(self, n_epochs: int) -> tuple[Student, int]:
+        """Return a head on the same encoder, frozen: seconds instead of minutes.
+
+        Parameters
+        ----------
+        n_epochs : int
+            For how long this student is trained.
+
+        Returns
+        -------
+        student : Student
+            The student; one as this where the encoder cannot be used alone.
+        n_epochs : int
+            For how long to train it: 10 at least, as a head learns slowly.
+        """
+        from skllkd.students._frozen import FrozenEncoderStudent
+
+        if self.pooling == "architecture":
+            return clone(self), n_epochs
+        quick = FrozenEncoderStudent(
+            self.model,
+            pooling="mean" if self.pooling == "attention" else self.pooling,
+            max_length=self.max_length,
+            predict_batch_size=self.predict_batch_size,
+            device=self.device,
+        )
+        return quick, max(n_epochs, 10)
 
     def start(
         self, texts: list[str], n_classes: int, seed: int, *, resume: bool = False

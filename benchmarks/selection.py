@@ -1,0 +1,266 @@
+"""Every selection strategy on every data set: what it reaches and what it takes.
+
+    SKLLKD_DATA=folder python -m benchmarks.selection --student frozen
+    SKLLKD_DATA=folder python -m benchmarks.selection --student tfidf
+    SKLLKD_DATA=folder python -m benchmarks.selection --student tuned
+    SKLLKD_DATA=folder python -m benchmarks.selection --student frozen --noise
+    python -m benchmarks.selection_report
+
+A cell is a student, a data set, a strategy and a seed. The seed draws the pool (up to 3,000
+of the labelled train texts; 1,500 for fine-tuning), the order of batches and the first
+weights, the same for every strategy: differences are paired. Scores are against gold, on
+up to 2,000 texts of the test split (for ISEAR, whose test split is kept apart, of dev; what
+was chosen was chosen on train texts outside the pool and the other sets' dev splits).
+Strategies marked "matched" take the share of rows that LLKD took in the same cell, so that
+both make as many backward passes. `--noise` replaces the teacher by one that errs as the
+real one does, but as often as wanted.
+
+A run that was stopped goes on: cells that the output file holds are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import torch
+from sklearn.base import clone
+from sklearn.metrics import f1_score
+from skllkd import LLKDClassifier, __version__
+from skllkd._demo import demo_student
+from skllkd.selection import (
+    ConfidenceThreshold,
+    ConfidentShare,
+    InfoBatch,
+    LLKDSelection,
+    RandomShare,
+    RankedImportance,
+    SelectAll,
+    SmallLoss,
+    SoftGate,
+    UncertainShare,
+    WeightedDistillation,
+)
+from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
+from skllkd.teachers._machine import machine_name
+
+from benchmarks.data import add_data_option, gold_texts, labelled_pool, noisy
+
+RESULTS = Path("benchmarks/results")
+SETS = ["agnews", "babe_llm", "emotion", "isear_llm", "nicta_piboso6"]
+SETS += ["rtpolarity_llm", "trec6"]
+NOISY_SETS, LEVELS = ["agnews", "isear_llm", "trec6"], [0.5, 0.6, 0.7, 0.85, 0.95]
+N_TEST = 2000
+#: A student of each kind, the epochs it learns for, and the size of its pool. The epochs
+#: are those that served full-pool training best on dev.
+STUDENTS = {
+    "frozen": (FrozenEncoderStudent(demo_student().model, cache="disk"), 10, 3000),
+    "tfidf": (SklearnStudent(), 5, 3000),
+    "tuned": (TransformerStudent(demo_student().model, device="cpu"), 3, 1500),
+}
+REFERENCE = "LLKD"
+STRATEGIES = {
+    "all, hard": SelectAll(),
+    "all, soft": SelectAll("soft"),
+    REFERENCE: LLKDSelection(),
+    "LLKD, teacher only": LLKDSelection(signals="teacher"),
+    "LLKD, student only": LLKDSelection(signals="student"),
+    "LLKD, global only": LLKDSelection(class_term=None),
+    "LLKD, no weights": LLKDSelection(weight=None),
+    "LLKD, exact teacher": LLKDSelection(teacher_threshold="pool"),
+    "LLKD, FreeMatch term": LLKDSelection(class_term="probability"),
+    "LLKD, 1 - max": LLKDSelection(uncertainty="least_confident"),
+    "LLKD, margin": LLKDSelection(uncertainty="margin"),
+    "LLKD, soft": LLKDSelection(target="soft"),
+    "LLKD, momentum .999": LLKDSelection(momentum=0.999),
+    "LLKD among confident": LLKDSelection(uncertainty_over="confident"),
+    "LLKD + rescaled rest": LLKDSelection(rejected="rescale"),
+    "LLKD + candidate sets": LLKDSelection(rejected="candidates"),
+    "random": RandomShare(),
+    "confident": ConfidentShare(),
+    "confident per class": ConfidentShare(per_class=True),
+    "uncertain": UncertainShare(),
+    "uncertain, KL": UncertainShare(measure="kl"),
+    "threshold .95": ConfidenceThreshold(),
+    "soft gate": SoftGate(),
+    "InfoBatch": InfoBatch(),
+    "small loss": SmallLoss(),
+    "weighted distillation": WeightedDistillation(),
+    "ranked importance": RankedImportance(),
+    "ranked, all rows": RankedImportance(share=1.0, floor=0.0),
+    "importance alone": RankedImportance(rank_power=0.0),
+    "random, matched": RandomShare(),
+    "confident, matched": ConfidentShare(),
+    "confident per class, matched": ConfidentShare(per_class=True),
+    "uncertain, matched": UncertainShare(),
+    "ranked importance, matched": RankedImportance(),
+}
+#: What fine-tuning, which takes minutes a cell, is asked about.
+FEW = ["all, hard", REFERENCE, "ranked importance", "random, matched"]
+
+
+def pool_of(folder, seed, most, level=None):
+    """Return the pool that a seed draws."""
+    pool = labelled_pool(folder)
+    if level is not None:
+        pool = noisy(pool, level, seed)
+    rows = np.random.RandomState(seed).permutation(len(pool.texts))[:most]
+    return pool._replace(
+        texts=[pool.texts[i] for i in rows],
+        gold=pool.gold[rows],
+        teacher_proba=pool.teacher_proba[rows],
+    )
+
+
+def test_texts(folder):
+    """Return what is scored on."""
+    split = "test" if (folder / "test.jsonl").exists() else "dev"
+    return gold_texts(folder, split, N_TEST)
+
+
+def figures(classifier, pool, texts, gold):
+    """Return what a fitted classifier reached and took."""
+    predicted = classifier.predict(texts)
+    history, times = classifier.history_, classifier.times_selected_
+    chosen = np.array(pool.classes)[pool.teacher_proba.argmax(axis=1)]
+    right = chosen == pool.gold
+    return {
+        "macro_f1": round(float(f1_score(gold, predicted, average="macro")), 5),
+        "accuracy": round(float(np.mean(gold == predicted)), 5),
+        "share": round(float(times.sum() / history["n_presented"].sum()), 4),
+        "distinct_share": round(float((times > 0).mean()), 4),
+        "passes": int(times.sum()),
+        "scored": int(history["n_scored"].sum()),
+        "calls": len(pool.texts),
+        "seconds": round(classifier.seconds_["training"], 2),
+        "label_accuracy": round(float(np.average(right, weights=times)), 4)
+        if times.any()
+        else None,
+        "pool_label_accuracy": round(float(right.mean()), 4),
+    }
+
+
+def one_cell(student, pool, texts, gold, strategy, seed, share):
+    """Return the figures of a strategy on a pool."""
+    kind, n_epochs, _ = STUDENTS[student]
+    selection = clone(STRATEGIES[strategy])
+    if strategy.endswith("matched"):
+        selection.set_params(share=max(share, 0.06))
+    classifier = LLKDClassifier(
+        classes=pool.classes,
+        selection=selection,
+        student=clone(kind),
+        n_epochs=n_epochs,
+        unchosen="warn",
+        random_state=seed,
+        verbose=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        classifier.fit(pool.texts, teacher_proba=pool.teacher_proba)
+    return figures(classifier, pool, texts, gold)
+
+
+def about(command):
+    """Return where and with what the figures were measured."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+    )
+    return {
+        "command": command,
+        "machine": machine_name(torch.get_num_threads()),
+        "commit": commit.stdout.strip(),
+        "versions": {
+            "skllkd": __version__,
+            "torch": torch.__version__,
+            "scikit-learn": sklearn.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+class Cells:
+    """The cells of a file, written after each that was run."""
+
+    def __init__(self, path, command):
+        self.path, self.command = path, command
+        self.cells, self.head = {}, about(command)
+        if path.exists():
+            known = json.loads(path.read_text(encoding="utf-8"))
+            self.cells = known.pop("cells")
+            self.head = known
+        self._written = time.monotonic()
+
+    def add(self, key, cell):
+        """Keep a cell."""
+        self.cells[key] = cell
+        print(key, json.dumps(cell), flush=True)
+        if time.monotonic() - self._written > 20:
+            self.write()
+
+    def write(self):
+        """Write the file, a line a cell; whole or not at all."""
+        lines = ",\n".join(
+            f"  {json.dumps(key)}: {json.dumps(cell)}"
+            for key, cell in sorted(self.cells.items())
+        )
+        head = json.dumps(self.head, indent=1)[:-2]
+        text = f'{head},\n "cells": {{\n{lines}\n }}\n}}\n'
+        part = self.path.with_suffix(".part")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, self.path)
+        self._written = time.monotonic()
+
+
+def main():
+    """Run the cells that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_data_option(parser)
+    parser.add_argument("--student", choices=[*STUDENTS], required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--sets", nargs="*")
+    parser.add_argument("--strategies", nargs="*")
+    parser.add_argument("--noise", action="store_true")
+    options = parser.parse_args()
+    noise = " --noise" if options.noise else ""
+    name = f"selection_{options.student}{'_noise' if options.noise else ''}.json"
+    command = f"python -m benchmarks.selection --student {options.student}{noise}"
+    cells = Cells(RESULTS / name, command)
+    few = options.student == "tuned" or options.noise
+    strategies = options.strategies or (FEW if few else [*STRATEGIES])
+    sets = options.sets or (NOISY_SETS if options.noise else SETS)
+    levels = LEVELS if options.noise else [None]
+    try:
+        for seed in range(options.seeds):
+            for folder in (Path(options.data) / name for name in sets):
+                for level in levels:
+                    run_pool(cells, options.student, folder, level, seed, strategies)
+    finally:
+        cells.write()
+
+
+def run_pool(cells, student, folder, level, seed, strategies):
+    """Run what is missing of one pool; LLKD first, which others are matched with."""
+    name = folder.name if level is None else f"{folder.name} at {level:.2f}"
+    keys = {s: f"{student}/{name}/{s}/{seed}" for s in (REFERENCE, *strategies)}
+    missing = [s for s in keys if keys[s] not in cells.cells]
+    if not missing:
+        return
+    pool = pool_of(folder, seed, STUDENTS[student][2], level)
+    texts, gold = test_texts(folder)
+    for strategy in missing:
+        share = cells.cells.get(keys[REFERENCE], {"share": 1.0})["share"]
+        cell = one_cell(student, pool, texts, gold, strategy, seed, share)
+        cells.add(keys[strategy], cell)
+
+
+if __name__ == "__main__":
+    main()

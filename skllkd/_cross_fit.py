@@ -1,0 +1,61 @@
+"""What students that did not learn from a text believe of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import KFold
+
+from skllkd._distillation import Plan, distil
+from skllkd._labelling import take
+from skllkd._validation import FloatArray
+from skllkd.selection import SelectAll
+from skllkd.students import Student
+
+
+def out_of_fold_proba(
+    student: Student,
+    texts: Any,
+    proba: FloatArray,
+    row_weight: FloatArray,
+    n_folds: int,
+    plan: Plan,
+) -> FloatArray:
+    """Return the beliefs of students that were trained on the other folds.
+
+    Parameters
+    ----------
+    student : Student
+        An untrained student; what is trained is its `second_opinion`.
+    texts : list of str or ndarray
+        The pool.
+    proba : ndarray of shape (n_rows, n_classes)
+        The teacher's distribution for each row.
+    row_weight : ndarray of shape (n_rows,)
+        The weight of each row.
+    n_folds : int
+        Into how many parts the pool is cut.
+    plan : Plan
+        How to train; all rows are learned from in each epoch.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_classes)
+        Distributions, rows summing to 1; uniform in a pool of one row.
+    """
+    n_rows, n_classes = proba.shape
+    believed = np.full(proba.shape, 1 / n_classes)
+    if n_rows < 2:
+        return believed
+    other, n_epochs = student.second_opinion(plan.n_epochs)
+    seed = int(plan.random_state.randint(2**31 - 1))
+    plan = Plan(n_epochs, plan.batch_size, np.random.RandomState(seed))
+    folds = KFold(min(n_folds, n_rows), shuffle=True, random_state=seed)
+    for learned, left in folds.split(np.zeros(n_rows)):
+        own = other.second_opinion(n_epochs)[0]
+        own.start(take(texts, learned), n_classes, seed)
+        distil(own, SelectAll(), proba[learned], row_weight[learned], plan)
+        own.finish()
+        believed[left] = own.predict_proba(take(texts, left))
+    return believed
