@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from sklearn.base import clone
 
 from skllkd._validation import (
