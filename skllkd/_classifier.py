@@ -55,7 +55,7 @@ from skllkd.exceptions import (
     UnchosenClassError,
     UnchosenClassWarning,
 )
-from skllkd.selection import LLKDSelection, Selection
+from skllkd.selection import RankedImportance, Selection
 from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels, as_teacher
 
@@ -73,7 +73,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     The teacher, a language model for instance, labels the texts once. The student, a
     small transformer, learns from them, at each step only from those the selection
     keeps: with LLKD, texts whose label is confident and about which the student is
-    still uncertain.
+    still uncertain; by default, those drawn by how far the teacher can be trusted and
+    how much there is to learn.
 
     Parameters
     ----------
@@ -86,7 +87,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         columns follow this order. May be None without a teacher.
     selection : Selection, optional
         Which texts the student learns from at each step. By default
-        `LLKDSelection()`.
+        `RankedImportance()`, the rule that served best in our comparison;
+        `LLKDSelection()` is the paper's.
     student : Student or estimator, optional
         What learns: a student of `skllkd.students`, or a scikit-learn classifier with
         `partial_fit` and `predict_proba`. By default `TransformerStudent()`.
@@ -890,7 +892,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             unchanged = copy.deepcopy(self.selection_)
             return _with_parameters(unchanged, self.selection)
         if self.selection is None:
-            return LLKDSelection()
+            return RankedImportance()
         if not isinstance(self.selection, Selection):
             raise InvalidParameterError(
                 "`selection` must be a strategy of skllkd.selection; got "

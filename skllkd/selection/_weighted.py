@@ -227,6 +227,8 @@ def error_by_confidence(
 
     if not len(confidence):
         return np.empty(0, dtype=np.float32)
-    fitted = IsotonicRegression(y_min=0, y_max=1, increasing=False)
+    fitted = IsotonicRegression(
+        y_min=0, y_max=1, increasing=False, out_of_bounds="clip"
+    )
     error: npt.NDArray[np.float32] = fitted.fit_transform(confidence, disagrees * 1.0)
     return error.astype(np.float32)
