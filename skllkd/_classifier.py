@@ -379,7 +379,9 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         plan = self._plan(random_state, len(self.history_["epoch"]) if resume else 0)
         if selection.n_folds:
             selection.take_out_of_fold(
-                out_of_fold_proba(student, pool, known, weight, selection.n_folds, plan)
+                out_of_fold_proba(
+                    student, pool, known, weight, selection.n_folds, plan, resume=resume
+                )
             )
         student.start(pool, len(class_names), seed, resume=resume)
         del pool

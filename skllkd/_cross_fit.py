@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,15 @@ def out_of_fold_proba(
     row_weight: FloatArray,
     n_folds: int,
     plan: Plan,
+    *,
+    resume: bool = False,
 ) -> FloatArray:
     """Return the beliefs of students that were trained on the other folds.
 
     Parameters
     ----------
     student : Student
-        An untrained student; what is trained is its `second_opinion`.
+        What is trained is its `second_opinion`; to resume, copies of itself.
     texts : list of str or ndarray
         The pool.
     proba : ndarray of shape (n_rows, n_classes)
@@ -38,6 +41,8 @@ def out_of_fold_proba(
         Into how many parts the pool is cut.
     plan : Plan
         How to train; all rows are learned from in each epoch.
+    resume : bool, default=False
+        Whether the student has learned already, from other rows, and goes on.
 
     Returns
     -------
@@ -48,13 +53,15 @@ def out_of_fold_proba(
     believed = np.full(proba.shape, 1 / n_classes)
     if n_rows < 2:
         return believed
-    other, n_epochs = student.second_opinion(plan.n_epochs)
+    quick, n_epochs = student, plan.n_epochs
+    if not resume:
+        quick, n_epochs = student.second_opinion(plan.n_epochs)
     seed = int(plan.random_state.randint(2**31 - 1))
     plan = Plan(n_epochs, plan.batch_size, np.random.RandomState(seed))
     folds = KFold(min(n_folds, n_rows), shuffle=True, random_state=seed)
     for learned, left in folds.split(np.zeros(n_rows)):
-        own = other.second_opinion(n_epochs)[0]
-        own.start(take(texts, learned), n_classes, seed)
+        own = copy.deepcopy(quick)
+        own.start(take(texts, learned), n_classes, seed, resume=resume)
         distil(own, SelectAll(), proba[learned], row_weight[learned], plan)
         own.finish()
         believed[left] = own.predict_proba(take(texts, left))

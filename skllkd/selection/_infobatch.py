@@ -230,4 +230,4 @@ class InfoBatch(Selection):
         state : dict of str to ndarray
             Arrays.
         """
-        self.losses_ = state["losses_"]
+        self.losses_ = state["losses_"].copy()  # it is changed in place

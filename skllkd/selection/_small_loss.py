@@ -218,7 +218,7 @@ def posterior_of_small(loss: FloatArray, seed: int) -> npt.NDArray[np.float32]:
     """
     from sklearn.mixture import GaussianMixture
 
-    if len(np.unique(loss.round(9))) < 3:
+    if len(np.unique(loss.round(9))) < 2:
         return np.ones(len(loss), dtype=np.float32)
     mixture = GaussianMixture(2, reg_covar=1e-4, random_state=seed)
     posterior = mixture.fit(loss[:, None]).predict_proba(loss[:, None])

@@ -222,4 +222,4 @@ class SoftGate(Selection):
         """
         self.means_ = state["means_"]
         self.variances_ = state["variances_"]
-        self._now = state["_now"]
+        self._now = state["_now"].copy()  # it is changed in place

@@ -230,5 +230,7 @@ def error_by_confidence(
     fitted = IsotonicRegression(
         y_min=0, y_max=1, increasing=False, out_of_bounds="clip"
     )
-    error: npt.NDArray[np.float32] = fitted.fit_transform(confidence, disagrees * 1.0)
+    error: npt.NDArray[np.float32] = fitted.fit_transform(
+        confidence.round(9), disagrees * 1.0
+    )  # rounded, so that what is the same but for rounding is a tie
     return error.astype(np.float32)
