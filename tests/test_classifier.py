@@ -49,6 +49,7 @@ def test_learns_from_a_teacher_without_labels(quick_classifier, news):
 def test_fitted_evidence(quick_classifier, news, gold_teacher):
     texts, gold = news
     pool = [*texts[:100], texts[0], "", "  "]
+    quick_classifier.set_params(selection=LLKDSelection())
     with pytest.warns(MissingLabelWarning, match=r"2 of 103 .*2 empty"):
         classifier = quick_classifier.fit(pool)
     n_steps = 3 * 4

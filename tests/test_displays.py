@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from skllkd import ConfidenceUncertaintyDisplay, SelectionDisplay
 from skllkd.exceptions import InvalidParameterError
-from skllkd.selection import SelectAll
+from skllkd.selection import LLKDSelection, SelectAll
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -17,7 +17,7 @@ def close_figures():
 
 @pytest.fixture
 def fitted(quick_classifier, news):
-    return quick_classifier.fit(news[0][:120])
+    return quick_classifier.set_params(selection=LLKDSelection()).fit(news[0][:120])
 
 
 def test_selection_display_draws_share_and_both_thresholds(fitted):

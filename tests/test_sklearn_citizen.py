@@ -182,7 +182,9 @@ def student(request, tiny_path):
 def test_partial_fit_goes_on_with_thresholds_calibration_and_counts(student, news):
     texts, gold = news
     teacher = CallableTeacher(GoldTeacher(texts, gold), calibration="batch")
-    classifier = LLKDClassifier(teacher, TOPICS, student=student, random_state=0)
+    classifier = LLKDClassifier(
+        teacher, TOPICS, selection=LLKDSelection(), student=student, random_state=0
+    )
     classifier.partial_fit(texts[:200])
     first = classifier.student_
     n_steps, bias = len(classifier.history_["loss"]), classifier._class_bias.copy()
@@ -344,7 +346,9 @@ def test_callbacks_are_told_and_may_end_the_training(quick_classifier, news):
         return len(told) == 2
 
     quick_classifier.set_params(
-        callbacks=[stop_after_two, lambda end: None], n_epochs=5
+        callbacks=[stop_after_two, lambda end: None],
+        n_epochs=5,
+        selection=LLKDSelection(),
     )
     classifier = quick_classifier.fit(news[0][:64])
     assert [end.epoch for end in told] == [0, 1]
@@ -365,6 +369,7 @@ def test_early_stopping_needs_no_gold_and_keeps_the_best(student, news):
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        selection=LLKDSelection(),
         student=student,
         early_stopping=True,
         validation_fraction=0.25,

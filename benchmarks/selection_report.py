@@ -1,0 +1,237 @@
+"""From the cells of `benchmarks.selection` to the tables and plots of docs/selection.md.
+
+    python -m benchmarks.selection_report
+
+Writes the tables between the marks of docs/selection.md and the plots beside it. Means are
+over seeds, then over data sets. A difference is paired by data set and seed; its interval
+is a t interval over the data sets' mean differences where sets are the sample ("over
+sets"), and over seeds within one set.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.stats import friedmanchisquare, rankdata, studentized_range, t
+
+from benchmarks.selection import FEW, LEVELS, REFERENCE, RESULTS, STRATEGIES
+
+PAGE, PICTURES = Path("docs/selection.md"), Path("docs/images")
+NAMES = {
+    "frozen": "a head on frozen MiniLM",
+    "tfidf": "TF-IDF and a linear model",
+    "tuned": "MiniLM, fine-tuned",
+}
+BEST, ALL = "ranked importance", "all, hard"
+
+
+def read(name):
+    """Return the cells of a file as {set: {strategy: {seed: cell}}}, complete ones."""
+    path = RESULTS / f"selection_{name}.json"
+    if not path.exists():
+        return {}
+    found = defaultdict(lambda: defaultdict(dict))
+    for key, cell in json.loads(path.read_text(encoding="utf-8"))["cells"].items():
+        _, folder, strategy, seed = key.split("/")
+        found[folder][strategy][int(seed)] = cell
+    most = max(len(seeds) for rows in found.values() for seeds in rows.values())
+    return {
+        folder: {s: seeds for s, seeds in rows.items() if len(seeds) == most}
+        for folder, rows in found.items()
+    }
+
+
+def column(cells, strategy, what="macro_f1"):
+    """Return one figure of a strategy: rows are sets, columns are seeds."""
+    return np.array(
+        [[c[what] or np.nan for _, c in sorted(rows[strategy].items())]
+         for _, rows in sorted(cells.items())],
+        dtype=float,
+    )  # fmt: skip
+
+
+def interval(values):
+    """Return the mean of some values and the half width of its 95 % interval."""
+    values = np.asarray(values)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean()), float(t.ppf(0.975, len(values) - 1) * error)
+
+
+def shown(mean, width):
+    """Return a difference as text; bold where the interval excludes 0."""
+    text = f"{mean:+.3f} ± {width:.3f}"
+    return f"**{text}**" if abs(mean) > width else text
+
+
+def strategies_of(cells):
+    """Return the strategies that every set has."""
+    return [s for s in STRATEGIES if all(s in rows for rows in cells.values())]
+
+
+def main_table(cells):
+    """Return the table of all strategies, averaged over the sets."""
+    lines = [
+        "| strategy | macro-F1 | - LLKD | - all rows | share a step | distinct share "
+        "| labels right | scored | rank |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    names = strategies_of(cells)
+    f1 = {s: column(cells, s) for s in names}
+    ranks = mean_ranks([f1[s].mean(axis=1) for s in names])
+    for place in np.argsort([-f1[s].mean() for s in names]):
+        s = names[place]
+        values = [
+            f"{f1[s].mean():.3f}",
+            *(
+                "" if s == other else shown(*interval((f1[s] - f1[other]).mean(axis=1)))
+                for other in (REFERENCE, ALL)
+            ),
+            f"{np.nanmean(column(cells, s, 'share')):.0%}",
+            f"{np.nanmean(column(cells, s, 'distinct_share')):.0%}",
+            f"{np.nanmean(column(cells, s, 'label_accuracy')):.3f}",
+            f"{np.nansum(column(cells, s, 'scored')) / presented(cells):.0%}",
+            f"{ranks[place]:.1f}",
+        ]
+        lines.append(f"| {s} | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def presented(cells):
+    """Return how many rows were presented in all cells of a strategy."""
+    return np.nansum(column(cells, ALL, "passes"))
+
+
+def per_set_table(cells):
+    """Return the table of each set: the best rule and its rivals at equal passes."""
+    rivals = [s for s in (BEST, f"{BEST}, matched", REFERENCE, ALL, "random, matched",
+              "confident per class, matched", "uncertain, matched", "small loss")
+              if s in strategies_of(cells)]  # fmt: skip
+    lines = [
+        "| set | teacher right | LLKD's share | "
+        + " | ".join(rivals)
+        + " | default - LLKD | default - all |",
+        "|---|---|---|" + "---|" * (len(rivals) + 2),
+    ]
+    f1 = {s: column(cells, s) for s in rivals}
+    for i, folder in enumerate(sorted(cells)):
+        values = [
+            folder,
+            f"{column(cells, REFERENCE, 'pool_label_accuracy')[i].mean():.3f}",
+            f"{column(cells, REFERENCE, 'share')[i].mean():.0%}",
+            *(f"{f1[s][i].mean():.3f}" for s in rivals),
+            *(shown(*interval(f1[BEST][i] - f1[o][i])) for o in (REFERENCE, ALL)),
+        ]
+        lines.append("| " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def noise_table(cells):
+    """Return the table of simulated noise."""
+    lines = [
+        "| set | teacher right | " + " | ".join(FEW) + " | default - LLKD "
+        "| default - all |",
+        "|---|---|" + "---|" * (len(FEW) + 2),
+    ]
+    for name in sorted({key.split(" at ")[0] for key in cells}):
+        for level in LEVELS:
+            rows = {"": cells[f"{name} at {level:.2f}"]}
+            f1 = {s: column(rows, s)[0] for s in FEW}
+            values = [
+                name,
+                f"{level:.0%}",
+                *(f"{f1[s].mean():.3f}" for s in FEW),
+                *(shown(*interval(f1[BEST] - f1[o])) for o in (REFERENCE, ALL)),
+            ]
+            lines.append("| " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def mean_ranks(by_strategy):
+    """Return the mean rank of each strategy over the sets, 1 the best."""
+    ranks = np.array([rankdata(-column) for column in np.transpose(by_strategy)])
+    return ranks.mean(axis=0)
+
+
+def draw_passes(cells, student):
+    """Draw macro-F1 against backward passes, a point a strategy."""
+    figure, axes = plt.subplots(figsize=(8, 5.5), layout="constrained")
+    for s in strategies_of(cells):
+        x = np.nanmean(column(cells, s, "passes") / column(cells, ALL, "passes"))
+        mean = column(cells, s).mean()
+        special = s in (BEST, REFERENCE, ALL)
+        axes.plot(x, mean, "o", color="C3" if special else "C0", ms=7 if special else 4)
+        axes.annotate(s, (x, mean), xytext=(4, 3), textcoords="offset points",
+                      fontsize=9 if special else 6)  # fmt: skip
+    axes.set(
+        xlabel="backward passes, as a share of training on all rows",
+        ylabel="macro-F1, mean over the sets",
+        title=NAMES[student],
+    )
+    axes.set_xlim(right=1.25)
+    figure.savefig(PICTURES / f"selection_passes_{student}.png", dpi=130)
+    plt.close(figure)
+
+
+def draw_ranking(cells, student):
+    """Draw the critical-difference diagram (Demšar 2006) of the strategies."""
+    names = [s for s in strategies_of(cells) if "matched" not in s]
+    by_set = np.array([column(cells, s).mean(axis=1) for s in names])
+    ranks = mean_ranks(by_set)
+    n_sets = by_set.shape[1]
+    q = studentized_range.ppf(0.95, len(names), np.inf) / np.sqrt(2)
+    critical = q * np.sqrt(len(names) * (len(names) + 1) / (6 * n_sets))
+    p = friedmanchisquare(*by_set).pvalue
+    order = np.argsort(ranks)
+    figure, axes = plt.subplots(
+        figsize=(8, 0.24 * len(names) + 1), layout="constrained"
+    )
+    axes.barh(np.arange(len(names)), ranks[order], height=0.15, color="0.8")
+    axes.plot(ranks[order], np.arange(len(names)), "o", color="C0")
+    axes.axvspan(ranks.min(), ranks.min() + critical, color="C3", alpha=0.12)
+    axes.set_yticks(np.arange(len(names)), [names[i] for i in order], fontsize=8)
+    axes.invert_yaxis()
+    axes.set(
+        xlabel=f"mean rank over {n_sets} sets (1 is best); shaded: not different from "
+        f"the first at 95 %\n(Nemenyi, critical difference {critical:.1f}; "
+        f"Friedman p = {p:.2g})",
+        title=NAMES[student],
+    )
+    figure.savefig(PICTURES / f"selection_ranking_{student}.png", dpi=130)
+    plt.close(figure)
+
+
+def put(text, name, table):
+    """Return the page with a table between its marks."""
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+    changed, count = re.subn(
+        pattern, lambda m: f"{m[1]}\n{table}\n\n{m[2]}", text, flags=re.DOTALL
+    )
+    return changed if count else text
+
+
+def main():
+    """Write every table and plot there are cells for."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page = PAGE.read_text(encoding="utf-8")
+    for student in NAMES:
+        cells = read(student)
+        if not cells:
+            continue
+        page = put(page, f"sets {student}", per_set_table(cells))
+        if student != "tuned":
+            page = put(page, f"all {student}", main_table(cells))
+            draw_passes(cells, student)
+            draw_ranking(cells, student)
+    noisy_cells = read("frozen_noise")
+    if noisy_cells:
+        page = put(page, "noise", noise_table(noisy_cells))
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
