@@ -31,7 +31,10 @@ BEST, ALL = "ranked importance", "all, hard"
 
 
 def read(name):
-    """Return the cells of a file as {set: {strategy: {seed: cell}}}, complete ones."""
+    """Return the cells of a file as {set: {strategy: {seed: cell}}}.
+
+    Of a run that goes on, those of the seeds that are complete.
+    """
     path = RESULTS / f"selection_{name}.json"
     if not path.exists():
         return {}
@@ -39,9 +42,10 @@ def read(name):
     for key, cell in json.loads(path.read_text(encoding="utf-8"))["cells"].items():
         _, folder, strategy, seed = key.split("/")
         found[folder][strategy][int(seed)] = cell
-    most = max(len(seeds) for rows in found.values() for seeds in rows.values())
+    every = [seeds for rows in found.values() for seeds in rows.values()]
+    complete = set.intersection(*(set(seeds) for seeds in every))
     return {
-        folder: {s: seeds for s, seeds in rows.items() if len(seeds) == most}
+        folder: {s: {n: seeds[n] for n in complete} for s, seeds in rows.items()}
         for folder, rows in found.items()
     }
 

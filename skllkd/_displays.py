@@ -116,8 +116,11 @@ class SelectionDisplay:
         ax.plot(steps, smooth, color="0.3", linewidth=1.5, label="share selected")
         _draw_thresholds(ax, self.teacher_thresholds, self.classes, "-", "teacher")
         _draw_thresholds(ax, self.student_thresholds, self.classes, ":", "student")
-        ax.set(xlabel="step", ylabel="share, threshold", ylim=(0, 1.02))
-        ax.set_title("Selected, and thresholds: teacher confidence —, student ···")
+        title, label = "Share of the texts presented that was selected", "share"
+        if self.teacher_thresholds is not None:
+            title = "Selected, and thresholds: teacher confidence —, student ···"
+            label = "share, threshold"
+        ax.set(xlabel="step", ylabel=label, ylim=(0, 1.02), title=title)
         ax.title.set_fontsize("medium")
         ax.legend(fontsize="small", loc="upper right", framealpha=0.9)
         self.ax_, self.figure_ = ax, ax.figure
