@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from skllkd import _persistence
+from skllkd._acquisition import buy_in_rounds
 from skllkd._card import check_card, write_card
 from skllkd._cloning import add_later_parameters, clone_sharing
 from skllkd._cross_fit import out_of_fold_proba
@@ -55,9 +56,9 @@ from skllkd.exceptions import (
     UnchosenClassError,
     UnchosenClassWarning,
 )
-from skllkd.selection import RankedImportance, Selection
+from skllkd.selection import AcceptReject, RankedImportance, Selection
 from skllkd.students import Student, as_student
-from skllkd.teachers import TeacherLabels, as_teacher
+from skllkd.teachers import Teacher, TeacherLabels, as_teacher
 
 #: How many texts the agreement after `fit` is measured on.
 _SAMPLE_SIZE = 500
@@ -89,6 +90,9 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         Which texts the student learns from at each step. By default
         `RankedImportance()`, the rule that served best in our comparison;
         `LLKDSelection()` is the paper's.
+    acquisition : AcceptReject, optional
+        Which texts the teacher is asked about, where a budget does not reach for all.
+        By default every text. The others take no part in training.
     student : Student or estimator, optional
         What learns: a student of `skllkd.students`, or a scikit-learn classifier with
         `partial_fit` and `predict_proba`. By default `TransformerStudent()`.
@@ -220,6 +224,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         classes: Any = None,
         *,
         selection: Selection | None = None,
+        acquisition: AcceptReject | None = None,
         student: Any = None,
         n_epochs: int = 3,
         batch_size: int = 32,
@@ -236,6 +241,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self.teacher = teacher
         self.classes = classes
         self.selection = selection
+        self.acquisition = acquisition
         self.student = student
         self.n_epochs = n_epochs
         self.batch_size = batch_size
@@ -362,7 +368,21 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 sample_weight, texts, ensure_non_negative=True
             )
         start = time.perf_counter()
-        labels, given_classes = self._labels(texts, y, classes, teacher_proba, resume)
+        if self.acquisition is None:
+            labels, given_classes = self._labels(
+                texts, y, classes, teacher_proba, resume
+            )
+        else:
+            teacher = self._teacher_to_ask(teacher_proba, resume)
+            given_classes = as_classes(classes)
+            labels = buy_in_rounds(
+                self.acquisition,
+                teacher,
+                student,
+                texts,
+                given_classes,
+                self._plan(random_state, 0),
+            )
         class_names = np.unique(np.array(given_classes.names))
         proba = columns_in_order(labels.proba, given_classes, class_names)
         labelled = self._usable(proba, class_names, resume)
@@ -844,6 +864,16 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         )
         return labels, classes
 
+    def _teacher_to_ask(self, teacher_proba: Any, resume: bool) -> Teacher:
+        """Return the teacher that is asked in rounds, if there is something to choose."""
+        if resume or self.teacher is None or teacher_proba is not None:
+            raise InvalidParameterError(
+                "`acquisition` chooses which texts of a new pool the `teacher` is asked "
+                "about. With labels that are known already, or to go on learning, set "
+                "acquisition=None."
+            )
+        return as_teacher(self.teacher)
+
     def _same_classes(self, classes: Any) -> Classes:
         """Return the classes learned so far, if they are those asked for."""
         learned: Classes = self._given_classes
@@ -933,6 +963,13 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             raise InvalidParameterError(
                 f"`callbacks` must hold functions of an EpochEnd; got {self.callbacks!r}."
             )
+        if self.acquisition is not None:
+            if not isinstance(self.acquisition, AcceptReject):
+                raise InvalidParameterError(
+                    "`acquisition` must be a skllkd.selection.AcceptReject, or None to "
+                    f"ask about every text; got {type(self.acquisition).__name__}."
+                )
+            self.acquisition.check()
         if classes is None and self.teacher is not None:
             raise InvalidClassesError(
                 "`classes` must name the labels the teacher chooses from; got None. "

@@ -1,5 +1,6 @@
 """Selection strategies: which rows of a batch the student learns from."""
 
+from skllkd.selection._accept_reject import AcceptReject
 from skllkd.selection._base import SelectAll, Selected, Selection
 from skllkd.selection._fixed import (
     ConfidenceThreshold,
@@ -16,6 +17,7 @@ from skllkd.selection._uncertainty import normalised_entropy
 from skllkd.selection._weighted import WeightedDistillation
 
 __all__ = [
+    "AcceptReject",
     "ConfidenceThreshold",
     "ConfidentShare",
     "InfoBatch",
