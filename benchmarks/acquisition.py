@@ -3,10 +3,10 @@
     SKLLKD_DATA=folder python -m benchmarks.acquisition
 
 The pools and teachers of `benchmarks.selection`, a head on frozen MiniLM, five seeds. A
-budget of teacher calls is spent at random or by `AcceptReject`; the student then learns from
-what was bought, for so many epochs that it makes as many backward passes as ten epochs of
-the whole pool (60 epochs at most). The calls needed are where the mean curve over the
-seeds first reaches 98 % of the macro-F1 with all labels, between budgets by a straight line.
+budget of teacher calls is spent at random or by `AcceptReject`; the student then learns
+from what was bought, for so many epochs that it makes as many backward passes as ten epochs
+of the whole pool (60 epochs at most). The calls needed are where the mean curve over the
+seeds first reaches 98 % of the macro-F1 with all labels, by a straight line between budgets.
 
 A run that was stopped goes on.
 """
@@ -41,7 +41,6 @@ ENOUGH = 0.98
 
 def one_cell(pool, texts, gold, rule, budget, seed):
     """Return what a budget of calls reaches."""
-
     known = dict(zip(pool.texts, pool.teacher_proba, strict=True))
     teacher = CallableTeacher(lambda some: np.array([known[text] for text in some]))
     student, n_epochs, _ = STUDENTS["frozen"]
