@@ -6,7 +6,7 @@ The pools and teachers of `benchmarks.selection`, a head on frozen MiniLM, five 
 budget of teacher calls is spent at random or by `AcceptReject`; the student then learns
 from what was bought, for so many epochs that it makes as many backward passes as ten epochs
 of the whole pool (60 epochs at most). The calls needed are where the mean curve over the
-seeds first reaches 98 % of the macro-F1 with all labels, by a straight line between budgets.
+seeds first reaches 98 % of the macro-F1 with all labels, between budgets by a line.
 
 A run that was stopped goes on.
 """

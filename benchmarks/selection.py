@@ -90,6 +90,7 @@ STRATEGIES = {
     "uncertain, KL": UncertainShare(measure="kl"),
     "threshold .95": ConfidenceThreshold(),
     "soft gate": SoftGate(),
+    "soft gate, momentum .99": SoftGate(momentum=0.99),
     "InfoBatch": InfoBatch(),
     "small loss": SmallLoss(),
     "weighted distillation": WeightedDistillation(),

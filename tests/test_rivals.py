@@ -648,3 +648,12 @@ def test_soft_targets_are_the_teacher_s_distribution(strategy):
     assert select(start(strategy(), teacher), teacher, student).target is None
     kept = select(start(strategy(target="soft"), teacher), teacher, student)
     np.testing.assert_array_equal(kept.target, teacher)
+
+
+def test_confidences_a_rounding_error_apart_are_alike():
+    """A teacher that is nearly certain has them; the largest once got NaN."""
+    top = np.array([1.0, 1 - 1.2e-16, 1 - 2.3e-16, 0.8, 0.8 + 1.2e-16, 0.8])
+    teacher = np.column_stack([top, 1 - top])
+    believed = np.eye(2)[[0, 0, 1, 1, 1, 0]]
+    rule = start_with(WeightedDistillation(), teacher, believed)
+    np.testing.assert_allclose(rule.error_proba_, [1 / 3] * 3 + [2 / 3] * 3, rtol=1e-6)
