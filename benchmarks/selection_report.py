@@ -1,9 +1,9 @@
-"""From the cells of `benchmarks.selection` to the tables and plots of docs/selection.md.
+"""From the cells of `benchmarks.selection` to the tables and plots of the guide.
 
     python -m benchmarks.selection_report
 
-Writes the tables between the marks of docs/selection.md and the plots beside it. Means are
-over seeds, then over data sets. A difference is paired by data set and seed; its interval
+Writes the tables between the marks of docs/selection.md and README.md, and the plots. Means
+are over seeds, then over data sets. A difference is paired by data set and seed; its interval
 is a t interval over the data sets' mean differences where sets are the sample ("over
 sets"), and over seeds within one set.
 """
@@ -23,6 +23,7 @@ from benchmarks.acquisition import BUDGETS, ENOUGH, RULES, calls_needed
 from benchmarks.selection import FEW, LEVELS, REFERENCE, RESULTS, STRATEGIES
 
 PAGE, PICTURES = Path("docs/selection.md"), Path("docs/images")
+README = Path("README.md")
 NAMES = {
     "frozen": "a head on frozen MiniLM",
     "tfidf": "TF-IDF and a linear model",
@@ -135,6 +136,26 @@ def per_set_table(cells):
     return "\n".join(lines)
 
 
+def readme_table():
+    """Return the few rows of the README: each student, averaged over its sets."""
+    students = {student: read(student) for student in ("frozen", "tfidf")}
+    names = {
+        ALL: "all texts (`SelectAll`)",
+        "random, matched": "random texts, as many as LLKD",
+        REFERENCE: "LLKD (`LLKDSelection`)",
+        BEST: "default (`RankedImportance`)",
+    }
+    head = " | ".join(f"{NAMES[s]} | passes" for s in students)
+    lines = [f"| learns from | {head} |", "|---|" + "---|" * 2 * len(students)]
+    for s, name in names.items():
+        values = [
+            f"{column(cells, s).mean():.3f} | {np.nanmean(column(cells, s, 'share')):.0%}"
+            for cells in students.values()
+        ]
+        lines.append(f"| {name} | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
 def noise_table(cells):
     """Return the table of simulated noise."""
     lines = [
@@ -163,28 +184,49 @@ def mean_ranks(by_strategy):
 
 
 def draw_passes(cells, student):
-    """Draw macro-F1 against backward passes, a point a strategy."""
-    figure, axes = plt.subplots(figsize=(8, 5.5), layout="constrained")
-    for s in strategies_of(cells):
-        x = np.nanmean(column(cells, s, "passes") / column(cells, ALL, "passes"))
-        mean = column(cells, s).mean()
-        special = s in (BEST, REFERENCE, ALL)
-        axes.plot(x, mean, "o", color="C3" if special else "C0", ms=7 if special else 4)
-        axes.annotate(s, (x, mean), xytext=(4, 3), textcoords="offset points",
-                      fontsize=9 if special else 6)  # fmt: skip
+    """Draw macro-F1 against backward passes, a numbered point a strategy."""
+    names = strategies_of(cells)
+    f1 = np.array([column(cells, s).mean() for s in names])
+    passes = np.array(
+        [np.nanmean(column(cells, s, "passes") / column(cells, ALL, "passes"))
+         for s in names]
+    )  # fmt: skip
+    figure, axes = plt.subplots(figsize=(10, 6), layout="constrained")
+    low = np.quantile(f1, 0.12) - 0.005
+    for number, i in enumerate(np.argsort(-f1), start=1):
+        special = names[i] in (BEST, REFERENCE, ALL)
+        colour = "C3" if special else "C0"
+        y = max(f1[i], low)  # far below: at the edge, with its value in the list
+        label = f"{number} {names[i]}" + (f" ({f1[i]:.3f})" if f1[i] < low else "")
+        axes.plot(
+            passes[i], y, "o" if f1[i] >= low else "v", color=colour, ms=6, label=label
+        )
+        axes.annotate(
+            str(number),
+            (passes[i], y),
+            xytext=(4, 3),
+            textcoords="offset points",
+            fontsize=8,
+            color=colour,
+            weight="bold" if special else "normal",
+        )
     axes.set(
         xlabel="backward passes, as a share of training on all rows",
         ylabel="macro-F1, mean over the sets",
         title=NAMES[student],
     )
-    axes.set_xlim(right=1.25)
+    figure.legend(loc="outside right upper", fontsize=7, handlelength=0.8)
     figure.savefig(PICTURES / f"selection_passes_{student}.png", dpi=130)
     plt.close(figure)
 
 
 def draw_ranking(cells, student):
     """Draw the critical-difference diagram (Demšar 2006) of the strategies."""
-    names = [s for s in strategies_of(cells) if "matched" not in s]
+    names = [
+        s
+        for s in strategies_of(cells)
+        if s == REFERENCE or not ("matched" in s or s.startswith(REFERENCE))
+    ]  # without LLKD's ablations: the more there are, the less a difference shows
     by_set = np.array([column(cells, s).mean(axis=1) for s in names])
     ranks = mean_ranks(by_set)
     n_sets = by_set.shape[1]
@@ -322,6 +364,8 @@ def main():
         page = put(page, "calls", acquisition_table(reached, calls))
         draw_acquisition(reached, calls)
     PAGE.write_text(page, encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
+    README.write_text(put(readme, "results", readme_table()), encoding="utf-8")
 
 
 if __name__ == "__main__":

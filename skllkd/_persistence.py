@@ -18,7 +18,7 @@ from skllkd._labelling import likeliest_names
 from skllkd._validation import Classes
 from skllkd._version import __version__
 from skllkd.exceptions import SavedModelError
-from skllkd.selection import Selection
+from skllkd.selection import AcceptReject, Selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
 from skllkd.students._losses import loss_named
 
@@ -90,6 +90,9 @@ def save(classifier: LLKDClassifier, folder: Path) -> None:
             "class": type(classifier.selection_).__name__,
             "parameters": classifier.selection_.get_params(deep=False),
         },
+        "acquisition": None
+        if classifier.acquisition is None
+        else classifier.acquisition.get_params(),
         "student": {
             "class": type(student).__name__,
             "parameters": student.get_params(deep=False),
@@ -152,6 +155,7 @@ def _restore(
     student = _student(kind, **description["student"]["parameters"])
     student.load(folder, description["student"]["settings"])
     selection = _selection(**description["selection"])
+    bought = description.get("acquisition")  # files of earlier versions do not say
     names, descriptions = description["given_classes"], description["descriptions"]
     bias = description["class_bias"]
 
@@ -160,6 +164,7 @@ def _restore(
         classes=described if any(descriptions) else names,
         student=clone(student),
         selection=selection,
+        acquisition=AcceptReject(**bought) if bought else None,
         **description["parameters"],
     )
     classifier._given_classes = Classes(tuple(names), tuple(descriptions))

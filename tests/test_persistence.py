@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 from skllkd import LLKDClassifier
 from skllkd.exceptions import SavedModelError
-from skllkd.selection import LLKDSelection, SelectAll
+from skllkd.selection import AcceptReject, LLKDSelection, SelectAll
 from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
 
 from tests.conftest import TOPICS, GoldTeacher
@@ -228,3 +228,19 @@ def test_a_pickle_holds_no_teacher_texts_or_callbacks(news):
     assert b"GoldTeacher" not in data
     assert secret.encode() not in data
     assert texts[0].encode() not in data
+
+
+def test_how_labels_were_bought_is_saved(news, tiny_path, tmp_path):
+    texts, gold = news
+    clf = LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        acquisition=AcceptReject(0.6, n_rounds=1),
+        student=FrozenEncoderStudent(tiny_path, device="cpu"),
+        random_state=0,
+    ).fit(texts[:96])
+    clf.save(tmp_path / "model")
+    loaded = LLKDClassifier.load(tmp_path / "model")
+    assert loaded.acquisition.get_params() == clf.acquisition.get_params()
+    np.testing.assert_array_equal(loaded.pseudo_labels_, clf.pseudo_labels_)
+    assert (loaded.pseudo_labels_ == None).sum() == 96 - 58  # noqa: E711
