@@ -2,10 +2,10 @@
 
     python -m benchmarks.selection_report
 
-Writes the tables between the marks of docs/selection.md and README.md, and the plots. Means
-are over seeds, then over data sets. A difference is paired by data set and seed; its interval
-is a t interval over the data sets' mean differences where sets are the sample ("over
-sets"), and over seeds within one set.
+Writes the tables between the marks of docs/selection.md and README.md, and the plots.
+Means are over seeds, then over data sets. A difference is paired by data set and seed; its
+interval is a t interval over the data sets' mean differences in the tables of all
+strategies, and over the seeds in those of each set.
 """
 
 from __future__ import annotations
