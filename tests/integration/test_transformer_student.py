@@ -45,7 +45,9 @@ def test_learns(fitted, news):
 
 
 def test_llkd_trains_on_less(news, minilm_path):
-    classifier = new_classifier(news, minilm_path, n_epochs=2).fit(news[0][:96])
+    classifier = new_classifier(
+        news, minilm_path, n_epochs=2, selection=LLKDSelection()
+    ).fit(news[0][:96])
     assert 0 < classifier.times_selected_.sum() < 2 * 96
     assert np.isfinite(classifier.student_thresholds_).all()
     u = classifier.student_thresholds_
