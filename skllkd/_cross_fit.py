@@ -6,8 +6,6 @@ import copy
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold
-
 from skllkd._distillation import Plan, distil
 from skllkd._labelling import take
 from skllkd._validation import FloatArray
@@ -49,6 +47,8 @@ def out_of_fold_proba(
     ndarray of shape (n_rows, n_classes)
         Distributions, rows summing to 1; uniform in a pool of one row.
     """
+    from sklearn.model_selection import KFold  # slow to import
+
     n_rows, n_classes = proba.shape
     believed = np.full(proba.shape, 1 / n_classes)
     if n_rows < 2:

@@ -51,7 +51,8 @@ def expected_agreement(estimator: Any, X: Any, y: Any = None) -> float:
     ...     return [(0.9, 0.1) if "card" in text else (0.2, 0.8) for text in texts]
     >>> texts = ["my card was charged", "nothing loads", "card declined", "it is down"]
     >>> clf = LLKDClassifier(
-    ...     teacher, ["billing", "outage"], student=SklearnStudent(), random_state=0
+    ...     teacher, ["billing", "outage"], student=SklearnStudent(), n_epochs=20,
+    ...     random_state=0,
     ... )
     >>> round(expected_agreement(clf.fit(texts), texts), 3)
     0.85
