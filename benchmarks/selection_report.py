@@ -351,9 +351,11 @@ def main():
         cells = read(student)
         if not cells:
             continue
-        page = put(page, f"sets {student}", per_set_table(cells))
+        n_seeds = column(cells, REFERENCE).shape[1]
+        counted = f"{len(cells)} sets, {n_seeds} seeds.\n\n"
+        page = put(page, f"sets {student}", counted + per_set_table(cells))
         if student != "tuned":
-            page = put(page, f"all {student}", main_table(cells))
+            page = put(page, f"all {student}", counted + main_table(cells))
             draw_passes(cells, student)
             draw_ranking(cells, student)
     noisy_cells = read("frozen_noise")
@@ -361,7 +363,9 @@ def main():
         page = put(page, "noise", noise_table(noisy_cells))
     reached, calls = read_acquisition()
     if reached:
-        page = put(page, "calls", acquisition_table(reached, calls))
+        n_seeds = next(iter(reached.values())).shape[1]
+        table = acquisition_table(reached, calls)
+        page = put(page, "calls", f"{n_seeds} seeds.\n\n{table}")
         draw_acquisition(reached, calls)
     PAGE.write_text(page, encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
