@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import numpy as np
+
 from skllkd._distillation import Plan, distil
 from skllkd._labelling import take
 from skllkd._validation import FloatArray
