@@ -96,6 +96,7 @@ STRATEGIES = {
     "weighted distillation": WeightedDistillation(),
     "ranked importance": RankedImportance(),
     "ranked, all rows": RankedImportance(share=1.0, floor=0.0),
+    "ranked, power 2": RankedImportance(rank_power=2.0),
     "importance alone": RankedImportance(rank_power=0.0),
     "random, matched": RandomShare(),
     "confident, matched": ConfidentShare(),
@@ -105,6 +106,7 @@ STRATEGIES = {
 }
 #: What fine-tuning, which takes minutes a cell, is asked about.
 FEW = ["all, hard", REFERENCE, "ranked importance", "random, matched"]
+NOISY = [*FEW, "ranked, power 2"]
 
 
 def pool_of(folder, seed, most, level=None):
@@ -235,8 +237,8 @@ def main():
     name = f"selection_{options.student}{'_noise' if options.noise else ''}.json"
     command = f"python -m benchmarks.selection --student {options.student}{noise}"
     cells = Cells(RESULTS / name, command)
-    few = options.student == "tuned" or options.noise
-    strategies = options.strategies or (FEW if few else [*STRATEGIES])
+    usual = FEW if options.student == "tuned" else [*STRATEGIES]
+    strategies = options.strategies or (NOISY if options.noise else usual)
     sets = options.sets or (NOISY_SETS if options.noise else SETS)
     levels = LEVELS if options.noise else [None]
     try:

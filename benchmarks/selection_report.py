@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import friedmanchisquare, rankdata, studentized_range, t
 
 from benchmarks.acquisition import BUDGETS, ENOUGH, RULES, calls_needed
-from benchmarks.selection import FEW, LEVELS, REFERENCE, RESULTS, STRATEGIES
+from benchmarks.selection import LEVELS, NOISY, REFERENCE, RESULTS, STRATEGIES
 
 PAGE, PICTURES = Path("docs/selection.md"), Path("docs/images")
 README = Path("README.md")
@@ -115,7 +115,8 @@ def presented(cells):
 def per_set_table(cells):
     """Return the table of each set: the best rule and its rivals at equal passes."""
     rivals = [s for s in (BEST, f"{BEST}, matched", REFERENCE, ALL, "random, matched",
-              "confident per class, matched", "uncertain, matched", "small loss")
+              "confident per class, matched", "uncertain, matched", "small loss",
+              "LLKD, FreeMatch term", "ranked, power 2")
               if s in strategies_of(cells)]  # fmt: skip
     lines = [
         "| set | teacher right | LLKD's share | "
@@ -159,18 +160,18 @@ def readme_table():
 def noise_table(cells):
     """Return the table of simulated noise."""
     lines = [
-        "| set | teacher right | " + " | ".join(FEW) + " | default - LLKD "
+        "| set | teacher right | " + " | ".join(NOISY) + " | default - LLKD "
         "| default - all |",
-        "|---|---|" + "---|" * (len(FEW) + 2),
+        "|---|---|" + "---|" * (len(NOISY) + 2),
     ]
     for name in sorted({key.split(" at ")[0] for key in cells}):
         for level in LEVELS:
             rows = {"": cells[f"{name} at {level:.2f}"]}
-            f1 = {s: column(rows, s)[0] for s in FEW}
+            f1 = {s: column(rows, s)[0] for s in NOISY}
             values = [
                 name,
                 f"{level:.0%}",
-                *(f"{f1[s].mean():.3f}" for s in FEW),
+                *(f"{f1[s].mean():.3f}" for s in NOISY),
                 *(shown(*interval(f1[BEST] - f1[o])) for o in (REFERENCE, ALL)),
             ]
             lines.append("| " + " | ".join(values) + " |")

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._distillation import Plan, distil
+from skllkd._cross_fit import beliefs_once_trained
+from skllkd._distillation import Plan
 from skllkd._labelling import take
 from skllkd._validation import BoolArray, Classes, FloatArray, nan_rows
 from skllkd.selection import AcceptReject, ConfidentShare
@@ -134,6 +135,5 @@ def _beliefs(
     surest = ConfidentShare(share, per_class=True)
     surest.reset(n_classes, n_epochs * n_batches, rng, proba[known])
     schedule = Plan(n_epochs, plan.batch_size, np.random.RandomState(seed))
-    distil(quick, surest, proba[known], np.ones(len(known)), schedule)
-    quick.finish()
-    return quick.predict_proba(others)
+    weight = np.ones(len(known))
+    return beliefs_once_trained(quick, surest, proba[known], weight, schedule, others)

@@ -58,7 +58,7 @@ from skllkd.exceptions import (
 )
 from skllkd.selection import AcceptReject, RankedImportance, Selection
 from skllkd.students import Student, as_student
-from skllkd.teachers import Teacher, TeacherLabels, as_teacher
+from skllkd.teachers import TeacherLabels, as_teacher
 
 #: How many texts the agreement after `fit` is measured on.
 _SAMPLE_SIZE = 500
@@ -369,20 +369,13 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             )
         start = time.perf_counter()
         if self.acquisition is None:
-            labels, given_classes = self._labels(
-                texts, y, classes, teacher_proba, resume
-            )
+            given = self._labels(texts, y, classes, teacher_proba, resume)
         else:
-            teacher = self._teacher_to_ask(teacher_proba, resume)
-            given_classes = as_classes(classes)
-            labels = buy_in_rounds(
-                self.acquisition,
-                teacher,
-                student,
-                texts,
-                given_classes,
-                self._plan(random_state, 0),
+            given = self._bought(
+                texts, teacher_proba, classes, resume, student, random_state
             )
+        labels, given_classes = given
+        del given
         class_names = np.unique(np.array(given_classes.names))
         proba = columns_in_order(labels.proba, given_classes, class_names)
         labelled = self._usable(proba, class_names, resume)
@@ -864,15 +857,27 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         )
         return labels, classes
 
-    def _teacher_to_ask(self, teacher_proba: Any, resume: bool) -> Teacher:
-        """Return the teacher that is asked in rounds, if there is something to choose."""
+    def _bought(
+        self,
+        texts: Any,
+        teacher_proba: Any,
+        classes: Any,
+        resume: bool,
+        student: Student,
+        random_state: np.random.RandomState,
+    ) -> tuple[TeacherLabels, Classes]:
+        """Return the labels of the texts that the teacher is asked about in rounds."""
         if resume or self.teacher is None or teacher_proba is not None:
             raise InvalidParameterError(
                 "`acquisition` chooses which texts of a new pool the `teacher` is asked "
                 "about. With labels that are known already, or to go on learning, set "
                 "acquisition=None."
             )
-        return as_teacher(self.teacher)
+        assert self.acquisition is not None  # as the caller has seen
+        named, teacher = as_classes(classes), as_teacher(self.teacher)
+        plan = self._plan(random_state, 0)
+        bought = buy_in_rounds(self.acquisition, teacher, student, texts, named, plan)
+        return bought, named
 
     def _same_classes(self, classes: Any) -> Classes:
         """Return the classes learned so far, if they are those asked for."""

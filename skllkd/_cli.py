@@ -71,7 +71,7 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _label(options: argparse.Namespace) -> None:
     """Label texts and write a table of them."""
-    output = format_of(options.output, options.output_format)
+    output = _output_format(options, None)
     texts = _texts(options)
     labels = _teacher(options).label(texts, _classes(options.classes), verbose=1)
     rows = labels.to_pandas(texts).to_dict("records")
@@ -103,8 +103,7 @@ def _fit(options: argparse.Namespace) -> None:
 def _predict(options: argparse.Namespace) -> None:
     """Predict rows as they come."""
     source = format_of(options.input, options.format)
-    like_input = source if options.output == "-" else None
-    output = format_of(options.output, options.output_format or like_input)
+    output = _output_format(options, source if options.output == "-" else None)
     classifier = _load(options.model)
     rows = read_rows(options.input, source, options.column)
     write_rows(_predicted(classifier, rows, options.column), options.output, output)
@@ -116,7 +115,7 @@ def _predicted(classifier: Any, rows: Iterator[Row], column: str) -> Iterator[Ro
         proba = classifier.predict_proba([row[column] for row in chunk])
         names = classifier.classes_[proba.argmax(axis=1)]
         for row, name, sure in zip(chunk, names, proba.max(axis=1), strict=True):
-            yield row | {"label": name.item(), "confidence": round(float(sure), 6)}
+            yield row | {"predicted": name.item(), "confidence": round(float(sure), 6)}
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -173,6 +172,18 @@ def _texts(options: argparse.Namespace) -> list[str]:
     source = format_of(options.input, options.format)
     rows = read_rows(options.input, source, options.column)
     return [row[options.column] for row in rows]
+
+
+def _output_format(options: argparse.Namespace, usual: str | None) -> str:
+    """Return the format to write, to a file that is not the one that is read."""
+    if options.output != "-" and Path(options.output).resolve() == (
+        Path(options.input).resolve()
+    ):
+        raise InvalidParameterError(
+            f"--output {options.output!r} is the input, which would be lost. Name "
+            "another file."
+        )
+    return format_of(options.output, options.output_format or usual)
 
 
 def _classes(given: Sequence[str]) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from skllkd._distillation import Plan, distil
 from skllkd._labelling import take
 from skllkd._validation import FloatArray
-from skllkd.selection import SelectAll
+from skllkd.selection import SelectAll, Selection
 from skllkd.students import Student
 
 
@@ -63,7 +63,43 @@ def out_of_fold_proba(
     for learned, left in folds.split(np.zeros(n_rows)):
         own = copy.deepcopy(quick)
         own.start(take(texts, learned), n_classes, seed, resume=resume)
-        distil(own, SelectAll(), proba[learned], row_weight[learned], plan)
-        own.finish()
-        believed[left] = own.predict_proba(take(texts, left))
+        weight = row_weight[learned]
+        believed[left] = beliefs_once_trained(
+            own, SelectAll(), proba[learned], weight, plan, take(texts, left)
+        )
     return believed
+
+
+def beliefs_once_trained(
+    student: Student,
+    selection: Selection,
+    proba: FloatArray,
+    row_weight: FloatArray,
+    plan: Plan,
+    others: Any,
+) -> FloatArray:
+    """Train a student that has taken its pool in, and ask it about other texts.
+
+    Parameters
+    ----------
+    student : Student
+        The student.
+    selection : Selection
+        What it learns from, ready for the steps to come.
+    proba : ndarray of shape (n_rows, n_classes)
+        The teacher's distribution for each row of its pool.
+    row_weight : ndarray of shape (n_rows,)
+        The weight of each row.
+    plan : Plan
+        How to train.
+    others : list of str or ndarray
+        The other texts.
+
+    Returns
+    -------
+    ndarray of shape (n_others, n_classes)
+        Distributions, rows summing to 1.
+    """
+    distil(student, selection, proba, row_weight, plan)
+    student.finish()
+    return student.predict_proba(others)

@@ -84,6 +84,11 @@ def read_rows(path: str, kind: str, column: str) -> Iterator[Row]:
     if path != "-" and not Path(path).is_file():
         raise InvalidParameterError(f"there is no file {path!r}.")
     for number, row in enumerate(_rows(path, kind, column), start=1):
+        if None in row:
+            raise InvalidParameterError(
+                f"{path}, row {number}: there are more cells than columns. Is a text "
+                "with a comma or a line end without quotation marks?"
+            )
         if not isinstance(row.get(column), str):
             raise InvalidParameterError(
                 f"{path}, row {number}: there is no text in column {column!r}; the "
@@ -107,7 +112,10 @@ def _rows(path: str, kind: str, column: str) -> Iterator[Row]:
             for line in file:
                 yield {column: line.rstrip("\r\n")}
         elif kind == "csv":
-            yield from csv.DictReader(file)
+            try:
+                yield from csv.DictReader(file)
+            except csv.Error as error:
+                raise InvalidParameterError(f"{path} is no CSV: {error}.") from error
         else:
             yield from _objects(file, path)
 
@@ -149,7 +157,7 @@ def write_rows(rows: Iterable[Row], path: str, kind: str) -> int:
     path : str
         The file, replaced if it is there; "-" for standard output.
     kind : {"csv", "jsonl", "parquet", "txt"}
-        Its format; "txt" writes the column "label" alone.
+        Its format; "txt" writes the column "predicted" alone.
 
     Returns
     -------
@@ -165,11 +173,17 @@ def write_rows(rows: Iterable[Row], path: str, kind: str) -> int:
             if kind == "jsonl":
                 file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
             elif kind == "txt":
-                file.write(f"{row['label']}\n")
+                file.write(f"{row['predicted']}\n")
             else:
                 if writer is None:
                     writer = csv.DictWriter(file, list(row), lineterminator="\n")
                     writer.writeheader()
+                if list(row) != list(writer.fieldnames):
+                    raise InvalidParameterError(
+                        f"row {n_written + 1} has the columns {list(row)}, the first "
+                        f"{list(writer.fieldnames)}: as CSV they do not go together. "
+                        "Write .jsonl."
+                    )
                 writer.writerow(row)
             n_written += 1
             if n_written % 4096 == 0:

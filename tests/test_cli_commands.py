@@ -58,7 +58,7 @@ def test_predict_keeps_the_columns_and_adds_two(model, news, tmp_path, suffix):
     assert main([*arguments, "-o", str(target)]) == 0
     read = {"csv": pd.read_csv, "parquet": pd.read_parquet}.get(suffix)
     found = read(target) if read else pd.read_json(target, lines=True)
-    assert list(found.columns) == ["id", "body", "label", "confidence"]
+    assert list(found.columns) == ["id", "body", "predicted", "confidence"]
     assert found["id"].tolist() == list(range(30))
     proba = LLKDClassifier.load(model).predict_proba(news[0][:30])
     np.testing.assert_allclose(found["confidence"], proba.max(axis=1), atol=1e-5)
@@ -76,7 +76,7 @@ def test_predict_from_standard_input_to_standard_output(
     monkeypatch.setattr(sys, "stdin", io.StringIO("text\nred\n"))
     assert main(["predict", str(model), "--format", "csv"]) == 0
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
-    assert list(row) == ["text", "label", "confidence"]
+    assert list(row) == ["text", "predicted", "confidence"]
 
 
 def test_predict_streams(model, monkeypatch):
@@ -136,6 +136,8 @@ def test_store_lists_merges_and_prunes(tmp_path, capsys):
         ("in.jsonl", '{"text": "a"}\n{"text": 3}\n', "row 2: there is no text"),
         ("in.jsonl", '{"text": "a"}\nnothing\n', "line 2 is no JSON"),
         ("in.jsonl", "[1]\n", "line 1 is no JSON object"),
+        ("in.csv", "text\na,b\n", "row 1: there are more cells than columns"),
+        ("in.csv", "text\n" + "x" * 200_000 + "\n", "is no CSV"),
         ("in.doc", "x", "--format"),
     ],
 )
@@ -181,3 +183,53 @@ def test_every_command_has_help(command, capsys):
         main([command, "--help"])
     assert stop.value.code == 0
     assert len(capsys.readouterr().out.splitlines()) > 8
+
+
+@pytest.mark.parametrize("command", ["predict", "label"])
+def test_the_input_is_never_overwritten(model, answers, command, capsys):
+    before = answers.read_bytes()
+    arguments = {
+        "predict": ["predict", str(model), str(answers)],
+        "label": ["label", str(answers), "--teacher", str(answers), "--classes", "a"],
+    }[command]
+    again = answers.parent / "." / answers.name
+    assert main([*arguments, "-o", str(again)]) == 1
+    assert "is the input" in capsys.readouterr().err
+    assert answers.read_bytes() == before
+
+
+def test_gold_labels_of_the_input_stay(model, answers, tmp_path):
+    target = tmp_path / "out.csv"
+    assert main(["predict", str(model), str(answers), "-o", str(target)]) == 0
+    gold, found = pd.read_csv(answers), pd.read_csv(target)
+    assert found["label"].tolist() == gold["label"].tolist()
+    chosen = LLKDClassifier.load(model).predict(gold["text"])
+    assert found["predicted"].tolist() == chosen.tolist()
+
+
+def test_rows_with_other_columns_make_no_csv(model, tmp_path, capsys):
+    (tmp_path / "in.jsonl").write_text('{"text": "a"}\n{"text": "b", "id": 1}\n')
+    arguments = ["predict", str(model), str(tmp_path / "in.jsonl")]
+    assert main([*arguments, "-o", str(tmp_path / "out.csv")]) == 1
+    assert "row 2 has the columns" in capsys.readouterr().err
+
+
+def test_plan_says_what_labelling_takes(answers, capsys):
+    arguments = ["plan", str(answers), "--teacher", str(answers)]
+    assert main([*arguments, "--classes", *TOPICS]) == 0
+    texts = pd.read_csv(answers)["text"].tolist()
+    plan = PrecomputedTeacher.from_table(answers).plan(texts, TOPICS)
+    assert capsys.readouterr().out == f"{plan}\n"
+
+
+def test_export_writes_a_file_that_predict_takes(model, answers, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    target = tmp_path / "model.onnx"
+    assert main(["export", str(model), str(answers), "--output", str(target)]) == 0
+    assert "equal_labels" in capsys.readouterr().out
+    outputs = []
+    for name in (model, target):
+        out = tmp_path / "out.csv"
+        assert main(["predict", str(name), str(answers), "-o", str(out)]) == 0
+        outputs.append(pd.read_csv(out)["predicted"].tolist())
+    assert outputs[0] == outputs[1]

@@ -2,15 +2,11 @@
 
 from skllkd.selection._accept_reject import AcceptReject
 from skllkd.selection._base import SelectAll, Selected, Selection
-from skllkd.selection._fixed import (
-    ConfidenceThreshold,
-    ConfidentShare,
-    RandomShare,
-    UncertainShare,
-)
+from skllkd.selection._confident import ConfidenceThreshold, ConfidentShare
 from skllkd.selection._importance import RankedImportance
 from skllkd.selection._infobatch import InfoBatch
 from skllkd.selection._llkd import LLKDSelection
+from skllkd.selection._shares import RandomShare, UncertainShare
 from skllkd.selection._small_loss import SmallLoss
 from skllkd.selection._soft_gate import SoftGate
 from skllkd.selection._uncertainty import normalised_entropy
