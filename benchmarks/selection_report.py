@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import friedmanchisquare, rankdata, studentized_range, t
 
 from benchmarks.acquisition import BUDGETS, ENOUGH, RULES, calls_needed
-from benchmarks.selection import LEVELS, NOISY, REFERENCE, RESULTS, STRATEGIES
+from benchmarks.selection import FEW, LEVELS, NOISY, REFERENCE, RESULTS, STRATEGIES
 
 PAGE, PICTURES = Path("docs/selection.md"), Path("docs/images")
 README = Path("README.md")
@@ -46,6 +46,8 @@ def read(name):
         found[folder][strategy][int(seed)] = cell
     every = [seeds for rows in found.values() for seeds in rows.values()]
     complete = set.intersection(*(set(seeds) for seeds in every))
+    if len(complete) < 2 or any(s not in rows for rows in found.values() for s in FEW):
+        return {}  # nothing can be said yet
     return {
         folder: {s: {n: seeds[n] for n in complete} for s, seeds in rows.items()}
         for folder, rows in found.items()
