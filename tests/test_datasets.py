@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 from skllkd._demo import CLASSES, EXAMPLES, format_table, split_bbc_news
 from skllkd.datasets import load_bbc_news
-from skllkd.datasets._bbc_news import package_folder
+from skllkd.datasets._packages import package_folder
 from skllkd.exceptions import InvalidParameterError, MissingDependencyError
 
 

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 from skllkd._distillation import Plan, distil
+from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
-from skllkd.students import Student
+from skllkd.students import (
+    FrozenEncoderStudent,
+    SklearnStudent,
+    Student,
+    TransformerStudent,
+)
 
 N_ROWS, N_CLASSES = 50, 3
 
@@ -69,8 +75,8 @@ def teacher_proba():
     return np.random.RandomState(0).dirichlet(np.full(N_CLASSES, 0.7), N_ROWS)
 
 
-def run(selection, score_ahead=1, n_epochs=2):
-    student, proba = Recorder(), teacher_proba()
+def run(selection, score_ahead=1, n_epochs=2, student=None):
+    student, proba = student or Recorder(), teacher_proba()
     rng = np.random.RandomState(0)
     selection.reset(N_CLASSES, n_epochs * 5, rng, proba)
     plan = Plan(n_epochs, 12, rng, score_ahead=score_ahead)
@@ -176,3 +182,35 @@ def test_a_batch_without_a_confident_row_moves_nothing():
     np.testing.assert_array_equal(
         rule.student_thresholds_[1], rule.student_thresholds_[0]
     )
+
+
+def trained(student):
+    return [rows for what, rows in student.log if what == "train"]
+
+
+def test_what_is_kept_is_trained_on_at_once():
+    student = Recorder()
+    student.full_batches = False
+    student, course = run(Told(), student=student)
+    kept = course.history["n_selected"]
+    assert [len(rows) for rows in trained(student)] == kept[kept > 0].tolist()
+    order = [what for what, _ in student.log]
+    assert order == ["score", "train"] * len(kept)  # before the next is scored
+
+
+def test_what_is_kept_waits_for_a_full_batch_where_the_student_wants_it():
+    student, course = run(Told())
+    an_epoch = int(course.history["n_selected"].sum()) // 2
+    full, rest = divmod(an_epoch, 12)
+    assert full
+    sizes = [len(rows) for rows in trained(student)]
+    assert sizes == 2 * ([12] * full + [rest] * bool(rest))
+
+
+def test_only_fine_tuning_does_not_wait():
+    assert not TransformerStudent().full_batches
+    assert TransformerStudent(full_batches=True).full_batches
+    assert FrozenEncoderStudent().full_batches
+    assert SklearnStudent().full_batches
+    with pytest.raises(InvalidParameterError, match="full_batches"):
+        TransformerStudent(full_batches="sometimes").check()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import NamedTuple
 
-from skllkd.exceptions import MissingDependencyError
+from skllkd.datasets._packages import package_folder
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 
@@ -17,33 +16,6 @@ class LabelledTexts(NamedTuple):
 
     texts: list[str]
     labels: list[str]
-
-
-def package_folder(package: str) -> Path:
-    """Return the folder of an installed package, without importing it.
-
-    Parameters
-    ----------
-    package : str
-        The package.
-
-    Returns
-    -------
-    Path
-        Its folder.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed.
-    """
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingDependencyError(
-            f"the package `{package}` is needed for this and is not installed. Install "
-            'it with python -m pip install "skllkd[demo]".'
-        )
-    return Path(spec.submodule_search_locations[0])
 
 
 def load_bbc_news() -> LabelledTexts:

@@ -25,6 +25,9 @@ class Student(BaseEstimator, ABC):
     SklearnStudent : A vectorizer and a linear model; seconds, no torch.
     """
 
+    #: Whether selected rows wait until they fill a batch before they are trained on.
+    full_batches: bool = True
+
     @property
     def takes_text(self) -> bool:
         """Whether the student learns from texts, or else from rows of numbers."""

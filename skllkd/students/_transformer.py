@@ -72,6 +72,11 @@ class TransformerStudent(Student):
         What of the encoder learns: all but the token embeddings, everything, or so
         many of its last layers. What the layers below say of each text is then
         computed once and kept, in up to 1 GiB of memory.
+    full_batches : bool, default=False
+        Whether selected texts wait until they fill a batch before they are trained on:
+        fewer and quicker steps. A pool of a few thousand texts then learns less, as its
+        steps are few anyway. By default what was selected of each batch is trained on
+        at once.
     precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
         The number type of the matrix products in training; weights stay float32.
         "auto" is bfloat16 where the device has instructions for it. "float16" needs a
@@ -144,6 +149,7 @@ class TransformerStudent(Student):
         head_start: int = 0,
         max_length: int | str = "auto",
         trainable_layers: str | int = "layers",
+        full_batches: bool = False,
         precision: str = "auto",
         scoring_precision: str = "same",
         torch_compile: bool = False,
@@ -164,6 +170,7 @@ class TransformerStudent(Student):
         self.head_start = head_start
         self.max_length = max_length
         self.trainable_layers = trainable_layers
+        self.full_batches = full_batches
         self.precision = precision
         self.scoring_precision = scoring_precision
         self.torch_compile = torch_compile
@@ -204,6 +211,7 @@ class TransformerStudent(Student):
         if self.trainable_layers not in ("all", "layers"):
             number = "trainable_layers (a number where not 'all' or 'layers')"
             check_number(self.trainable_layers, number, 0, integer=True)
+        check_option(self.full_batches, "full_batches", [False, True])
         check_option(self.precision, "precision", _PRECISIONS)
         if not isinstance(self.attention, str):
             raise InvalidParameterError(

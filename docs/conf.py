@@ -1,0 +1,83 @@
+"""How the site is built: `python -m sphinx -W --keep-going docs docs/_build/html`.
+
+The gallery's examples run while it is built; their labels are stored in the folder that
+SKLLKD_CACHE names, and not bought again. `-D plot_gallery=0` leaves the examples unrun.
+"""
+
+import os
+import warnings
+
+from skllkd import __version__
+
+# Examples run with the package's own progress bars off, and read no network.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TQDM_DISABLE", "1")
+warnings.filterwarnings("error", module="skllkd")
+
+project = "skllkd"
+copyright = "the skllkd contributors"
+version = release = __version__
+
+extensions = [
+    "matplotlib.sphinxext.plot_directive",
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "gallery", "figures"]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+nitpicky = False
+default_role = "code"
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 4
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings say it
+numpydoc_show_class_members = False
+numpydoc_use_plots = False
+
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = [("png", 150)]
+plot_rcparams = {"figure.facecolor": "white"}
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "matplotlib_animations": False,
+    "min_reported_time": 10_000,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skllkd"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "logo": {"text": "skllkd"},
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "header_links_before_dropdown": 6,
+}
+html_sidebars = {"index": [], "install": [], "tutorial": [], "comparison": []}
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+#: What a machine with a network checks: `python -m sphinx -b linkcheck docs docs/_build/links`.
+linkcheck_ignore = [r"http://localhost.*"]

@@ -1,0 +1,111 @@
+"""
+Sentiment: can the confidence be trusted?
+=========================================
+
+A small language model that is asked whether a review is positive or negative leans to one of
+the two words whatever the review says. This example shows the leaning, what calibration
+makes of it, and how far the student's probabilities can be taken at their word.
+"""
+
+# %%
+# Reviews, made up of phrases; the sentence and its tone are drawn independently of the thing.
+
+from itertools import product
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.utils import shuffle
+from skllkd import LLKDClassifier, ReliabilityDisplay
+from skllkd.datasets import minilm_path, smollm2_path
+from skllkd.students import FrozenEncoderStudent
+from skllkd.teachers import LlamaCppTeacher
+
+opinions = {
+    "positive": [
+        "I would buy it again at once",
+        "it does just what it promises",
+        "a joy to use every day",
+        "better than anything I had before",
+        "worth every penny",
+        "my whole family loves it",
+        "it arrived early and works well",
+        "I have nothing to complain about",
+    ],
+    "negative": [
+        "it broke after two days",
+        "a waste of money",
+        "I sent it back the same week",
+        "it never did what it promises",
+        "much worse than the old one",
+        "nobody here wants to use it",
+        "it arrived late and damaged",
+        "I have only complaints",
+    ],
+}
+things = ["the kettle", "this lamp", "the headphones", "our new vacuum cleaner"]
+things += ["the backpack", "this keyboard", "the coffee grinder"]
+places = [
+    "",
+    " Bought for the office.",
+    " A present for my sister.",
+    " Ordered online.",
+]
+reviews, tone = [], []
+for name, phrases in opinions.items():
+    for phrase, thing, place in product(phrases, things, places):
+        reviews.append(f"About {thing}: {phrase}.{place}")
+        tone.append(name)
+reviews, tone = shuffle(reviews, np.array(tone), random_state=1)
+texts, gold = reviews[:300], tone[:300]
+held_out, held_out_gold = reviews[300:], tone[300:]
+
+# %%
+# The same stored answers, raw and calibrated. ``calibration`` is applied to stored
+# log-probabilities, so the second call asks the model nothing.
+
+classes = ["positive", "negative"]
+examples = [
+    ("The cable is solid and charges fast.", "positive"),
+    ("The zip jams and the colour came off.", "negative"),
+]
+labels = {
+    name: LlamaCppTeacher(
+        smollm2_path(), examples=examples, chat=False, calibration=calibration
+    ).label(texts, classes, verbose=0)
+    for name, calibration in (("raw", None), ("batch", "batch"))
+}
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, layout="constrained")
+for axis, (name, label) in zip(axes, labels.items(), strict=True):
+    bins = np.linspace(0, 1, 21)
+    for k, colour in ((0, "tab:green"), (1, "tab:red")):
+        of_class = gold == classes[k]
+        axis.hist(
+            label.proba[of_class, 0], bins, alpha=0.6, color=colour, label=classes[k]
+        )
+    right = np.mean(np.array(classes)[label.proba.argmax(axis=1)] == gold)
+    axis.set(title=f"{name}: {right:.0%} right", xlabel='probability of "positive"')
+    axis.axvline(0.5, color="0.3", lw=1)
+axes[0].set_ylabel("reviews")
+axes[0].legend(title="in truth")
+plt.show()
+
+# %%
+# The student learns from the calibrated labels. The diagram compares how sure it is with how
+# often it is right, on reviews it has not seen; on the diagonal, a probability of 0.8 means
+# right in 80 of 100 cases.
+
+clf = LLKDClassifier(
+    LlamaCppTeacher(smollm2_path(), examples=examples, chat=False),
+    classes,
+    student=FrozenEncoderStudent(minilm_path()),
+    n_epochs=20,
+    random_state=0,
+    verbose=0,
+).fit(texts)
+print(f"student, on unseen reviews: {clf.score(held_out, held_out_gold):.1%}")
+ReliabilityDisplay.from_estimator(clf, held_out, held_out_gold)
+plt.show()
+
+# %%
+# With labels of your own, ``teacher.calibrate(texts, y)`` fits a temperature on some 30 of
+# them, or an isotonic curve on some hundred: the guide's page on calibration says when.
