@@ -5,6 +5,7 @@ SKLLKD_CACHE names, and not bought again. `-D plot_gallery=0` leaves the example
 """
 
 import os
+import re
 import warnings
 
 from skllkd import __version__
@@ -15,7 +16,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 warnings.filterwarnings("error", module="skllkd")
 
 project = "skllkd"
-copyright = "the skllkd contributors"
+project_copyright = "the skllkd contributors"
 version = release = __version__
 
 extensions = [
@@ -76,8 +77,19 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "install": [], "tutorial": [], "comparison": []}
 
+
+def setup(app):
+    """Leave out what scikit-learn adds to every estimator, which its own pages explain."""
+
+    def skip(app, what, name, thing, leave_out, options):
+        routing = name == "get_metadata_routing" or re.fullmatch("set_.*_request", name)
+        return True if routing else None
+
+    app.connect("autodoc-skip-member", skip)
+
+
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-#: What a machine with a network checks: `python -m sphinx -b linkcheck docs docs/_build/links`.
+#: For `python -m sphinx -b linkcheck docs docs/_build/links`, with a network.
 linkcheck_ignore = [r"http://localhost.*"]

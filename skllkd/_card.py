@@ -125,8 +125,9 @@ def _sections(classifier: LLKDClassifier, fields: dict[str, str]) -> list[str]:
         )
         + f" Made with skllkd {__version__}; `LLKDClassifier.load(folder)` opens it.",
         "## Data",
-        f"{fields.get('data', f'Source: {_UNKNOWN}.')} {n_texts:,} texts without gold "
-        f"labels, {n_labelled:,} of which the teacher labelled:",
+        fields.get("data", f"Source: {_UNKNOWN}."),
+        f"{n_texts:,} texts without gold labels, {n_labelled:,} of which the teacher "
+        "labelled:",
         f"| class | texts | share |\n|---|---|---|\n{rows}",
         "## Teacher",
         fields.get("teacher", _teacher(classifier)),

@@ -397,7 +397,10 @@ def _add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> N
     parser.add_argument(
         "--api-key-env", help="name of the environment variable with the key"
     )
-    parser.add_argument("--examples", help="file of texts with a column `label`")
+    parser.add_argument(
+        "--examples",
+        help="file of texts, in the same column as the input's, with a column `label`",
+    )
     parser.add_argument("--instruction", help="what the teacher is told to do")
     parser.add_argument(
         "--max-calls", type=int, help="stop before the model is asked more often"

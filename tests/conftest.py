@@ -4,8 +4,7 @@ import ctypes
 
 import numpy as np
 import pytest
-from skllkd import LLKDClassifier
-from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
+from skllkd import LLKDClassifier, datasets
 from skllkd.students import SklearnStudent
 from skllkd.teachers._llama_weights import prune_expanded
 
@@ -25,7 +24,7 @@ def own_store(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def smollm2_path():
-    return smollm2_path()
+    return datasets.smollm2_path()
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +46,13 @@ def f32_path(smollm2_path, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def minilm_path():
-    return minilm_path()
+    return datasets.minilm_path()
 
 
 @pytest.fixture(scope="session")
 def news():
     """Return a few hundred shuffled BBC News texts with their topics."""
-    texts, labels = load_bbc_news()
+    texts, labels = datasets.load_bbc_news()
     order = np.random.RandomState(1).permutation(len(texts))[:400]
     return [texts[i] for i in order], [labels[i] for i in order]
 

@@ -58,6 +58,11 @@ def test_it_says_what_was_done(fitted, tmp_path):
     assert "SelectAll(target='soft')" in text
     assert "learning_rate=0.0005" in text
     assert f"{fitted.agreement_:.1%} (95 % interval" in text
+
+
+def test_what_the_user_says_stands_in_paragraphs_of_its_own(fitted, tmp_path):
+    text = card_of(fitted, tmp_path, data="Requests of 2026")
+    assert "\n\nRequests of 2026\n\n80 texts without gold labels" in text
     assert text.count("100.0% of the texts presented") == 1
 
 

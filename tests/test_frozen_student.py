@@ -355,3 +355,10 @@ def test_bad_parameters_are_named(bad, news, tiny_path):
 def test_training_that_runs_away_is_named(news, tiny_path):
     with pytest.raises(DivergedError, match="Lower `learning_rate`"):
         new(news, tiny_path, learning_rate=1e38).fit(news[0][:64])
+
+
+def test_the_report_times_the_encoder_not_the_memory_of_it(news, tiny_path, encoded):
+    classifier = new(news, tiny_path).fit(news[0][:60])
+    encoded.clear()
+    classifier.report()
+    assert encoded == news[0][:60]  # once, to be timed; the rest was remembered

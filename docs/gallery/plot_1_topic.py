@@ -26,15 +26,12 @@ print(len(texts), "stories to learn from, for instance:")
 print(texts[0])
 
 # %%
-# The teacher. Its prompt holds one example for each topic, made up, which tells a model as
-# small as this one what is wanted. It writes no answer: the probability of each topic as the
-# next words is read from the model.
+# The teacher. Its prompt holds one example for each topic, made up, which tells a model
+# as small as this one what is wanted. It writes no answer: the probability of each topic
+# as the next words is read from the model.
 
 examples = [
-    (
-        "Airline cuts costs as fuel price climbs. A weak quarter is expected.",
-        "business",
-    ),
+    ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
     ("Young singer wins top award. Her album beat four others.", "entertainment"),
     ("Ministers defend new housing law. The opposition will fight it.", "politics"),
     ("Captain out for six weeks with knee injury. He will miss the final.", "sports"),
@@ -63,7 +60,7 @@ clf = LLKDClassifier(
 # What can be known without any gold label: how far teacher and student agree, and where
 # both are sure and say different things.
 
-print(clf.report(texts))
+report = clf.report(texts)
 
 # %%
 # And with the topics that were put aside:

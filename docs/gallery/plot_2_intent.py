@@ -2,14 +2,15 @@
 Requests by intent: descriptions instead of examples
 ====================================================
 
-What does a customer want? Each intent has a name and a description, and the description goes
-into the prompt. The student is the frozen kind: the encoder reads each text once, and a head
-trains on what it said in a second or two, so that trying things out costs nothing.
+What does a customer want? Each intent has a name and a description, and the description
+goes into the prompt. The student is the frozen kind: the encoder reads each text once,
+and a head trains on what it said in a second or two, so that trying things out costs
+nothing.
 """
 
 # %%
-# The requests are made up, of a few phrases, and are easier than real ones. They stand for
-# a column of your own, ``pandas.read_csv("requests.csv")["body"]``.
+# The requests are made up, of a few phrases, and are easier than real ones. They stand
+# for a column of your own, ``pandas.read_csv("requests.csv")["body"]``.
 
 from itertools import product
 
@@ -61,7 +62,8 @@ texts, held_out, gold = requests[:320], requests[320:], np.array(intent[320:])
 print(len(texts), "requests, for instance:", *texts[:3], sep="\n  ")
 
 # %%
-# One phrase of each kind is left in the prompt as an example; the names carry descriptions.
+# One phrase of each kind is left in the prompt as an example; the names carry
+# descriptions.
 
 teacher = LlamaCppTeacher(
     smollm2_path(),
@@ -87,9 +89,9 @@ clf = LLKDClassifier(
 print(f"median label mass: {np.median(clf.label_mass_):.2f}")
 
 # %%
-# The label mass is the probability that the model put on any of the three names. Near 1, it
-# has understood what is asked of it; near 0, it wants to say something else, and the prompt
-# is what to mend, not the student.
+# The label mass is the probability that the model put on any of the three names. Near 1,
+# it has understood what is asked of it; near 0, it wants to say something else, and the
+# prompt is what to mend, not the student.
 #
 # The pictures compare the teacher's labels and the student's predictions with the intents
 # that the texts were made for.

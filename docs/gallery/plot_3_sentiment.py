@@ -2,13 +2,14 @@
 Sentiment: can the confidence be trusted?
 =========================================
 
-A small language model that is asked whether a review is positive or negative leans to one of
-the two words whatever the review says. This example shows the leaning, what calibration
-makes of it, and how far the student's probabilities can be taken at their word.
+A small language model that is asked whether a review is positive or negative leans to one
+of the two words whatever the review says. This example shows the leaning, what
+calibration and two examples in the prompt make of it, and how far the student's
+probabilities can be taken at their word.
 """
 
 # %%
-# Reviews, made up of phrases; the sentence and its tone are drawn independently of the thing.
+# Reviews, made up of a few phrases, and easier than real ones.
 
 from itertools import product
 
@@ -60,22 +61,24 @@ texts, gold = reviews[:300], tone[:300]
 held_out, held_out_gold = reviews[300:], tone[300:]
 
 # %%
-# The same stored answers, raw and calibrated. ``calibration`` is applied to stored
-# log-probabilities, so the second call asks the model nothing.
+# Three ways to label them. ``calibration`` is applied to stored log-probabilities, so the
+# second asks the model nothing: it takes out the mean over the texts of what the model
+# prefers. The third has an example of each class in the prompt as well.
 
 classes = ["positive", "negative"]
 examples = [
     ("The cable is solid and charges fast.", "positive"),
     ("The zip jams and the colour came off.", "negative"),
 ]
-labels = {
-    name: LlamaCppTeacher(
-        smollm2_path(), examples=examples, chat=False, calibration=calibration
-    ).label(texts, classes, verbose=0)
-    for name, calibration in (("raw", None), ("batch", "batch"))
+ways = {
+    "raw": {"calibration": None},
+    "calibrated": {"calibration": "batch"},
+    "with two examples": {"calibration": "batch", "examples": examples},
 }
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, layout="constrained")
-for axis, (name, label) in zip(axes, labels.items(), strict=True):
+figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
+for axis, (name, parameters) in zip(axes, ways.items(), strict=True):
+    teacher = LlamaCppTeacher(smollm2_path(), chat=False, **parameters)
+    label = teacher.label(texts, classes)
     bins = np.linspace(0, 1, 21)
     for k, colour in ((0, "tab:green"), (1, "tab:red")):
         of_class = gold == classes[k]
@@ -84,18 +87,24 @@ for axis, (name, label) in zip(axes, labels.items(), strict=True):
         )
     right = np.mean(np.array(classes)[label.proba.argmax(axis=1)] == gold)
     axis.set(title=f"{name}: {right:.0%} right", xlabel='probability of "positive"')
+    print(f"{name}: median label mass {np.median(label.label_mass):.2f}")
     axis.axvline(0.5, color="0.3", lw=1)
 axes[0].set_ylabel("reviews")
 axes[0].legend(title="in truth")
 plt.show()
 
 # %%
-# The student learns from the calibrated labels. The diagram compares how sure it is with how
-# often it is right, on reviews it has not seen; on the diagonal, a probability of 0.8 means
-# right in 80 of 100 cases.
+# Raw, the model calls every review positive. Nothing of this shows in how far teacher and
+# student agree: a student of the raw labels would agree perfectly. It shows in the label
+# mass, which is low without examples, and in the shares of the labels.
+#
+# The student learns from the third. The diagram compares how sure it is with how often it
+# is right, on reviews it has not seen; on the diagonal, a probability of 0.8 means right
+# in 80 of 100 cases. Teachers this small are surest where the task is easiest, and the
+# student, taught hard labels, is too sure of itself: read its probabilities as a ranking.
 
 clf = LLKDClassifier(
-    LlamaCppTeacher(smollm2_path(), examples=examples, chat=False),
+    teacher,
     classes,
     student=FrozenEncoderStudent(minilm_path()),
     n_epochs=20,
@@ -107,5 +116,6 @@ ReliabilityDisplay.from_estimator(clf, held_out, held_out_gold)
 plt.show()
 
 # %%
-# With labels of your own, ``teacher.calibrate(texts, y)`` fits a temperature on some 30 of
-# them, or an isotonic curve on some hundred: the guide's page on calibration says when.
+# With labels of your own, ``teacher.calibrate(texts, y)`` fits a temperature on some 30
+# of them, or an isotonic curve on some hundred: the guide's page on calibration says
+# when.

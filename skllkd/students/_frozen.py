@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 from typing import Any
@@ -374,6 +375,18 @@ class FrozenEncoderStudent(TransformerStudent):
         del self._head_trainer
         self.weights_ = self.weights_ | learned
         raise_if_diverged(learned, self.learning_rate, "`learning_rate`")
+
+    def without_cache(self) -> FrozenEncoderStudent:
+        """Return the student as it predicts texts it has never read, to time it.
+
+        Returns
+        -------
+        FrozenEncoderStudent
+            A copy that shares the weights and keeps no features.
+        """
+        student = copy.copy(self)
+        student.cache = None
+        return student
 
     def predict_proba(self, texts: list[str]) -> FloatArray:
         """Return the student's distributions for texts.

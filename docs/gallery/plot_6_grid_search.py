@@ -16,22 +16,34 @@ once, however many candidates and folds there are.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, train_test_split
 from skllkd import LLKDClassifier
-from skllkd._demo import CLASSES, demo_teacher, split_bbc_news
+from skllkd.datasets import load_bbc_news, smollm2_path
 from skllkd.metrics import expected_agreement
 from skllkd.selection import LLKDSelection
 from skllkd.students import SklearnStudent
+from skllkd.teachers import LlamaCppTeacher
 
-pool, held_out = split_bbc_news(300, 300)
+stories, topics = load_bbc_news()
+texts, held_out, _, gold = train_test_split(
+    stories, topics, train_size=300, test_size=300, random_state=0
+)
+examples = [
+    ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
+    ("Young singer wins top award. Her album beat four others.", "entertainment"),
+    ("Ministers defend new housing law. The opposition will fight it.", "politics"),
+    ("Captain out for six weeks with knee injury. He will miss the final.", "sports"),
+    ("Virus spreads through email. Users are told to update software.", "tech"),
+]
+teacher = LlamaCppTeacher(smollm2_path(), examples=examples, chat=False)
 
 # %%
 # The classifier, with each part given so that its parameters can be searched over. The
 # student is a linear model on words, which trains in a fraction of a second.
 
 classifier = LLKDClassifier(
-    demo_teacher(),
-    CLASSES,
+    teacher,
+    ["business", "entertainment", "politics", "sports", "tech"],
     selection=LLKDSelection(),
     student=SklearnStudent(),
     n_epochs=6,
@@ -45,7 +57,7 @@ search = GridSearchCV(
     scoring=expected_agreement,
     cv=3,
 )
-search.fit(pool.texts)
+search.fit(texts)
 print("chosen:", search.best_params_)
 print("teacher calls made by the last fit:", search.best_estimator_.n_teacher_calls_)
 
@@ -79,7 +91,7 @@ shares = []
 for value in momentum:
     candidate = LLKDClassifier(
         **(classifier.get_params(deep=False) | {"selection": LLKDSelection(value)})
-    ).fit(pool.texts)
+    ).fit(texts)
     shares.append(
         candidate.history_["n_selected"].sum() / candidate.history_["n_presented"].sum()
     )
@@ -91,6 +103,4 @@ plt.show()
 # And with gold, which the search never saw:
 
 chosen = search.best_estimator_
-print(
-    f"accuracy on held-out stories: {chosen.score(held_out.texts, held_out.labels):.3f}"
-)
+print(f"accuracy on held-out stories: {chosen.score(held_out, gold):.3f}")

@@ -1,0 +1,101 @@
+"""
+Unequal classes: tell the teacher how rare they are
+===================================================
+
+Calibration takes out a language model's preference for some labels by assuming that the
+classes are equally frequent. Where they are not, it takes out too much. Here nine stories
+of ten are about sports or business, and the rest about three other topics; the shares are
+given, estimated, or left out. Which is best depends on what you want to be right about.
+"""
+
+# %%
+# A pool with unequal topics, drawn from the stories, and a balanced set to score on.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.metrics import recall_score
+from skllkd import LLKDClassifier
+from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
+from skllkd.selection import RankedImportance
+from skllkd.students import FrozenEncoderStudent
+from skllkd.teachers import LlamaCppTeacher
+
+stories, topics = load_bbc_news()
+stories, topics = np.array(stories, dtype=object), np.array(topics)
+classes = ["business", "entertainment", "politics", "sports", "tech"]
+n_of = {"sports": 150, "business": 120, "politics": 10, "tech": 10, "entertainment": 10}
+rng = np.random.RandomState(0)
+pool, held_out = [], []
+for name in classes:
+    rows = rng.permutation(np.flatnonzero(topics == name))
+    pool.extend(rows[: n_of[name]])
+    held_out.extend(rows[-80:])
+texts = list(stories[pool])
+shares = {name: n / len(pool) for name, n in n_of.items()}
+
+# %%
+# The same stored answers, three calibrations: the model is asked once.
+
+examples = [
+    ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
+    ("Young singer wins top award. Her album beat four others.", "entertainment"),
+    ("Ministers defend new housing law. The opposition will fight it.", "politics"),
+    ("Captain out for six weeks with knee injury. He will miss the final.", "sports"),
+    ("Virus spreads through email. Users are told to update software.", "tech"),
+]
+priors = {"not said": None, 'estimated ("em")': "em", "given": shares}
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+place = np.arange(len(classes))
+true_share = [shares[name] for name in classes]
+axes[0].bar(place, true_share, 0.8, color="0.85", label="in truth")
+scores = {}
+for offset, (name, prior) in zip((-0.25, 0, 0.25), priors.items(), strict=True):
+    teacher = LlamaCppTeacher(
+        smollm2_path(), examples=examples, chat=False, class_prior=prior
+    )
+    clf = LLKDClassifier(
+        teacher,
+        classes,
+        student=FrozenEncoderStudent(minilm_path()),
+        n_epochs=20,
+        random_state=0,
+        verbose=0,
+    ).fit(texts)
+    given = [np.mean(clf.pseudo_labels_ == label) for label in classes]
+    axes[0].bar(place + offset, given, 0.22, label=f"labels, prior {name}")
+    recall = recall_score(
+        topics[held_out], clf.predict(list(stories[held_out])), average=None
+    )
+    scores[name] = {
+        "teacher, on the pool": np.mean(clf.pseudo_labels_ == topics[pool]),
+        "student, shares as in the pool": recall @ true_share,
+        "student, all topics alike": recall.mean(),
+    }
+axes[0].set(xticks=place, xticklabels=classes, ylabel="share of the pool")
+axes[0].legend(fontsize=8)
+for shift, which in zip((-0.27, 0, 0.27), scores["given"], strict=True):
+    heights = [score[which] for score in scores.values()]
+    bars = axes[1].bar(np.arange(3) + shift, heights, 0.26, label=which)
+    axes[1].bar_label(bars, fmt="{:.0%}", fontsize=8)
+axes[1].set(xticks=range(3), xticklabels=scores, ylim=(0, 1.25), ylabel="right")
+axes[1].legend(loc="upper left", fontsize=8)
+plt.show()
+
+# %%
+# Without the shares, the teacher spreads the pool over all topics, and most of what it
+# calls tech or politics is business. With them, far more of the pool is labelled right.
+# But the rare topics then have hardly a label left, and a student that should find *them*
+# is better off with the labels that hold too many of each. So: give the shares where
+# texts will come as they came in the pool and each error costs the same; leave them out,
+# or look for more texts of the rare topics, where each topic matters.
+#
+# Whichever you choose, the default selection ranks confidence *within* each class, so
+# that a class of few labels is learned from as every other, from its surest texts first.
+# Each class has the same mean trust:
+
+trust = RankedImportance()
+trust.reset(len(classes), 1, np.random.RandomState(0), clf.teacher_proba_)
+for k, name in enumerate(classes):
+    own = trust.trust_[clf.teacher_proba_.argmax(axis=1) == k]
+    if len(own):
+        print(f"{name:13} {len(own):3} texts, mean trust {own.mean():.2f}")
