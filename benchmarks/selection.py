@@ -108,7 +108,10 @@ STRATEGIES = {
 #: What fine-tuning, which takes minutes a cell, is asked about.
 FEW = ["all, hard", REFERENCE, "ranked importance", "random, matched"]
 #: And for longer, since a rule that trains on fewer texts may want to go on for longer.
-TUNED = [*FEW, *(f"{name} for 8 epochs" for name in FEW[:3])]
+LONGER = [*FEW, *(f"{name} for 8 epochs" for name in FEW[:3])]
+#: And with the shortcut that makes fewer and fuller steps.
+FULL = "ranked importance, full batches"
+TUNED = [*LONGER, FULL]
 NOISY = [*FEW, "ranked, power 2"]
 
 
@@ -168,13 +171,16 @@ def one_cell(student, pool, texts, gold, strategy, seed, share, choosing=None):
     name, _, longer = strategy.partition(" for ")
     if longer:
         n_epochs = int(longer.split()[0])
+    learner = clone(kind)
+    if name == FULL:
+        name, learner = name.partition(",")[0], learner.set_params(full_batches=True)
     selection = clone(STRATEGIES[name])
     if strategy.endswith("matched"):
         selection.set_params(share=max(share, 0.06))
     classifier = LLKDClassifier(
         classes=pool.classes,
         selection=selection,
-        student=clone(kind),
+        student=learner,
         n_epochs=n_epochs,
         unchosen="warn",
         random_state=seed,

@@ -20,7 +20,17 @@ import numpy as np
 from scipy.stats import friedmanchisquare, rankdata, studentized_range, t
 
 from benchmarks.acquisition import BUDGETS, ENOUGH, RULES, calls_needed
-from benchmarks.selection import FEW, LEVELS, NOISY, REFERENCE, RESULTS, STRATEGIES
+from benchmarks.selection import (
+    FEW,
+    FULL,
+    LEVELS,
+    LONGER,
+    NOISY,
+    REFERENCE,
+    RESULTS,
+    STRATEGIES,
+    STUDENTS,
+)
 
 PAGE, PICTURES = Path("docs/selection.md"), Path("docs/images")
 README = Path("README.md")
@@ -32,10 +42,11 @@ NAMES = {
 BEST, ALL = "ranked importance", "all, hard"
 
 
-def read(name):
+def read(name, only=None):
     """Return the cells of a file as {set: {strategy: {seed: cell}}}.
 
-    Of a run that goes on, those of the seeds that are complete.
+    Of a run that goes on, those of the seeds that are complete; of some strategies
+    only, those of the sets where all of these were run.
     """
     path = RESULTS / f"selection_{name}.json"
     if not path.exists():
@@ -43,9 +54,12 @@ def read(name):
     found = defaultdict(lambda: defaultdict(dict))
     for key, cell in json.loads(path.read_text(encoding="utf-8"))["cells"].items():
         _, folder, strategy, seed = key.split("/")
-        found[folder][strategy][int(seed)] = cell
+        if only is None or strategy in only:
+            found[folder][strategy][int(seed)] = cell
+    if only is not None:
+        found = {name: rows for name, rows in found.items() if len(rows) == len(only)}
     every = [seeds for rows in found.values() for seeds in rows.values()]
-    complete = set.intersection(*(set(seeds) for seeds in every))
+    complete = set.intersection(*map(set, every)) if every else set()
     if len(complete) < 2 or any(s not in rows for rows in found.values() for s in FEW):
         return {}  # nothing can be said yet
     return {
@@ -139,9 +153,57 @@ def per_set_table(cells):
     return "\n".join(lines)
 
 
+def longer_table(cells):
+    """Return the table of each rule at each number of epochs, and at its best."""
+    epochs = STUDENTS["tuned"][1]
+    longer = {s: next(t for t in LONGER if t.startswith(f"{s} for ")) for s in FEW[:3]}
+    lines = [
+        f"| set | rule | {epochs} epochs | passes | {longer[ALL].split(' for ')[1]} "
+        "| passes | chosen | at its best | - all rows at its best |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for i, folder in enumerate(sorted(cells)):
+        best = {}
+        for rule, long in longer.items():
+            on_dev = [
+                column(cells, s, "choosing_macro_f1")[i].mean() for s in (rule, long)
+            ]
+            best[rule] = rule if on_dev[0] >= on_dev[1] else long
+        reference = column(cells, best[ALL])[i]
+        for rule, long in longer.items():
+            values = [folder, rule]
+            for s in (rule, long):
+                values.append(f"{column(cells, s)[i].mean():.3f}")
+                values.append(f"{column(cells, s, 'passes')[i].mean():,.0f}")
+            reached = column(cells, best[rule])[i]
+            values.append("longer" if best[rule] == long else f"{epochs} epochs")
+            values.append(f"{reached.mean():.3f}")
+            same = rule == ALL
+            values.append("" if same else shown(*interval(reached - reference)))
+            lines.append("| " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def full_batches_table(cells):
+    """Return what full batches cost the default rule, each set."""
+    lines = [
+        "| set | at once | full batches | difference | seconds, at once | full batches |",
+        "|---|---|---|---|---|---|",
+    ]
+    for i, folder in enumerate(sorted(cells)):
+        once, full = column(cells, BEST)[i], column(cells, FULL)[i]
+        seconds = [column(cells, s, "seconds")[i].mean() for s in (BEST, FULL)]
+        values = [f"{once.mean():.3f}", f"{full.mean():.3f}"]
+        values += [shown(*interval(full - once)), *(f"{s:.0f}" for s in seconds)]
+        lines.append(f"| {folder} | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
 def readme_table():
     """Return the few rows of the README: each student, averaged over its sets."""
-    students = {student: read(student) for student in ("frozen", "tfidf")}
+    students = {
+        student: read(student, FEW if student == "tuned" else None) for student in NAMES
+    }
     names = {
         ALL: "all texts (`SelectAll`)",
         "random, matched": "random texts, as many as LLKD",
@@ -351,16 +413,23 @@ def main():
     PICTURES.mkdir(parents=True, exist_ok=True)
     page = PAGE.read_text(encoding="utf-8")
     for student in NAMES:
-        cells = read(student)
+        cells = read(student, FEW if student == "tuned" else None)
         if not cells:
             continue
         n_seeds = column(cells, REFERENCE).shape[1]
         counted = f"{len(cells)} sets, {n_seeds} seeds.\n\n"
         page = put(page, f"sets {student}", counted + per_set_table(cells))
+        page = put(page, f"all {student}", counted + main_table(cells))
         if student != "tuned":
-            page = put(page, f"all {student}", counted + main_table(cells))
             draw_passes(cells, student)
             draw_ranking(cells, student)
+    longer = read("tuned", LONGER)
+    if longer:
+        n_seeds = column(longer, REFERENCE).shape[1]
+        page = put(page, "longer", f"{n_seeds} seeds.\n\n{longer_table(longer)}")
+    full = read("tuned", [*FEW, FULL])
+    if full:
+        page = put(page, "full batches", full_batches_table(full))
     noisy_cells = read("frozen_noise")
     if noisy_cells:
         page = put(page, "noise", noise_table(noisy_cells))

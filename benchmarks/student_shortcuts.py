@@ -39,7 +39,8 @@ CONFIDENT = LLKDSelection(uncertainty_over="confident")
 
 def variant(selection=None, score_ahead=1, **student):
     """Return a classifier that differs from the exact rule in what is given."""
-    parameters = {"precision": "float32", "trainable_layers": "all"} | student
+    parameters = {"precision": "float32", "trainable_layers": "all"}
+    parameters |= {"full_batches": True} | student
     return LLKDClassifier(
         selection=LLKDSelection() if selection is None else selection,
         student=TransformerStudent(demo_student().model, device="cpu", **parameters),

@@ -73,7 +73,7 @@ def ours(selection, precision, **parameters):
 
     def run(pool):
         student = TransformerStudent(
-            MODEL, device="cpu", precision=precision, **parameters
+            MODEL, device="cpu", precision=precision, full_batches=True, **parameters
         )
         n_classes = len(pool.classes)
         student.start(pool.texts[:1], n_classes, 0)  # the model is loaded

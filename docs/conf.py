@@ -8,6 +8,8 @@ import os
 import re
 import warnings
 
+from docutils import nodes
+from latex2mathml.converter import convert as latex_to_mathml
 from skllkd import __version__
 
 # Examples run with the package's own progress bars off, and read no network.
@@ -39,6 +41,7 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say it
 numpydoc_show_class_members = False
 numpydoc_use_plots = False
@@ -77,9 +80,34 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "install": [], "tutorial": [], "comparison": []}
 
+#: Formulas become MathML, which browsers draw by themselves: no script from elsewhere.
+html_math_renderer = "mathml"
+
+
+def mathml(node, display="inline"):
+    """Return a formula as MathML."""
+    latex = node.astext().replace(r"\arg\max", r"\operatorname{argmax}")
+    return latex_to_mathml(latex, display=display)
+
+
+def inline_formula(translator, node):
+    """Write a formula inside a line."""
+    translator.body.append(mathml(node))
+    raise nodes.SkipNode
+
+
+def display_formula(translator, node):
+    """Write a formula of its own."""
+    formula = mathml(node, display="block")
+    translator.body.append(f'<div class="formula">{formula}</div>')
+    raise nodes.SkipNode
+
 
 def setup(app):
-    """Leave out what scikit-learn adds to every estimator, which its own pages explain."""
+    """Draw formulas, and leave out what scikit-learn adds to every estimator."""
+    app.add_html_math_renderer(
+        "mathml", (inline_formula, None), (display_formula, None)
+    )
 
     def skip(app, what, name, thing, leave_out, options):
         routing = name == "get_metadata_routing" or re.fullmatch("set_.*_request", name)
