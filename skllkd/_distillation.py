@@ -38,6 +38,13 @@ class EpochEnd:
     agreement : float
         The agreement with the teacher on the held-out texts, in [0, 1]; NaN without
         `early_stopping`.
+
+    Examples
+    --------
+    Stop when an epoch has brought the loss under 0.3 nats:
+
+    >>> from skllkd import LLKDClassifier
+    >>> clf = LLKDClassifier(callbacks=[lambda epoch_end: epoch_end.loss < 0.3])
     """
 
     epoch: int

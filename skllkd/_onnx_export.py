@@ -36,6 +36,13 @@ class ONNXExport:
         How many texts were compared.
     n_bytes : int
         The size of the file.
+
+    Examples
+    --------
+    >>> from skllkd import ONNXExport
+    >>> found = ONNXExport(0.996, 0.04, 500, 23_000_000)  # as `export_onnx` returns it
+    >>> f"{1 - found.equal_labels:.1%} of the labels differ"
+    '0.4% of the labels differ'
     """
 
     equal_labels: float

@@ -34,6 +34,20 @@ class Agreement:
         The share of them for which the student says the same, in [0, 1].
     low, high : float
         The 95 % Wilson interval of that share.
+
+    Examples
+    --------
+    >>> from skllkd import LLKDClassifier
+    >>> from skllkd.students import SklearnStudent
+    >>> clf = LLKDClassifier(student=SklearnStudent(), random_state=0)
+    >>> texts = ["a goal", "a match", "the vote", "the law"] * 4
+    >>> clf = clf.fit(texts, ["sports", "sports", "politics", "politics"] * 4)
+    >>> report = clf.report(texts)  # doctest: +ELLIPSIS
+    Agreement with the teacher...
+    >>> [row.name for row in report.per_class]
+    ['politics', 'sports']
+    >>> report.overall.n_texts
+    16
     """
 
     name: Any
@@ -66,6 +80,18 @@ class Report:
         The size of the student.
     texts_per_second : float
         How fast the student predicts, measured on up to 256 of the texts.
+
+    Examples
+    --------
+    >>> from skllkd import LLKDClassifier
+    >>> from skllkd.students import SklearnStudent
+    >>> clf = LLKDClassifier(student=SklearnStudent(), random_state=0)
+    >>> texts = ["a goal", "a match", "the vote", "the law"] * 4
+    >>> clf = clf.fit(texts, ["sports", "sports", "politics", "politics"] * 4)
+    >>> report = clf.report(texts)  # doctest: +ELLIPSIS
+    Agreement with the teacher...
+    >>> report.n_teacher_calls, report.share_selected <= 1
+    (0, True)
     """
 
     overall: Agreement

@@ -77,6 +77,14 @@ def test_a_tuple_of_rows_of_any_float_type_is_rows():
     np.testing.assert_allclose(proba(rows, 2, AB), rows, rtol=1e-6)
 
 
+@pytest.mark.parametrize("none", [None, float("nan"), [float("nan")] * 2])
+def test_a_row_of_probabilities_may_be_missing(none):
+    rows = log_prob_of_output([none, [0.25, 0.75]], 2, AB)
+    np.testing.assert_allclose(rows, [[np.nan] * 2, np.log([0.25, 0.75])])
+    rows = log_prob_of_output([np.array([0.25, 0.75]), none], 2, AB)
+    np.testing.assert_allclose(rows, [np.log([0.25, 0.75]), [np.nan] * 2])
+
+
 def test_none_and_nan_are_no_answer():
     rows = log_prob_of_output(["a", None, float("nan")], 3, AB)
     np.testing.assert_array_equal(np.isnan(rows).any(axis=1), [False, True, True])

@@ -26,6 +26,15 @@ class Selected:
     target : ndarray of shape (n_rows, n_classes) or None
         The distribution each row is trained towards; None trains towards the
         pseudo-label.
+
+    Examples
+    --------
+    The first of two rows, at twice the weight:
+
+    >>> import numpy as np
+    >>> from skllkd.selection import Selected
+    >>> Selected(np.array([True, False]), np.array([2.0, 0.0])).mask.mean()
+    np.float64(0.5)
     """
 
     mask: BoolArray
@@ -45,6 +54,23 @@ class Selection(BaseEstimator):
     --------
     LLKDSelection : The paper's rule.
     SelectAll : No selection, the baseline.
+
+    Examples
+    --------
+    The half of each batch that the student finds least like its label:
+
+    >>> import numpy as np
+    >>> from skllkd.selection import Selected, Selection
+    >>> class HardHalf(Selection):
+    ...     def reset(self, n_classes, n_steps, random_state, teacher_proba):
+    ...         pass
+    ...
+    ...     def select(self, pseudo_label, teacher_proba, student_proba, step, rows):
+    ...         belief = student_proba[np.arange(len(rows)), pseudo_label]
+    ...         return Selected(belief <= np.median(belief), np.ones(len(rows)))
+    >>> student = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    >>> HardHalf().select(np.zeros(3, int), student, student, 0, np.arange(3)).mask
+    array([False,  True,  True])
     """
 
     #: Whether `select` reads the student's probabilities. Where it does not, no

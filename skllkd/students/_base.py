@@ -23,6 +23,14 @@ class Student(BaseEstimator, ABC):
     --------
     TransformerStudent : A pretrained text encoder, fine-tuned.
     SklearnStudent : A vectorizer and a linear model; seconds, no torch.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from skllkd.students import Student, as_student
+    >>> student = as_student(SGDClassifier(loss="log_loss"))
+    >>> isinstance(student, Student), student.takes_text
+    (True, True)
     """
 
     #: Whether selected rows wait until they fill a batch before they are trained on.

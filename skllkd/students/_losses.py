@@ -31,6 +31,16 @@ class Loss(BaseEstimator, ABC):
     See Also
     --------
     CrossEntropy : The default.
+
+    Examples
+    --------
+    The squared distance, also known as the Brier score:
+
+    >>> from skllkd.students import FrozenEncoderStudent, Loss
+    >>> class Brier(Loss):
+    ...     def of_rows(self, log_proba, target):
+    ...         return (log_proba.exp() - target).square().sum(dim=1)
+    >>> student = FrozenEncoderStudent(loss=Brier())
     """
 
     #: Whether the loss needs the teacher's distribution and is plain cross-entropy

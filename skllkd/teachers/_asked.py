@@ -37,6 +37,28 @@ class AskedTeacher(Teacher):
     again. Where joblib is set to run things in parallel, as with
     `joblib.parallel_config(backend="dask")`, the texts are spread over its workers:
     they answer, and this process stores.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd.teachers import Answers, AskedTeacher
+    >>> class LengthTeacher(AskedTeacher):
+    ...     def __init__(self, limit=20, calibration=None, class_prior=None,
+    ...                  max_calls=None, store=False):
+    ...         self.limit, self.calibration = limit, calibration
+    ...         self.class_prior, self.max_calls = class_prior, max_calls
+    ...         self.store = store
+    ...
+    ...     def _specification(self, classes):
+    ...         return {"teacher": "length", "limit": self.limit, "n": len(classes.names)}
+    ...
+    ...     def _ask(self, texts, classes):
+    ...         for place, text in enumerate(texts):
+    ...             proba = [[0.1, 0.9] if len(text) > self.limit else [0.9, 0.1]]
+    ...             yield Answers(np.array([place]), np.log(proba), np.ones(1))
+    >>> texts = ["short", "a text of some length"]
+    >>> LengthTeacher().label(texts, ["short", "long"]).proba.argmax(axis=1)
+    array([0, 1])
     """
 
     store: Any

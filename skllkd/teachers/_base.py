@@ -69,6 +69,17 @@ class Answers(NamedTuple):
         How often the model was called for these; None for once a text.
     input_tokens, output_tokens : int
         The tokens it read and wrote for these, where that is known.
+
+    Examples
+    --------
+    The answers to the third and the first text asked about, two classes:
+
+    >>> import numpy as np
+    >>> from skllkd.teachers import Answers
+    >>> log_prob = np.log([[0.9, 0.1], [0.2, 0.8]])
+    >>> answers = Answers(np.array([2, 0]), log_prob, label_mass=np.array([0.7, 0.9]))
+    >>> dict(answers.errors)
+    {}
     """
 
     places: IntArray
@@ -107,6 +118,14 @@ class Teacher(BaseEstimator, ABC):
     PrecomputedTeacher : Labels or probabilities that are there already.
     LlamaCppTeacher : A local language model in GGUF format.
     OpenAITeacher : A language model behind the OpenAI API.
+
+    Examples
+    --------
+    >>> from sklearn.base import clone
+    >>> from skllkd.teachers import LlamaCppTeacher, Teacher
+    >>> teacher = LlamaCppTeacher("model.gguf")  # nothing is loaded
+    >>> isinstance(clone(teacher), Teacher)
+    True
     """
 
     calibration: str | None

@@ -61,6 +61,17 @@ class TeacherLabels:
         "votes", or "none", for labels without a confidence.
     recalibration : Recalibration or None
         What was learned from gold labels, applied last: see `Teacher.calibrate`.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import CallableTeacher
+    >>> teacher = CallableTeacher(lambda texts: [[0.7, 0.3]] * len(texts), store=False)
+    >>> labels = teacher.label(["hm", "hm"], ["yes", "no"])
+    >>> labels.proba.round(2)
+    array([[0.7, 0.3],
+           [0.7, 0.3]])
+    >>> labels.n_asked, labels.n_reused
+    (1, 1)
     """
 
     classes: tuple[Any, ...]

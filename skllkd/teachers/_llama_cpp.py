@@ -96,7 +96,7 @@ class LlamaCppTeacher(AskedTeacher):
         Whether the probability of a class is that of all its label's tokens. False
         reads each label only as far as it differs from the others: as quick as labels
         of one token, where whole labels of four cost up to twice the time on short
-        texts. What it changes: `docs/teachers.md`.
+        texts. What it changes is in the guide (Teachers).
     max_calls : int, optional
         At most so many texts are asked about, over all runs that share the store.
     store : str, Path or False, optional

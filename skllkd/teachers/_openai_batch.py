@@ -49,6 +49,13 @@ class BatchStatus:
         again.
     errors : mapping of str to int
         Why, and how many for each reason.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import BatchStatus
+    >>> status = BatchStatus("completed", 1000, 990, 4, 6, {"expired": 6})
+    >>> status.n_answered + status.n_refused + status.n_missing == status.n_requested
+    True
     """
 
     status: str

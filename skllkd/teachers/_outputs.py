@@ -19,8 +19,8 @@ def log_prob_of_output(output: Any, n_texts: int, classes: Classes) -> FloatArra
     ----------
     output : array-like or tuple
         Probabilities of shape (n_texts, n_classes); n_texts labels; or, as a tuple, a
-        pair of n_texts labels and n_texts confidences in [0, 1]. A row of NaN, and a label
-        that is None or NaN, is a text without an answer.
+        pair of n_texts labels and n_texts confidences in [0, 1]. A row of NaN, and a row
+        or label that is None or NaN, is a text without an answer.
     n_texts : int
         How many texts were asked about.
     classes : Classes
@@ -69,6 +69,9 @@ def _is_pair(output: Any) -> bool:
 def _from_proba(output: Any, n_texts: int, classes: Classes) -> FloatArray:
     """Read probabilities."""
     wanted = (n_texts, len(classes))
+    if isinstance(output, (list, tuple)):
+        none = [np.nan] * len(classes)
+        output = [none if is_missing(row) else row for row in output]
     try:
         proba = np.asarray(output, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -19,6 +19,13 @@ class TokenCount(NamedTuple):
         The tokens it writes at most.
     how : {"counted", "estimated", "unknown"}
         Whether a tokenizer counted them.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import OpenAITeacher
+    >>> teacher = OpenAITeacher("model", base_url="http://localhost:8080/v1", store=False)
+    >>> teacher.plan(["at noon"], ["spam", "ham"]).tokens.how
+    'estimated'
     """
 
     input: int | None = None
@@ -59,6 +66,14 @@ class LabellingPlan:
         The teacher's limit on calls, the earlier ones included.
     max_cost : float or None
         Its limit on the cost, the earlier one included.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import CallableTeacher
+    >>> teacher = CallableTeacher(lambda texts: ["ham"] * len(texts), store=False)
+    >>> plan = teacher.plan(["a prize", "at noon", "at noon", ""], ["spam", "ham"])
+    >>> plan.n_texts, plan.n_distinct, plan.n_blank, plan.n_calls
+    (4, 2, 1, 2)
     """
 
     n_texts: int

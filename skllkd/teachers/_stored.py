@@ -25,6 +25,13 @@ class Usage(NamedTuple):
         The tokens it read and wrote, as far as it says.
     seconds : float
         The wall time of the asking, in seconds.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import CallableTeacher
+    >>> teacher = CallableTeacher(lambda texts: ["ham"] * len(texts), store=False)
+    >>> teacher.label(["a prize", "at noon"], ["spam", "ham"]).usage.n_calls
+    2
     """
 
     n_calls: int = 0
@@ -70,6 +77,20 @@ class StoredAnswers(NamedTuple):
         What they took.
     last : float
         When the last answer was stored, in seconds since 1970; NaN for none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skllkd.teachers import CallableTeacher, LabelStore
+    >>> store = Path(tempfile.mkdtemp()) / "labels.sqlite"
+    >>> def by_length(texts):
+    ...     return ["long" if len(text) > 4 else "short" for text in texts]
+    >>> teacher = CallableTeacher(by_length, cache_key="by length", store=store)
+    >>> _ = teacher.label(["at noon", "no"], ["short", "long"])
+    >>> with LabelStore(store) as opened:
+    ...     [(entry.n_answers, entry.n_refusals) for entry in opened.contents()]
+    [(2, 0)]
     """
 
     specification: str
