@@ -45,8 +45,8 @@ clf = LLKDClassifier(
 # where the two disagree. The teacher's confidence does not tell its mistakes from the
 # rest, the rings do: suspects stand in the lower right, where both are sure and disagree.
 
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-ConfidenceUncertaintyDisplay.from_estimator(clf, texts, ax=axes[0])
+ConfidenceUncertaintyDisplay.from_estimator(clf, texts)
+plt.show()
 
 # %%
 # ``report`` prints what there is to know, and lists the suspects, the surest first.
@@ -65,11 +65,12 @@ belief = clf.predict_proba(texts)
 doubt = 1 - belief[np.arange(len(texts)), np.searchsorted(classes, given)]
 order = np.argsort(-doubt)
 found = np.cumsum(is_wrong[order])
-axes[1].plot(np.arange(1, len(texts) + 1), found, label="by the student's doubt")
-axes[1].plot([0, len(texts)], [0, len(wrong)], "0.6", label="at random")
-axes[1].plot([0, 100, len(texts)], [0, 100, 100], "k:", lw=1, label="the best possible")
-axes[1].set(xlabel="texts read", ylabel="wrong labels found")
-axes[1].legend()
+figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
+axis.plot(np.arange(1, len(texts) + 1), found, label="by the student's doubt")
+axis.plot([0, len(texts)], [0, len(wrong)], "0.6", label="at random")
+axis.plot([0, 100, len(texts)], [0, 100, 100], "k:", lw=1, label="the best possible")
+axis.set(xlabel="texts read", ylabel="wrong labels found")
+axis.legend()
 plt.show()
 print(f"among the 100 texts most in doubt, {found[99]} of the 100 wrong labels")
 print(f"AUROC of the doubt: {roc_auc_score(is_wrong, doubt):.2f}")

@@ -85,7 +85,10 @@ for name, (teacher, classes) in teachers.items():
     chance = 1 / len(classes)
     sure = (np.nanmax(clf.teacher_proba_, axis=1).mean() - chance) / (1 - chance)
     figures[name] = (np.median(clf.label_mass_), sure, agreement, frequent)
-    print(f"{name!r}: label mass {figures[name][0]:.2f}, sure {sure:.2f}, ", end="")
+    print(
+        f"{' '.join(name.split())}: label mass {figures[name][0]:.2f}, sure {sure:.2f}, ",
+        end="",
+    )
     print(f"agreement {agreement:.2f} where one class alone has {frequent:.2f}")
 
 # %%
