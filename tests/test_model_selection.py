@@ -219,7 +219,7 @@ def test_the_measured_ranking_is_of_enough_candidates_and_is_what_the_docs_say()
     )
     assert results["candidates"] >= 12
     assert results["seeds"] >= 5
-    guide = (root / "docs" / "scikit-learn.md").read_text()
+    guide = (root / "docs" / "model-selection.md").read_text()
     for name, figure in results["figures"].items():
         if "tau" in figure:
             mean, width = figure["tau"]
