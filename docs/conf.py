@@ -104,7 +104,7 @@ def display_formula(translator, node):
 
 
 def setup(app):
-    """Draw formulas, and leave out what scikit-learn adds to every estimator."""
+    """Draw formulas, link to examples' pages instead of files, skip what is no API."""
     app.add_html_math_renderer(
         "mathml", (inline_formula, None), (display_formula, None)
     )
@@ -113,7 +113,16 @@ def setup(app):
         routing = name == "get_metadata_routing" or re.fullmatch("set_.*_request", name)
         return True if routing else None
 
+    def link_examples(app, name, source):
+        pages = {
+            r"\(gallery/(plot_\w+)\.py\)": r"(auto_gallery/\1.rst)",
+            r"\(gallery\)": "(auto_gallery/index.rst)",
+        }
+        for file, page in pages.items():
+            source[0] = re.sub(file, page, source[0])
+
     app.connect("autodoc-skip-member", skip)
+    app.connect("source-read", link_examples)
 
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

@@ -209,9 +209,11 @@ def _teacher(options: argparse.Namespace) -> Any:
         settings["instruction"] = options.instruction
     if suffix == ".gguf":
         return teachers.LlamaCppTeacher(name, **settings)
-    for setting in ("base_url", "api_key_env"):
+    for setting in ("base_url", "api_key_env", "max_cost"):
         if getattr(options, setting) is not None:
             settings[setting] = getattr(options, setting)
+    if options.price is not None:
+        settings["price_per_million"] = tuple(options.price)
     return teachers.OpenAITeacher(name, **settings)
 
 
@@ -404,6 +406,16 @@ def _add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> N
     parser.add_argument("--instruction", help="what the teacher is told to do")
     parser.add_argument(
         "--max-calls", type=int, help="stop before the model is asked more often"
+    )
+    parser.add_argument(
+        "--price",
+        nargs=2,
+        type=float,
+        metavar=("READ", "WRITTEN"),
+        help="your price of a million tokens read, and written, of a server's model",
+    )
+    parser.add_argument(
+        "--max-cost", type=float, help="stop before more than this is spent, at --price"
     )
 
 

@@ -233,3 +233,34 @@ def test_export_writes_a_file_that_predict_takes(model, answers, tmp_path, capsy
         assert main(["predict", str(name), str(answers), "-o", str(out)]) == 0
         outputs.append(pd.read_csv(out)["predicted"].tolist())
     assert outputs[0] == outputs[1]
+
+
+def test_plan_says_the_cost_at_the_price_that_is_given(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SKLLKD_CACHE", str(tmp_path))
+    source = tmp_path / "texts.txt"
+    source.write_text("at noon\nin the evening\n", encoding="utf-8")
+    arguments = [
+        "plan",
+        str(source),
+        "--teacher",
+        "a-model",
+        "--classes",
+        "early",
+        "late",
+    ]
+    arguments += ["--base-url", "http://localhost:1/v1"]
+    assert main(arguments) == 0
+    assert "unknown" in cost_line(capsys)
+    assert main([*arguments, "--price", "1000000", "0"]) == 0  # a token read costs 1
+    out = capsys.readouterr().out
+    line = {row.split("  ")[0]: row.split()[-1] for row in out.splitlines()}
+    tokens = int(line["tokens read, estimated"].replace(",", ""))
+    assert tokens > 0
+    assert float(line["cost"].replace(",", "")) == tokens
+
+
+def cost_line(capsys):
+    (line,) = [
+        row for row in capsys.readouterr().out.splitlines() if row.startswith("cost")
+    ]
+    return line

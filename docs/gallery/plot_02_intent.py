@@ -59,7 +59,7 @@ for name, phrases in wishes.items():
         intent.append(name)
 requests, intent = shuffle(requests, intent, random_state=0)
 texts, held_out, gold = requests[:320], requests[320:], np.array(intent[320:])
-print(len(texts), "requests, for instance:", *texts[:3], sep="\n  ")
+print(f"{len(texts)} requests, for instance:", *texts[:3], sep="\n  ")
 
 # %%
 # One phrase of each kind is left in the prompt as an example; the names carry

@@ -117,5 +117,5 @@ plt.show()
 
 # %%
 # With labels of your own, ``teacher.calibrate(texts, y)`` fits a temperature on some 30
-# of them, or an isotonic curve on some hundred: the guide's page on calibration says
+# of them, or an isotonic curve on a few hundred: the guide's page on calibration says
 # when.

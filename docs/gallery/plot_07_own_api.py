@@ -99,7 +99,7 @@ def ask_service(texts):
 # over all runs that share the name.
 
 teacher = CallableTeacher(
-    ask_service, cache_key="topics, word list 3", max_calls=500, batch_size=32
+    ask_service, cache_key="topics, word list 3", max_calls=2000, batch_size=32
 )
 stories, topics = load_bbc_news()
 texts, held_out, of_pool, gold = train_test_split(

@@ -76,5 +76,6 @@ print(f"among the 100 texts most in doubt, {found[99]} of the 100 wrong labels")
 print(f"AUROC of the doubt: {roc_auc_score(is_wrong, doubt):.2f}")
 
 # %%
-# Correct what you found and fit again with the corrected labels, ``fit(texts, labels)``;
-# the teacher is not asked.
+# Correct what you found and fit again with the corrected labels, ``fit(texts, labels)``. A
+# classifier that has a teacher learns from that alone: take it away first, with
+# ``set_params(teacher=None)``.

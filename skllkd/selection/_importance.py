@@ -37,7 +37,8 @@ class RankedImportance(Selection):
     where :math:`s` is the `share`, :math:`f` the `floor` and :math:`\bar g` a moving
     mean of :math:`g` over batches. A row that is drawn weighs :math:`w_i / \pi_i`:
     what is drawn stands for what is not, and the gradient is that of training on all
-    rows in expectation [1]_. What LLKD cuts never comes back; here nothing is cut.
+    rows in expectation [1]_. For what LLKD cuts in a step nothing stands; here
+    nothing is cut.
 
     Parameters
     ----------
