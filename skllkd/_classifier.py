@@ -99,7 +99,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     n_epochs : int, default=3
         How often every text is presented.
     batch_size : int, default=32
-        Texts presented, and texts trained on, at a step.
+        Texts presented at a step; those of them that are selected are trained on, at
+        once or when they fill such a batch (`student.full_batches`).
     unchosen : {"raise", "warn"}, default="raise"
         What to do about a class the teacher chose for no text: the student cannot
         learn it.
