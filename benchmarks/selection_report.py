@@ -187,14 +187,13 @@ def longer_table(cells):
 def full_batches_table(cells):
     """Return what full batches cost the default rule, each set."""
     lines = [
-        "| set | at once | full batches | difference | seconds, at once | full batches |",
-        "|---|---|---|---|---|---|",
+        "| set | at once | full batches | difference |",
+        "|---|---|---|---|",
     ]
     for i, folder in enumerate(sorted(cells)):
         once, full = column(cells, BEST)[i], column(cells, FULL)[i]
-        seconds = [column(cells, s, "seconds")[i].mean() for s in (BEST, FULL)]
         values = [f"{once.mean():.3f}", f"{full.mean():.3f}"]
-        values += [shown(*interval(full - once)), *(f"{s:.0f}" for s in seconds)]
+        values.append(shown(*interval(full - once)))
         lines.append(f"| {folder} | " + " | ".join(values) + " |")
     return "\n".join(lines)
 
