@@ -34,8 +34,7 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery", "figures"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
-nitpicky = False
-default_role = "code"
+default_role = "py:obj"
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
@@ -44,7 +43,6 @@ autosummary_generate = True
 toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say it
 numpydoc_show_class_members = False
-numpydoc_use_plots = False
 
 plot_html_show_source_link = False
 plot_html_show_formats = False
@@ -59,8 +57,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
-    "matplotlib_animations": False,
-    "min_reported_time": 10_000,
+    "min_reported_time": 0,
 }
 
 html_theme = "pydata_sphinx_theme"
