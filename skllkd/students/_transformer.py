@@ -74,9 +74,9 @@ class TransformerStudent(Student):
         computed once and kept, in up to 1 GiB of memory.
     full_batches : bool, default=False
         Whether selected texts wait until they fill a batch before they are trained on:
-        fewer and quicker steps. A pool of a few thousand texts then learns less, as its
-        steps are few anyway. By default what was selected of each batch is trained on
-        at once.
+        fewer and quicker steps. From a pool of a few thousand texts the student may then
+        learn less, as steps are few anyway. By default what was selected of each batch
+        is trained on at once.
     precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
         The number type of the matrix products in training; weights stay float32.
         "auto" is bfloat16 where the device has instructions for it. "float16" needs a
