@@ -119,7 +119,7 @@ def test_labels_in_y_of_any_kind(given, expected):
 
 
 def test_a_blank_text_with_a_label_is_not_trained_on():
-    classifier = LLKDClassifier(student=SklearnStudent())
+    classifier = LLKDClassifier(selection=SelectAll(), student=SklearnStudent())
     with pytest.warns(MissingLabelWarning, match=r"2 of 4 .*1 empty.*1 without"):
         classifier.fit(["good one", "  ", "bad one", "other"], ["a", "b", "b", None])
     assert classifier.times_selected_[1] == classifier.times_selected_[3] == 0
