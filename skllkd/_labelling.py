@@ -108,7 +108,7 @@ def labels_in_proba(
         The classes.
     """
     named = as_classes(classes)
-    proba = np.array(teacher_proba, dtype=np.float64)
+    proba = np.asarray(teacher_proba, dtype=np.float64)
     log_prob = log_prob_of_output(proba, len(texts), named)
     blank = _blank_rows(texts)
     log_prob[blank] = np.nan

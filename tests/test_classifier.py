@@ -125,6 +125,20 @@ def test_a_blank_text_with_a_label_is_not_trained_on():
     assert classifier.times_selected_[1] == classifier.times_selected_[3] == 0
 
 
+def test_given_probabilities_are_left_as_they_are():
+    texts, given = (
+        ["good one", "", "bad one"],
+        np.array([[0.9, 0.1], [0.5, 0.5], [0, 1]]),
+    )
+    classifier = LLKDClassifier(
+        classes=["a", "b"], selection=SelectAll(), student=SklearnStudent()
+    )
+    with pytest.warns(MissingLabelWarning):
+        classifier.fit(texts, teacher_proba=given)
+    assert np.isnan(classifier.teacher_proba_[1]).all()
+    assert given.tolist() == [[0.9, 0.1], [0.5, 0.5], [0, 1]]
+
+
 def test_labels_of_mixed_types():
     with pytest.raises(InvalidClassesError, match="one type"):
         LLKDClassifier().fit(["x", "y"], ["a", 1])

@@ -43,9 +43,9 @@ def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray
         Rows summing to 1.
     """
     score = log_prob if class_bias is None else log_prob - class_bias
-    score = score - score.max(axis=1, keepdims=True)
-    weight = np.exp(score)
-    proba: FloatArray = weight / weight.sum(axis=1, keepdims=True)
+    proba: FloatArray = score - score.max(axis=1, keepdims=True)
+    np.exp(proba, out=proba)  # in place: there may be millions of texts
+    proba /= proba.sum(axis=1, keepdims=True)
     return proba
 
 
