@@ -3,11 +3,13 @@
     SKLLKD_DATA=folder python -m benchmarks.selection --student frozen
     SKLLKD_DATA=folder python -m benchmarks.selection --student tfidf
     SKLLKD_DATA=folder python -m benchmarks.selection --student tuned
+    SKLLKD_DATA=folder python -m benchmarks.selection --student tuned_4000 --seeds 3 \
+        --sets agnews isear_llm trec6
     SKLLKD_DATA=folder python -m benchmarks.selection --student frozen --noise
     python -m benchmarks.selection_report
 
 A cell is a student, a data set, a strategy and a seed. The seed draws the pool (up to 3,000
-of the labelled train texts; 2,000 for fine-tuning), the order of batches and the first
+of the labelled train texts; 2,000 or 4,000 for fine-tuning), the order of batches and the first
 weights, the same for every strategy: differences are paired. Scores are against gold, on
 up to 2,000 texts of the test split (for ISEAR, whose test split is kept apart, of dev; what
 was chosen was chosen on train texts outside the pool and the other sets' dev splits: with
@@ -65,6 +67,7 @@ STUDENTS = {
     "frozen": (FrozenEncoderStudent(demo_student().model, cache="disk"), 10, 3000),
     "tfidf": (SklearnStudent(), 5, 3000),
     "tuned": (TransformerStudent(demo_student().model, device="cpu"), 3, 2000),
+    "tuned_4000": (TransformerStudent(demo_student().model, device="cpu"), 3, 4000),
 }
 REFERENCE = "LLKD"
 STRATEGIES = {
@@ -263,7 +266,7 @@ def main():
     name = f"selection_{options.student}{'_noise' if options.noise else ''}.json"
     command = f"python -m benchmarks.selection --student {options.student}{noise}"
     cells = Cells(RESULTS / name, command)
-    usual = TUNED if options.student == "tuned" else [*STRATEGIES]
+    usual = {"tuned": TUNED, "tuned_4000": FEW}.get(options.student, [*STRATEGIES])
     strategies = options.strategies or (NOISY if options.noise else usual)
     sets = options.sets or (NOISY_SETS if options.noise else SETS)
     levels = LEVELS if options.noise else [None]

@@ -157,10 +157,11 @@ def longer_table(cells):
     """Return the table of each rule at each number of epochs, and at its best."""
     epochs = STUDENTS["tuned"][1]
     longer = {s: next(t for t in LONGER if t.startswith(f"{s} for ")) for s in FEW[:3]}
+    more = longer[ALL].split(" for ")[1]
     lines = [
-        f"| set | rule | {epochs} epochs | passes | {longer[ALL].split(' for ')[1]} "
-        "| passes | chosen | at its best | - all rows at its best |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| set | rule | {epochs} epochs | passes | {more} | passes | {more} - all rows "
+        f"at {epochs} | chosen | at its best | - all rows at its best |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for i, folder in enumerate(sorted(cells)):
         best = {}
@@ -169,17 +170,17 @@ def longer_table(cells):
                 column(cells, s, "choosing_macro_f1")[i].mean() for s in (rule, long)
             ]
             best[rule] = rule if on_dev[0] >= on_dev[1] else long
-        reference = column(cells, best[ALL])[i]
+        short_all, best_all = (column(cells, s)[i] for s in (ALL, best[ALL]))
         for rule, long in longer.items():
             values = [folder, rule]
             for s in (rule, long):
                 values.append(f"{column(cells, s)[i].mean():.3f}")
                 values.append(f"{column(cells, s, 'passes')[i].mean():,.0f}")
+            values.append(shown(*interval(column(cells, long)[i] - short_all)))
             reached = column(cells, best[rule])[i]
-            values.append("longer" if best[rule] == long else f"{epochs} epochs")
+            values.append(more if best[rule] == long else f"{epochs} epochs")
             values.append(f"{reached.mean():.3f}")
-            same = rule == ALL
-            values.append("" if same else shown(*interval(reached - reference)))
+            values.append("" if rule == ALL else shown(*interval(reached - best_all)))
             lines.append("| " + " | ".join(values) + " |")
     return "\n".join(lines)
 
