@@ -3,20 +3,19 @@
     SKLLKD_DATA=folder python -m benchmarks.selection --student frozen
     SKLLKD_DATA=folder python -m benchmarks.selection --student tfidf
     SKLLKD_DATA=folder python -m benchmarks.selection --student tuned
-    SKLLKD_DATA=folder python -m benchmarks.selection --student tuned_4000 --seeds 3 \
-        --sets agnews isear_llm trec6
+    SKLLKD_DATA=folder python -m benchmarks.selection --student tuned_4000
     SKLLKD_DATA=folder python -m benchmarks.selection --student frozen --noise
     python -m benchmarks.selection_report
 
-A cell is a student, a data set, a strategy and a seed. The seed draws the pool (up to 3,000
-of the labelled train texts; 2,000 or 4,000 for fine-tuning), the order of batches and the first
-weights, the same for every strategy: differences are paired. Scores are against gold, on
-up to 2,000 texts of the test split (for ISEAR, whose test split is kept apart, of dev; what
-was chosen was chosen on train texts outside the pool and the other sets' dev splits: with
-fine-tuning a cell has the score there, too, for the number of epochs is chosen by it).
-Strategies marked "matched" take the share of rows that LLKD took in the same cell, so that
-both make as many backward passes. `--noise` replaces the teacher by one that errs as the
-real one does, but as often as wanted.
+A cell is a student, a data set, a strategy and a seed. The seed draws the pool (up to
+3,000 of the labelled train texts; 2,000 or 4,000 for fine-tuning), the order of batches
+and the first weights, the same for every strategy: differences are paired. Scores are
+against gold, on up to 2,000 texts of the test split (for ISEAR, whose test split is kept
+apart, of dev; what was chosen was chosen on train texts outside the pool and the other
+sets' dev splits: with fine-tuning on 2,000 a cell has the score there, too, for the
+number of epochs is chosen by it). Strategies marked "matched" take the share of rows that
+LLKD took in the same cell, so that both make as many backward passes. `--noise` replaces
+the teacher by one that errs as the real one does, but as often as wanted.
 
 A run that was stopped goes on: cells that the output file holds are not run again.
 """

@@ -160,8 +160,9 @@ def longer_table(cells):
     more = longer[ALL].split(" for ")[1]
     lines = [
         f"| set | rule | {epochs} epochs | passes | {more} | passes | {more} - all rows "
-        f"at {epochs} | chosen | at its best | - all rows at its best |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"at {epochs} | chosen | at its best | - all rows at its best "
+        "| - LLKD at its best |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for i, folder in enumerate(sorted(cells)):
         best = {}
@@ -170,7 +171,7 @@ def longer_table(cells):
                 column(cells, s, "choosing_macro_f1")[i].mean() for s in (rule, long)
             ]
             best[rule] = rule if on_dev[0] >= on_dev[1] else long
-        short_all, best_all = (column(cells, s)[i] for s in (ALL, best[ALL]))
+        short_all = column(cells, ALL)[i]
         for rule, long in longer.items():
             values = [folder, rule]
             for s in (rule, long):
@@ -180,7 +181,9 @@ def longer_table(cells):
             reached = column(cells, best[rule])[i]
             values.append(more if best[rule] == long else f"{epochs} epochs")
             values.append(f"{reached.mean():.3f}")
-            values.append("" if rule == ALL else shown(*interval(reached - best_all)))
+            for other in (ALL, REFERENCE):
+                gain = reached - column(cells, best[other])[i]
+                values.append("" if rule == other else shown(*interval(gain)))
             lines.append("| " + " | ".join(values) + " |")
     return "\n".join(lines)
 
@@ -423,6 +426,10 @@ def main():
         if student != "tuned":
             draw_passes(cells, student)
             draw_ranking(cells, student)
+    large = read("tuned_4000", FEW)
+    if large:
+        n_seeds = column(large, REFERENCE).shape[1]
+        page = put(page, "large", f"{n_seeds} seeds.\n\n{per_set_table(large)}")
     longer = read("tuned", LONGER)
     if longer:
         n_seeds = column(longer, REFERENCE).shape[1]
