@@ -270,7 +270,10 @@ def test_an_interrupt_stops_at_once_and_keeps_what_there_is(own_store):
     """Also while requests hang: the process ends long before their timeout."""
     with FaultyServer(faults={"slow": 0.5}, seed=4, slow_s=30) as server:
         code = textwrap.dedent(f"""
+            import signal
             import skllkd.teachers as t
+            # Ignored, and so inherited, where the tests run in the background.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             teacher = t.OpenAITeacher("stub", base_url={server.url!r}, max_concurrency=4)
             print("ready", flush=True)
             teacher.label({WORDS!r}, {LETTERS!r})
