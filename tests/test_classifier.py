@@ -122,14 +122,12 @@ def test_a_blank_text_with_a_label_is_not_trained_on():
     classifier = LLKDClassifier(selection=SelectAll(), student=SklearnStudent())
     with pytest.warns(MissingLabelWarning, match=r"2 of 4 .*1 empty.*1 without"):
         classifier.fit(["good one", "  ", "bad one", "other"], ["a", "b", "b", None])
-    assert classifier.times_selected_[1] == classifier.times_selected_[3] == 0
+    assert (classifier.times_selected_ > 0).tolist() == [True, False, True, False]
 
 
 def test_given_probabilities_are_left_as_they_are():
-    texts, given = (
-        ["good one", "", "bad one"],
-        np.array([[0.9, 0.1], [0.5, 0.5], [0, 1]]),
-    )
+    texts = ["good one", "", "bad one"]
+    given = np.array([[0.9, 0.1], [0.5, 0.5], [0, 1]])
     classifier = LLKDClassifier(
         classes=["a", "b"], selection=SelectAll(), student=SklearnStudent()
     )
