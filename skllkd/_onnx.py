@@ -33,6 +33,8 @@ ONNX_FORMAT = 1
 SETTINGS, TOKENIZER = "skllkd", "skllkd.tokenizer"
 #: More texts or tokens at once leave the processor's cache and gain nothing.
 _BATCH_SIZE, _BATCH_TOKENS = 64, 2048
+#: What onnxruntime would do to a graph and takes ten times as long as what it replaces.
+_SLOWER = ["SkipLayerNormFusion"]
 
 
 class Loaded(NamedTuple):
@@ -276,7 +278,10 @@ def open_file(path: Path) -> Loaded:
     options.log_severity_level = 3  # errors; what else it says is of no use here
     try:
         session = runtime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+            str(path),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=_SLOWER,
         )
     except Exception as error:  # its errors share no class but this one
         raise SavedModelError(
