@@ -90,7 +90,7 @@ def needed(student, texts, batch_size):
         "model": sum(p.nbytes for p in trainer.model.parameters()),
         "gradients and optimizer": 3 * sum(p.nbytes for p in learning),
         "activations of a batch": sum(v for k, v in saved.items() if k not in own),
-        "token ids": int(trainer.texts.lengths.sum()) * 4,
+        "token ids": int(trainer.texts.lengths.sum()) * 2,
     }
 
 

@@ -13,6 +13,9 @@ from skllkd._torch.tokens import TokenizedTexts, load_tokenizer
 from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import SelectAll
 from skllkd.students import TransformerStudent
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 from torch import nn
 
 from tests.conftest import TOPICS, GoldTeacher
@@ -88,6 +91,21 @@ def test_a_batch_holds_each_text_s_own_tokens(news, tiny_path):
         own = tokenizer.encode(texts[row]).ids
         assert ids[place][mask[place] == 1].tolist() == own
         assert mask[place].sum() == len(own)
+
+
+def test_large_vocabularies_keep_their_ids_and_small_ones_take_two_bytes():
+    """Ids from 65,536 on first turn up in a later chunk."""
+    vocabulary = {"?": 0, "low": 65_535, "high": 65_536, "top": 250_000}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="?"))
+    tokenizer.pre_tokenizer = Whitespace()
+    texts = ["low"] * 1500 + ["", "low high", "top"]
+    tokens = TokenizedTexts(tokenizer, texts, 7)
+    rows = np.array([1499, 0, 1501, 1502])
+    ids, mask = tokens.padded(rows)
+    assert ids.tolist() == [[65_535, 7], [65_535, 7], [65_535, 65_536], [250_000, 7]]
+    assert mask.tolist() == [[1, 0], [1, 0], [1, 1], [1, 0]]
+    assert tokens._ids.itemsize == 4
+    assert TokenizedTexts(tokenizer, texts[:1500], 7)._ids.itemsize == 2
 
 
 def test_cutting_a_step_into_passes_changes_nothing(news, tiny_path, monkeypatch):
@@ -267,10 +285,10 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         tokenizer = load_tokenizer(classifier.student_.tokenizer_, 128)
-        return peak - 4 * sum(len(tokenizer.encode(text).ids) for text in texts[:n])
+        return peak - 2 * sum(len(tokenizer.encode(text).ids) for text in texts[:n])
 
     a_row = (highest(9000) - highest(3000)) / 6000
-    assert a_row < 110  # and 4 bytes a token
+    assert a_row < 110  # and 2 bytes a token
 
 
 class TestDropout:

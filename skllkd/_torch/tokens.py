@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def load_tokenizer(source: str, max_length: int) -> Tokenizer:
 
 
 class TokenizedTexts:
-    """The token ids of many texts, in one int32 array.
+    """The token ids of many texts, in one array of 2 bytes a token, or 4 where needed.
 
     Parameters
     ----------
@@ -62,22 +63,26 @@ class TokenizedTexts:
     def __init__(self, tokenizer: Tokenizer, texts: Sequence[str], pad_id: int) -> None:
         self.is_truncated = np.zeros(len(texts), dtype=bool)
         self.lengths: npt.NDArray[np.int32] = np.zeros(len(texts), dtype=np.int32)
-        ids = np.empty(0, dtype=np.int32)
+        ids: npt.NDArray[Any] = np.empty(0, dtype=np.uint16)
         end = 0
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             some = [
                 text.encode("utf-8", "replace").decode()  # lone surrogates
                 for text in texts[start : start + _TEXTS_AT_ONCE]
             ]
-            for row, encoding in enumerate(tokenizer.encode_batch_fast(some), start):
-                begin, end = end, end + len(encoding.ids)
-                if end > len(ids):  # memory is claimed as it is written to
-                    ids.resize(
-                        int(1.2 * end / (row + 1) * len(texts)) + end, refcheck=False
-                    )
-                ids[begin:end] = encoding.ids
-                self.lengths[row] = end - begin
-                self.is_truncated[row] = bool(encoding.overflowing)
+            encodings = tokenizer.encode_batch_fast(some)
+            tokens = [encoding.ids for encoding in encodings]
+            read = slice(start, start + len(some))
+            self.lengths[read] = [len(of_text) for of_text in tokens]
+            self.is_truncated[read] = [bool(e.overflowing) for e in encodings]
+            flat = np.fromiter(chain.from_iterable(tokens), dtype=np.int32)
+            if flat.max(initial=0) > np.iinfo(ids.dtype).max:
+                ids = ids.astype(np.int32)
+            begin, end = end, end + len(flat)
+            if end > len(ids):  # memory is claimed as it is written to
+                most = int(1.2 * end / read.stop * len(texts)) + end
+                ids.resize(most, refcheck=False)
+            ids[begin:end] = flat
         self.n_truncated = int(self.is_truncated.sum())
         self._starts = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
         self._ids = ids[:end]
