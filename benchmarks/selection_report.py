@@ -429,7 +429,9 @@ def main():
     large = read("tuned_4000", FEW)
     if large:
         n_seeds = column(large, REFERENCE).shape[1]
-        page = put(page, "large", f"{n_seeds} seeds.\n\n{per_set_table(large)}")
+        counted = f"{len(large)} sets, {n_seeds} seeds.\n\n"
+        tables = f"{main_table(large)}\n\n{per_set_table(large)}"
+        page = put(page, "large", counted + tables)
     longer = read("tuned", LONGER)
     if longer:
         n_seeds = column(longer, REFERENCE).shape[1]

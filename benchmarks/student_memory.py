@@ -1,6 +1,8 @@
-"""How much memory training takes by the size of the pool.
+r"""How much memory training takes by the size of the pool.
 
     python -m benchmarks.student_memory --data FOLDER
+    ONEDNN_PRIMITIVE_CACHE_CAPACITY=0 python -m benchmarks.student_memory --data FOLDER \
+        --output benchmarks/results/student_memory_no_cache.json
 
 Every size in a process of its own: distinct short texts (words of film reviews, shuffled)
 with given labels, one epoch of LLKD with a small encoder of random weights, so that a
@@ -9,6 +11,10 @@ above what the process held before it, texts and labels included; "a row" is the
 from one size to the next for each text more. With `--encoder minilm` one size, the real
 encoder: the highest memory beside what model, optimizer, activations of one batch and
 token ids take.
+
+oneDNN, which torch computes some operations with, keeps the last 1,024 it has compiled, one
+for each number of tokens in a batch: tens of MiB in a process, however large the pool, which
+look like growth from a small pool to a larger one. The second command leaves them out.
 """
 
 from __future__ import annotations
@@ -176,6 +182,7 @@ def main():
         "command": "python -m benchmarks.student_memory",
         "encoder": options.encoder,
         "cores": os.cpu_count(),
+        "onednn cache": os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "default"),
         "figures": found,
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
