@@ -25,7 +25,7 @@ from sklearn.base import clone
 from sklearn.metrics import f1_score
 from skllkd import LLKDClassifier, __version__
 from skllkd._demo import demo_student
-from skllkd.selection import LLKDSelection, SelectAll
+from skllkd.selection import LLKDSelection, RankedImportance, SelectAll
 from skllkd.students import (
     CandidateSet,
     CrossEntropy,
@@ -52,7 +52,7 @@ def variant(selection, n_epochs=N_EPOCHS, kind=TransformerStudent, **student):
     )
 
 
-LLKD, ALL = LLKDSelection(), SelectAll()
+LLKD, ALL, RANKED = LLKDSelection(), SelectAll(), RankedImportance()
 VARIANTS = {  # name: (classifier, what it is compared with)
     "LLKD": (variant(LLKD), None),
     "LLKD, head start 1": (variant(LLKD, head_start=1), "LLKD"),
@@ -70,6 +70,8 @@ VARIANTS = {  # name: (classifier, what it is compared with)
         variant(LLKD, n_epochs=20, kind=FrozenEncoderStudent),
         "LLKD",
     ),
+    "default": (variant(RANKED), None),
+    "default, head start 5": (variant(RANKED, head_start=5), "default"),
     "all": (variant(ALL), None),
     "all, head start 5": (variant(ALL, head_start=5), "all"),
     "all, generalised": (variant(ALL, loss=GeneralizedCrossEntropy()), "all"),
