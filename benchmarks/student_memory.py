@@ -13,7 +13,7 @@ encoder: the highest memory beside what model, optimizer, activations of one bat
 token ids take.
 
 oneDNN, which torch computes some operations with, keeps the last 1,024 it has compiled, one
-for each number of tokens in a batch: tens of MiB in a process, however large the pool, which
+for each number of tokens in a batch: tens of MiB in a process, however large the pool, that
 look like growth from a small pool to a larger one. The second command leaves them out.
 """
 
