@@ -40,6 +40,11 @@ class LabelTrie:
     steps: tuple[tuple[tuple[int, int], ...], ...]
     n_branches: int
 
+    @property
+    def places(self) -> range:
+        """The places where log-probabilities are read: the prompt's end, and the nodes."""
+        return range(1 + len(self.node_tokens))
+
     @classmethod
     def from_tokens(
         cls, labels: Sequence[str], tokens: Sequence[Sequence[int]], end: int

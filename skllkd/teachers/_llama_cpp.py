@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skllkd._validation import Classes, check_number, check_option, optional_import
-from skllkd.exceptions import InvalidClassesError, InvalidParameterError
+from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers._asked import AskedTeacher
 from skllkd.teachers._base import Answers
 from skllkd.teachers._llama_runtime import (
@@ -91,12 +91,13 @@ class LlamaCppTeacher(AskedTeacher):
         Whether attention is computed in 32 bits where the weights have as many. An
         answer is then the same, to 1e-5 in log-probability, whatever texts it is
         evaluated with. False rounds keys and values to 16 bits: up to 5e-3 between
-        neighbours, 1e-2 off the exact, and 1.3 to 1.6 times as fast.
+        neighbours, 1e-2 off the exact, in less memory, and up to 1.3 times as fast
+        where prompts are longer than some 200 tokens.
     whole_labels : bool, default=True
         Whether the probability of a class is that of all its label's tokens. False
         reads each label only as far as it differs from the others: as quick as labels
         of one token, where whole labels of four cost up to twice the time on short
-        texts. What it changes is in the guide (Teachers).
+        texts. What it changes is in the guide (Calibration).
     max_calls : int, optional
         At most so many texts are asked about, over all runs that share the store.
     store : str, Path or False, optional
@@ -278,14 +279,9 @@ class LlamaCppTeacher(AskedTeacher):
                 f"no room in the model's window of {model.context_length}. Use fewer "
                 "or shorter `examples`."
             )
-        if trie.n_branches >= model.max_sequences:
-            raise InvalidClassesError(
-                f"`classes`: the labels fork into {trie.n_branches} sequences of tokens, "
-                f"more than llama.cpp evaluates together ({model.max_sequences - 1}). "
-                "Give many of them one-token names, as codes or numbers, and describe "
-                "them: classes={code: name}."
-            )
         wanted = tail + min(self.max_text_tokens, room)
+        # With quantised weights the last digits are lost anyway.
+        exact = bool(self.exact) and model.can_be_exact
         return PromptScorer(
             model,
             prefix,
@@ -295,8 +291,8 @@ class LlamaCppTeacher(AskedTeacher):
             max_body_tokens=min(self.max_text_tokens, room),
             n_threads=self._threads(),
             reuse_prefix=bool(self.reuse_prefix),
-            # With quantised weights the last digits are lost anyway.
-            exact=bool(self.exact) and model.is_f32,
+            # One cache for all has room for so many branches only.
+            exact=exact or trie.n_branches >= model.max_sequences,
         )
 
     def _frame(self, model: LlamaModel, classes: Classes) -> PromptFrame:

@@ -18,6 +18,22 @@ from skllkd.exceptions import ModelFileError
 CACHE_STEP = 256
 
 
+def up_to_step(n_cells: int) -> int:
+    """Return a number of cells as the library rounds it.
+
+    Parameters
+    ----------
+    n_cells : int
+        How many are needed.
+
+    Returns
+    -------
+    int
+        How many there will be.
+    """
+    return -(-n_cells // CACHE_STEP) * CACHE_STEP
+
+
 def check_gguf(path: Path) -> None:
     """Raise unless a file is there and begins as a GGUF does.
 
@@ -201,6 +217,24 @@ class LlamaModel:
         return self._metadata("general.file_type") == "0"
 
     @property
+    def can_be_exact(self) -> bool:
+        """Whether 32-bit attention gains anything: with 32-bit weights on the CPU."""
+        return self.is_f32 and not self.lib.llama_supports_gpu_offload()
+
+    @property
+    def cell_bytes(self) -> int:
+        """What a token's keys and values take in 32 bits."""
+        architecture = self._metadata("general.architecture")
+        width = self._metadata(f"{architecture}.attention.key_length")
+        if width is None:
+            heads = int(self.lib.llama_model_n_head(self._model))
+            width = str(self.lib.llama_model_n_embd(self._model) // heads)
+        n_layers = int(self.lib.llama_model_n_layer(self._model))
+        return (
+            8 * n_layers * int(self.lib.llama_model_n_head_kv(self._model)) * int(width)
+        )
+
+    @property
     def n_parameters(self) -> int:
         """How many weights the model has."""
         return int(self.lib.llama_model_n_params(self._model))
@@ -241,19 +275,20 @@ def new_context(
     model : LlamaModel
         The model.
     n_tokens : int
-        The most tokens in the cache.
+        The most tokens in the cache; of each sequence where `exact`.
     n_batch : int
         The most tokens in a decode.
     n_sequences : int
-        The most sequences, which share one cache.
+        The most sequences.
     n_threads : int
         Threads for evaluation.
     exact : bool
-        Whether attention keeps keys and values in 32 bits, where the processor is the
-        CPU. That makes an answer independent of the texts it is evaluated with, to
-        1e-5 in log-probability with F32 weights. Flash attention, the library's
-        default, rounds them to 16 bits (1e-2 off, up to 5e-3 between neighbours) but
-        skips the cells of other texts, which saves a quarter of the time or more.
+        Whether attention keeps keys and values in 32 bits, which makes an answer
+        independent of the texts it is evaluated with, to 1e-5 in log-probability with
+        F32 weights. Each sequence has a cache of its own then, for this attention goes
+        over all cells of a cache. Flash attention, the library's default, rounds keys
+        and values to 16 bits (1e-2 off, up to 5e-3 between neighbours) and skips cells
+        of other sequences, which share one cache.
 
     Returns
     -------
@@ -267,13 +302,13 @@ def new_context(
     """
     lib = model.lib
     parameters = lib.llama_context_default_params()
-    parameters.n_ctx = -(-n_tokens // CACHE_STEP) * CACHE_STEP
+    parameters.n_ctx = up_to_step(n_tokens) * (n_sequences if exact else 1)
     parameters.n_batch = parameters.n_ubatch = n_batch
     parameters.n_seq_max = n_sequences
-    parameters.kv_unified = True
+    parameters.kv_unified = not exact
     parameters.n_threads = parameters.n_threads_batch = n_threads
     parameters.no_perf = True
-    if exact and not lib.llama_supports_gpu_offload():
+    if exact:
         parameters.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         parameters.type_k = parameters.type_v = lib.GGML_TYPE_F32
     context = lib.llama_init_from_model(model.handle, parameters)

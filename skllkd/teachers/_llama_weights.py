@@ -203,7 +203,7 @@ def _prompt_seconds(model: LlamaModel, n_threads: int) -> float:
         n_batch=_BATCH,
         n_sequences=1,
         n_threads=n_threads,
-        exact=model.is_f32,
+        exact=model.can_be_exact,
     )
     tokens = (ctypes.c_int32 * _BATCH)(*(i % model.n_vocabulary for i in range(_BATCH)))
     elapsed = 0.0

@@ -13,7 +13,6 @@ from skllkd import _demo
 from skllkd._demo import CLASSES
 from skllkd._validation import as_classes
 from skllkd.exceptions import (
-    InvalidClassesError,
     InvalidParameterError,
     ModelFileError,
     TruncationWarning,
@@ -180,10 +179,15 @@ def test_names_of_special_tokens_in_a_text_are_characters(f32_path):
     assert np.abs(literal - obeyed).max() > 0.05  # it does matter
 
 
-def test_more_branches_of_labels_than_sequences(smollm2_path):
-    names = [f"{i} quite long {i + 1} name" for i in range(260)]
-    with pytest.raises(InvalidClassesError, match="one-token names"):
-        LlamaCppTeacher(smollm2_path, weights="as shipped").label(["x"], names)
+def test_more_branches_of_labels_than_sequences(smollm2_path, f32_path):
+    names, texts = [f"{i} or so" for i in range(260)], ["About 7.", "A 12, I think."]
+    short = {"instruction": "How many?", "max_text_tokens": 9, "weights": "as shipped"}
+    whole, quantised, alone = (
+        LlamaCppTeacher(path, reuse_prefix=reuse, **short).label(texts, names).log_prob
+        for path, reuse in [(f32_path, True), (smollm2_path, True), (f32_path, False)]
+    )
+    np.testing.assert_allclose(whole, alone, atol=1e-3)
+    assert np.abs(quantised - alone).mean() < 0.5 < alone.std()
 
 
 def test_a_model_file_that_was_replaced_is_loaded_anew(

@@ -9,6 +9,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from skllkd._demo import CLASSES, demo_teacher
 from skllkd._validation import as_classes
 from skllkd.exceptions import InvalidParameterError, ModelFileError
@@ -189,6 +190,20 @@ def test_answers_are_those_of_prompts_read_whole_and_alone(counted, news):
         for reuse in (True, False)
     )
     assert np.abs(fast.log_prob - slow.log_prob).max() <= 1e-3
+
+
+def test_answers_do_not_depend_on_what_they_are_evaluated_with(counted, news):
+    """Nor on how prompts of several tokens a label are spread over decodes."""
+    texts = [" ".join(text.split()[: 3 + 4 * i]) for i, text in enumerate(news[0][:24])]
+    names = ["companies and markets", "companies", "party politics", "film", "sport"]
+    teacher = demo_teacher().set_params(
+        examples=[("Film wins prize.", "film")], store=False
+    )
+    together = teacher.label(texts, names).log_prob
+    in_pieces = clone(teacher).set_params(batch_tokens=150).label(texts, names).log_prob
+    turned = teacher.label(texts[::-1], names).log_prob[::-1]
+    np.testing.assert_allclose(in_pieces, together, atol=1e-4)
+    np.testing.assert_allclose(turned, together, atol=1e-4)
 
 
 def test_memory_is_known_here():
