@@ -71,7 +71,6 @@ class PromptCache(ABC):
             for sequence in range(1, n_sequences):
                 self._lib.llama_memory_seq_cp(self._memory, 0, sequence, -1, -1)
 
-    @abstractmethod
     def has_room(self, prompts: Sequence[Prompt], prompt: Prompt) -> bool:
         """Return whether a prompt can be evaluated with others.
 
@@ -87,8 +86,12 @@ class PromptCache(ABC):
         bool
             Whether it can.
         """
+        return self._fit([len(each) for each in (*prompts, prompt)])
 
     @abstractmethod
+    def _fit(self, sizes: Sequence[int]) -> bool:
+        """Return whether prompts of some sizes can be evaluated together."""
+
     def tree_logits(self, prompts: Sequence[Prompt]) -> TreeLogits:
         """Evaluate the tree of labels behind prompts for which there is room.
 
@@ -106,6 +109,13 @@ class PromptCache(ABC):
         logits : ndarray of shape (n_vocabulary,), float32
             The logits there; valid until the next is asked for.
         """
+        yield from self._walk(prompts)
+        for sequence in range(self.n_sequences):
+            self._forget(sequence, self._start)
+
+    @abstractmethod
+    def _walk(self, prompts: Sequence[Prompt]) -> TreeLogits:
+        """Evaluate prompts and trees; yield as `tree_logits` does."""
 
     def _put(self, token: int, position: int, sequences: Sequence[int]) -> int:
         """Write one token into the batch and return where."""
@@ -189,13 +199,12 @@ class SharedCache(PromptCache):
             exact=False,
         )
 
-    def has_room(self, prompts: Sequence[Prompt], prompt: Prompt) -> bool:
-        """Return whether a prompt fits into the decode of others."""
-        n_nodes = len(self._trie.node_tokens)
-        sizes = [len(each) + n_nodes for each in (*prompts, prompt)]
-        return len(sizes) <= self._n_prompts and sum(sizes) <= self._n_batch
+    def _fit(self, sizes: Sequence[int]) -> bool:
+        """Return whether one decode holds prompts and trees."""
+        n_tokens = sum(sizes) + len(sizes) * len(self._trie.node_tokens)
+        return len(sizes) <= self._n_prompts and n_tokens <= self._n_batch
 
-    def tree_logits(self, prompts: Sequence[Prompt]) -> TreeLogits:
+    def _walk(self, prompts: Sequence[Prompt]) -> TreeLogits:
         """Evaluate prompts and trees in one decode."""
         trie = self._trie
         nodes = list(
@@ -215,8 +224,6 @@ class SharedCache(PromptCache):
         for which, indices in enumerate(read_at):
             for place, index in enumerate(indices):
                 yield which, place, self._logits(index)
-        for sequence in range(1, self.n_sequences):
-            self._forget(sequence, self._start)
 
 
 class OwnCaches(PromptCache):
@@ -267,14 +274,12 @@ class OwnCaches(PromptCache):
             exact=True,
         )
 
-    def has_room(self, prompts: Sequence[Prompt], prompt: Prompt) -> bool:
-        """Return whether there is a cache left; without a tree, also in the decode."""
-        n_prompts = len(prompts) + 1
-        longest = max(len(each) for each in (*prompts, prompt))
-        in_one = bool(self._branches) or n_prompts * longest <= self._n_batch
-        return n_prompts <= self.n_sequences and in_one
+    def _fit(self, sizes: Sequence[int]) -> bool:
+        """Return whether there are caches enough and, without a tree, one decode."""
+        in_one = len(sizes) * max(sizes) <= self._n_batch
+        return len(sizes) <= self.n_sequences and (in_one or bool(self._branches))
 
-    def tree_logits(self, prompts: Sequence[Prompt]) -> TreeLogits:
+    def _walk(self, prompts: Sequence[Prompt]) -> TreeLogits:
         """Evaluate the prompts, then branch after branch."""
         trie = self._trie
         yield from self._evaluate(prompts, [self._start] * len(prompts), [0])
@@ -286,8 +291,6 @@ class OwnCaches(PromptCache):
             tokens = [trie.node_tokens[node] for node in nodes]
             places = [node + 1 for node in nodes]
             yield from self._evaluate([tokens] * len(prompts), begins, places)
-        for sequence in range(len(prompts)):
-            self._forget(sequence, self._start)
 
     def _evaluate(
         self, runs: Sequence[Prompt], begins: Sequence[int], places: Sequence[int]
