@@ -12,6 +12,8 @@ each one's best round, tokenizing included, and ratios are of these.
   which is no option of the package.
 - torch int8: ours, with torch's own dynamic quantisation of the linear layers.
 - ONNX, ONNX int8: `ONNXClassifier` on what `export_onnx` wrote.
+- products alone: the matrix products of the same texts in float32, nothing padded and
+  nothing beside them: what nothing that computes with torch in float32 is faster than.
 
 "equal" is the share of texts with the label of float32, and "difference" the largest of a
 probability. Latency is that of one text, each one's turn after the other's.
@@ -40,6 +42,7 @@ from skllkd.teachers._machine import machine_name
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from benchmarks.data import add_data_option, gold_as_teacher, load_pool
+from benchmarks.products import Products
 
 BARS = {"ours": 2.4, "ONNX int8": 4.0}
 
@@ -139,6 +142,16 @@ def best_rounds(runners, texts, n_rounds):
     return {name: len(texts) / seconds for name, seconds in best.items()}, answers
 
 
+def products_alone(classifier, texts, n_rounds):
+    """Return texts a second of the products that predicting takes, at their best."""
+    student = classifier.student_
+    lengths = np.sort(student._tokenize(texts).lengths)
+    size = student.predict_batch_size
+    n_tokens = [lengths[i : i + size].sum() for i in range(0, len(lengths), size)]
+    products = Products(student._predictor.encoder)  # there since the first prediction
+    return len(texts) / min(products.seconds(n_tokens) for _ in range(n_rounds))
+
+
 def latencies(runners, texts):
     """Return the median and the 99th percentile of one text's time, in ms."""
     seconds = {name: [] for name in runners}
@@ -156,9 +169,10 @@ def latencies(runners, texts):
     }
 
 
-def speed_table(name, runners, texts, n_rounds):
+def speed_table(name, classifier, runners, texts, n_rounds):
     """Measure one set, print a table, and return its figures."""
     speeds, answers = best_rounds(runners, texts, n_rounds)
+    alone = products_alone(classifier, texts, n_rounds)
     own, figures = answers["ours"], {}
     print(f"{name:16} {'texts/s':>8} {'ratio':>7} {'bar':>5} {'equal':>8} difference")
     for kind, speed in speeds.items():
@@ -176,6 +190,9 @@ def speed_table(name, runners, texts, n_rounds):
             f"{equal:8.2%} {figures[kind]['largest_difference']:.1e}",
             flush=True,
         )
+    ratio = alone / speeds["pipeline"]
+    figures["products alone"] = {"texts_per_second": alone, "ratio": ratio}
+    print(f"{'products alone':16} {alone:8.0f} {ratio:6.2f}x", flush=True)
     return figures
 
 
@@ -221,7 +238,7 @@ def main():
             "ONNX int8": ONNXClassifier(Path(folder) / "int8.onnx").predict_proba,
         }
         figures = {
-            name: speed_table(name, runners, some, options.rounds)
+            name: speed_table(name, classifier, runners, some, options.rounds)
             for name, some in sets.items()
         }
         single = latencies(runners, texts[: options.single_texts])

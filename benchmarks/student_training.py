@@ -17,6 +17,8 @@ presented a second, and ratios are of these.
   uncertain, a quarter of the batch; the others are not scored.
 - ours, LLKD: `LLKDSelection`, which keeps a share of its own, printed beside it;
   "confident" scores the rows above the teacher's threshold only.
+- products alone: the matrix products of training on all, nothing padded and nothing
+  beside them: what nothing that computes with torch in the same type is faster than.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from skllkd.teachers._machine import machine_name
 from tokenizers import Tokenizer
 
 from benchmarks.data import add_data_option, gold_as_teacher, load_pool
+from benchmarks.products import Products
 
 BATCH = 32
 N_TEXTS = 640
@@ -199,6 +202,18 @@ def plain_loop(precision, share=1.0):
     return run
 
 
+def products_alone(precision):
+    """Return a function that computes the matrix products of training on all."""
+
+    def run(pool):
+        lengths = np.sort([len(e.ids) for e in tokenizer().encode_batch(pool.texts)])
+        n_tokens = [lengths[i : i + BATCH].sum() for i in range(0, len(lengths), BATCH)]
+        products = Products(classifier(pool).base_model, getattr(torch, precision))
+        return products.seconds(n_tokens, training=True), 1.0
+
+    return run
+
+
 def contestants(precision):
     """Return what is timed, by name."""
     confident = LLKDSelection(uncertainty_over="confident")
@@ -226,6 +241,7 @@ def contestants(precision):
         "ours, LLKD, confident, last 2 layers": ours(
             confident, precision, trainable_layers=2
         ),
+        "products alone": products_alone(precision),
     }
 
 
