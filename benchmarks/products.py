@@ -1,8 +1,8 @@
-"""The matrix products of an encoder and nothing else: what nothing with torch is faster than.
+"""The matrix products of an encoder, and nothing else.
 
 What pads nothing and does nothing beside the products of the encoder's linear layers takes
 this long on this machine. Attention, activations, normalising, dropout, the optimizer and
-tokenizing come on top.
+tokenizing come on top, so that nothing that computes with torch in this type is faster.
 """
 
 from __future__ import annotations

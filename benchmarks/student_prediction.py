@@ -13,7 +13,7 @@ each one's best round, tokenizing included, and ratios are of these.
 - torch int8: ours, with torch's own dynamic quantisation of the linear layers.
 - ONNX, ONNX int8: `ONNXClassifier` on what `export_onnx` wrote.
 - products alone: the matrix products of the same texts in float32, nothing padded and
-  nothing beside them: what nothing that computes with torch in float32 is faster than.
+  nothing beside them: nothing that computes with torch in float32 is faster.
 
 "equal" is the share of texts with the label of float32, and "difference" the largest of a
 probability. Latency is that of one text, each one's turn after the other's.

@@ -18,7 +18,7 @@ presented a second, and ratios are of these.
 - ours, LLKD: `LLKDSelection`, which keeps a share of its own, printed beside it;
   "confident" scores the rows above the teacher's threshold only.
 - products alone: the matrix products of training on all, nothing padded and nothing
-  beside them: what nothing that computes with torch in the same type is faster than.
+  beside them: nothing that computes with torch in the same type is faster.
 """
 
 from __future__ import annotations
