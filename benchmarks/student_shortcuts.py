@@ -140,6 +140,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_data_option(parser)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument(
         "--output", type=Path, default=Path("benchmarks/results/student_shortcuts.json")
     )
@@ -161,7 +162,7 @@ def main():
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
-        for folder in SETS:
+        for folder in options.sets:
             for name in VARIANTS:
                 key = f"{folder}/{name}/{seed}"
                 if key in cells:
