@@ -36,7 +36,7 @@ import torch
 from sklearn.base import clone
 from sklearn.metrics import f1_score
 from skllkd import LLKDClassifier, __version__
-from skllkd._demo import demo_student
+from skllkd.cli.demo import demo_student
 from skllkd.selection import (
     ConfidenceThreshold,
     ConfidentShare,
@@ -51,7 +51,7 @@ from skllkd.selection import (
     WeightedDistillation,
 )
 from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
-from skllkd.teachers._machine import machine_name
+from skllkd.teachers.llamacpp.machine import machine_name
 
 from benchmarks.data import add_data_option, gold_texts, labelled_pool, noisy
 

@@ -24,7 +24,7 @@ from scipy.stats import t
 from sklearn.base import clone
 from sklearn.metrics import f1_score
 from skllkd import LLKDClassifier, __version__
-from skllkd._demo import demo_student
+from skllkd.cli.demo import demo_student
 from skllkd.selection import LLKDSelection, RankedImportance, SelectAll
 from skllkd.students import (
     CandidateSet,
@@ -33,7 +33,7 @@ from skllkd.students import (
     GeneralizedCrossEntropy,
     TransformerStudent,
 )
-from skllkd.teachers._machine import machine_name
+from skllkd.teachers.llamacpp.machine import machine_name
 
 from benchmarks.data import add_data_option, load_pool
 

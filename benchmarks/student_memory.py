@@ -59,7 +59,7 @@ def short_texts(data, n):
 def small_encoder(folder, vocabulary):
     """Write a small encoder with a real tokenizer."""
     import torch
-    from skllkd._demo import demo_student
+    from skllkd.cli.demo import demo_student
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     AutoTokenizer.from_pretrained(demo_student().model).save_pretrained(folder)
@@ -103,7 +103,7 @@ def needed(student, texts, batch_size):
 def one_size(data, n, encoder):
     """Print what `fit` takes for a pool of a size, as JSON."""
     from skllkd import LLKDClassifier
-    from skllkd._demo import demo_student
+    from skllkd.cli.demo import demo_student
     from skllkd.students import TransformerStudent
     from transformers.utils import logging
 

@@ -36,9 +36,9 @@ import onnxruntime
 import torch
 import transformers
 from skllkd import LLKDClassifier, ONNXClassifier, __version__
-from skllkd._demo import demo_student
+from skllkd.cli.demo import demo_student
 from skllkd.selection import SelectAll
-from skllkd.teachers._machine import machine_name
+from skllkd.teachers.llamacpp.machine import machine_name
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from benchmarks.data import add_data_option, gold_as_teacher, load_pool
@@ -67,7 +67,7 @@ class Pipeline:
     """A pipeline of transformers that answers as ours do."""
 
     def __init__(self, classifier, folder):
-        from skllkd._torch.encoder import build_classifier
+        from skllkd.students._torch.encoder import build_classifier
 
         student = classifier.student_
         names = [str(name) for name in classifier.classes_]

@@ -36,11 +36,11 @@ import numpy as np
 import torch
 import transformers
 from skllkd import __version__
-from skllkd._demo import demo_student
-from skllkd._distillation import Plan, distil
+from skllkd.cli.demo import demo_student
 from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
 from skllkd.students import TransformerStudent
-from skllkd.teachers._machine import machine_name
+from skllkd.teachers.llamacpp.machine import machine_name
+from skllkd.training.loop import Plan, distil
 from tokenizers import Tokenizer
 
 from benchmarks.data import add_data_option, gold_as_teacher, load_pool

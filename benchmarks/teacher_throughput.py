@@ -30,13 +30,13 @@ import joblib
 import llama_cpp
 import numpy as np
 from skllkd import __version__
-from skllkd._demo import CLASSES, EXAMPLES, demo_teacher
-from skllkd._validation import as_classes
+from skllkd._core.classes import as_classes
+from skllkd.cli.demo import CLASSES, EXAMPLES, demo_teacher
 from skllkd.datasets import load_bbc_news
 from skllkd.teachers import LabelStore
-from skllkd.teachers._llama_runtime import loaded_model, new_context
-from skllkd.teachers._llama_weights import choose_weights, model_in
-from skllkd.teachers._machine import machine_name
+from skllkd.teachers.llamacpp.machine import machine_name
+from skllkd.teachers.llamacpp.model import loaded_model, new_context
+from skllkd.teachers.llamacpp.weights import choose_weights, model_in
 
 N_TOKENS = 512
 NAMES = {topic: topic for topic in CLASSES}

@@ -4,16 +4,16 @@ The scikit-learn way: `LLKDClassifier(teacher=..., classes=...).fit(texts)`.
 """
 
 from skllkd._classifier import LLKDClassifier
-from skllkd._displays import (
+from skllkd._version import __version__
+from skllkd.inspection.displays import (
     ConfidenceUncertaintyDisplay,
     ReliabilityDisplay,
     SelectionDisplay,
 )
-from skllkd._distillation import EpochEnd
-from skllkd._onnx import ONNXClassifier
-from skllkd._onnx_export import ONNXExport
-from skllkd._report import Agreement, Report
-from skllkd._version import __version__
+from skllkd.inspection.report import Agreement, Report
+from skllkd.persistence.onnx_classifier import ONNXClassifier
+from skllkd.persistence.onnx_export import ONNXExport
+from skllkd.training.loop import EpochEnd
 
 __all__ = [
     "Agreement",

@@ -2,7 +2,7 @@
 
 import sys
 
-from skllkd._cli import main
+from skllkd.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

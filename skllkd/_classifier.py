@@ -22,32 +22,12 @@ from sklearn.utils.validation import (
 )
 
 from skllkd import _persistence
-from skllkd._acquisition import buy_in_rounds
-from skllkd._card import check_card, write_card
-from skllkd._cloning import add_later_parameters, clone_sharing
-from skllkd._cross_fit import out_of_fold_proba
-from skllkd._distillation import Callback, Course, Plan, distil
-from skllkd._labelling import (
-    columns_in_order,
-    digest,
-    labels_in_proba,
-    labels_in_y,
-    likeliest_names,
-    take,
-)
-from skllkd._onnx_export import ONNXExport, export
-from skllkd._report import Report, make_report, summary_html
-from skllkd._stream import predict_in_chunks
-from skllkd._validation import (
-    Classes,
-    FloatArray,
-    IntArray,
-    as_classes,
-    as_texts,
-    check_number,
-    check_option,
-    nan_rows,
-)
+from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.classes import Classes, as_classes
+from skllkd._core.cloning import add_later_parameters, clone_sharing
+from skllkd._core.params import check_number, check_option
+from skllkd._core.streaming import predict_in_chunks
+from skllkd._core.texts import as_texts
 from skllkd.exceptions import (
     InvalidClassesError,
     InvalidParameterError,
@@ -56,9 +36,23 @@ from skllkd.exceptions import (
     UnchosenClassError,
     UnchosenClassWarning,
 )
+from skllkd.inspection.report import Report, make_report, summary_html
+from skllkd.persistence.model_card import check_card, write_card
+from skllkd.persistence.onnx_export import ONNXExport, export
 from skllkd.selection import AcceptReject, RankedImportance, Selection
 from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels, as_teacher
+from skllkd.training.acquisition import buy_in_rounds
+from skllkd.training.cross_fit import out_of_fold_proba
+from skllkd.training.loop import Callback, Course, Plan, distil
+from skllkd.training.targets import (
+    columns_in_order,
+    digest,
+    labels_in_proba,
+    labels_in_y,
+    likeliest_names,
+    take,
+)
 
 #: How many texts the agreement after `fit` is measured on.
 _SAMPLE_SIZE = 500

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._validation import FloatArray, nan_rows
+from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd.exceptions import TeacherOutputError
 
 __all__ = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skllkd import LLKDClassifier, datasets
 from skllkd.students import SklearnStudent
-from skllkd.teachers._llama_weights import prune_expanded
+from skllkd.teachers.llamacpp.weights import prune_expanded
 
 from tests.tiny_encoder import write_tiny_encoder
 
@@ -31,7 +31,7 @@ def smollm2_path():
 def f32_path(smollm2_path, tmp_path_factory):
     """Return the model with its weights expanded to 32 bits: rounding is then small."""
     llama_cpp = pytest.importorskip("llama_cpp")
-    from skllkd.teachers._llama_runtime import loaded_model
+    from skllkd.teachers.llamacpp.model import loaded_model
 
     loaded_model(smollm2_path)  # quiets the library
     path = tmp_path_factory.mktemp("model") / "f32.gguf"

@@ -574,7 +574,7 @@ def test_saving_a_scikit_learn_student_points_to_joblib(
 def test_progress_shows_rate_and_time_left_and_can_be_silenced(
     quick_classifier, news, capfd, monkeypatch
 ):
-    monkeypatch.setattr("skllkd._progress._DELAY_S", 0.0)
+    monkeypatch.setattr("skllkd._core.progress._DELAY_S", 0.0)
     clone(quick_classifier).set_params(verbose=1).fit(news[0][:60])
     error = capfd.readouterr().err
     for what in ("teacher", "student"):

@@ -152,7 +152,7 @@ def test_parameters_in_a_search_do_what_they_say(classifier, asked):
 MEMORY = """
 import sys
 from skllkd import LLKDClassifier
-from skllkd._torch.training import release_memory
+from skllkd.students._torch.trainer import release_memory
 from skllkd.students import TransformerStudent
 
 texts = [f"{w} text number {i}" for i in range(8) for w in ("alpha", "beta")]

@@ -593,7 +593,7 @@ def test_displays_as_frames(quick_classifier, news):
 
 
 def test_progress_in_a_notebook_or_terminal_is_a_redrawn_bar(monkeypatch):
-    from skllkd import _progress
+    from skllkd._core import progress as _progress
 
     monkeypatch.setattr(_progress, "_DELAY_S", 0.0)
     notebook = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})
@@ -607,7 +607,7 @@ def test_progress_in_a_notebook_or_terminal_is_a_redrawn_bar(monkeypatch):
 
 
 def test_progress_in_a_log_is_lines_not_a_redrawn_bar(monkeypatch):
-    from skllkd import _progress
+    from skllkd._core import progress as _progress
 
     monkeypatch.setattr(_progress, "_DELAY_S", 0.0)
     monkeypatch.setattr(_progress, "_LOG_EVERY_S", 0.0)

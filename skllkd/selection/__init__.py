@@ -1,16 +1,16 @@
 """Selection strategies: which rows of a batch the student learns from."""
 
-from skllkd.selection._accept_reject import AcceptReject
-from skllkd.selection._base import SelectAll, Selected, Selection
-from skllkd.selection._confident import ConfidenceThreshold, ConfidentShare
-from skllkd.selection._importance import RankedImportance
-from skllkd.selection._infobatch import InfoBatch
-from skllkd.selection._llkd import LLKDSelection
-from skllkd.selection._shares import RandomShare, UncertainShare
-from skllkd.selection._small_loss import SmallLoss
-from skllkd.selection._soft_gate import SoftGate
-from skllkd.selection._uncertainty import normalised_entropy
-from skllkd.selection._weighted import WeightedDistillation
+from skllkd.selection.accept_reject import AcceptReject
+from skllkd.selection.base import SelectAll, Selected, Selection
+from skllkd.selection.confident import ConfidenceThreshold, ConfidentShare
+from skllkd.selection.infobatch import InfoBatch
+from skllkd.selection.llkd import LLKDSelection
+from skllkd.selection.ranked_importance import RankedImportance
+from skllkd.selection.small_loss import SmallLoss
+from skllkd.selection.soft_gate import SoftGate
+from skllkd.selection.subsets import RandomShare, UncertainShare
+from skllkd.selection.uncertainty import normalised_entropy
+from skllkd.selection.weighted_distillation import WeightedDistillation
 
 __all__ = [
     "AcceptReject",

@@ -3,16 +3,16 @@
 from typing import Any
 
 from skllkd.exceptions import InvalidParameterError
-from skllkd.students._base import Student
-from skllkd.students._frozen import FrozenEncoderStudent
-from skllkd.students._losses import (
+from skllkd.students.base import Student
+from skllkd.students.frozen_encoder import FrozenEncoderStudent
+from skllkd.students.losses import (
     CandidateSet,
     CrossEntropy,
     GeneralizedCrossEntropy,
     Loss,
 )
-from skllkd.students._sklearn import SklearnStudent
-from skllkd.students._transformer import TransformerStudent
+from skllkd.students.sklearn import SklearnStudent
+from skllkd.students.transformer import TransformerStudent
 
 __all__ = [
     "CandidateSet",

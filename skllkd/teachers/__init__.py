@@ -4,22 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers._asked import AskedTeacher
-from skllkd.teachers._base import Answers, Teacher
-from skllkd.teachers._calibrated import CalibratedTeacher
-from skllkd.teachers._callable import CallableTeacher
-from skllkd.teachers._ensemble import EnsembleTeacher
-from skllkd.teachers._labels import TeacherLabels
-from skllkd.teachers._llama_cpp import LlamaCppTeacher
-from skllkd.teachers._openai import OpenAITeacher
-from skllkd.teachers._openai_batch import BatchStatus
-from skllkd.teachers._outputs import log_prob_of_output
-from skllkd.teachers._plan import LabellingPlan, TokenCount
-from skllkd.teachers._precomputed import PrecomputedTeacher
-from skllkd.teachers._sklearn import SklearnTeacher
-from skllkd.teachers._store import LabelStore
-from skllkd.teachers._stored import StoredAnswers, Usage
-from skllkd.teachers._transformers import TransformersTeacher
+from skllkd.teachers.base import Answers, Teacher
+from skllkd.teachers.callable import CallableTeacher
+from skllkd.teachers.ensemble import EnsembleTeacher
+from skllkd.teachers.huggingface.teacher import TransformersTeacher
+from skllkd.teachers.labels import TeacherLabels
+from skllkd.teachers.llamacpp.teacher import LlamaCppTeacher
+from skllkd.teachers.metered.budget import LabellingPlan, TokenCount
+from skllkd.teachers.metered.store import LabelStore
+from skllkd.teachers.metered.teacher import AskedTeacher
+from skllkd.teachers.metered.usage import StoredAnswers, Usage
+from skllkd.teachers.openai_api.batch import BatchStatus
+from skllkd.teachers.openai_api.teacher import OpenAITeacher
+from skllkd.teachers.outputs import log_prob_of_output
+from skllkd.teachers.precomputed import PrecomputedTeacher
+from skllkd.teachers.recalibration import CalibratedTeacher
+from skllkd.teachers.sklearn import SklearnTeacher
 
 __all__ = [
     "Answers",

@@ -10,7 +10,7 @@ import time
 import joblib
 import numpy as np
 import pytest
-from skllkd._torch.together import Together
+from skllkd.students._torch.distributed import Together
 
 from tests.conftest import TOPICS
 

@@ -9,17 +9,17 @@ import textwrap
 import numpy as np
 import pytest
 from sklearn.base import clone
-from skllkd import _demo
-from skllkd._demo import CLASSES
-from skllkd._validation import as_classes
+from skllkd._core.classes import as_classes
+from skllkd.cli import demo as _demo
+from skllkd.cli.demo import CLASSES
 from skllkd.exceptions import (
     InvalidParameterError,
     ModelFileError,
     TruncationWarning,
 )
 from skllkd.teachers import LabelStore, LlamaCppTeacher
-from skllkd.teachers._llama_runtime import loaded_model
-from skllkd.teachers._prompt import one_line
+from skllkd.teachers.llamacpp.model import loaded_model
+from skllkd.teachers.prompting.template import one_line
 
 LONG_NAMES = ["business news", "business", "sport", "sports results", "science fiction"]
 
@@ -236,7 +236,7 @@ def test_a_killed_process_loses_no_answer_and_repeats_none(tmp_path, own_store, 
     code = textwrap.dedent(
         """
         import os, signal
-        from skllkd._demo import CLASSES, demo_teacher, split_bbc_news
+        from skllkd.cli.demo import CLASSES, demo_teacher, split_bbc_news
         teacher = demo_teacher().set_params(weights="as shipped")
         from skllkd.teachers import LabelStore
         put, n = LabelStore.put, 0
@@ -257,7 +257,7 @@ def test_a_killed_process_loses_no_answer_and_repeats_none(tmp_path, own_store, 
     with LabelStore(own_store) as store:
         n_stored = len(store)
     assert 0 < n_stored < 100
-    from skllkd._demo import split_bbc_news
+    from skllkd.cli.demo import split_bbc_news
 
     labels = demo_teacher().label(split_bbc_news(100, 10).pool.texts, CLASSES)
     assert labels.n_asked == 100 - n_stored

@@ -10,13 +10,13 @@ from collections import namedtuple
 import numpy as np
 import pytest
 from sklearn.base import clone
-from skllkd._demo import CLASSES, demo_teacher
-from skllkd._validation import as_classes
+from skllkd._core.classes import as_classes
+from skllkd.cli.demo import CLASSES, demo_teacher
 from skllkd.exceptions import InvalidParameterError, ModelFileError
 from skllkd.teachers import LabelStore
-from skllkd.teachers import _llama_weights as weights_module
-from skllkd.teachers._llama_runtime import loaded_model
-from skllkd.teachers._llama_weights import expanded_files, prune_expanded
+from skllkd.teachers.llamacpp import weights as weights_module
+from skllkd.teachers.llamacpp.model import loaded_model
+from skllkd.teachers.llamacpp.weights import expanded_files, prune_expanded
 
 F32_BYTES = 538_060_032  # four for each of SmolLM2's weights
 
@@ -59,8 +59,8 @@ def test_auto_measures_and_expands_once_for_all_processes(counted, own_store, ne
 
     code = textwrap.dedent(
         """
-        from skllkd._demo import CLASSES, demo_teacher
-        from skllkd.teachers import _llama_weights
+        from skllkd.cli.demo import CLASSES, demo_teacher
+        from skllkd.teachers.llamacpp import weights as _llama_weights
         _llama_weights.prompt_speeds = _llama_weights._expand = None  # not to be called
         print(demo_teacher().label(["Team wins the cup."], CLASSES).n_asked)
         """
@@ -213,7 +213,7 @@ def test_memory_is_known_here():
 
 
 def test_closing_frees_the_expanded_model_too(counted, smollm2_path):
-    from skllkd.teachers import _llama_runtime
+    from skllkd.teachers.llamacpp import model as _llama_runtime
 
     teacher = demo_teacher()
     teacher.close()

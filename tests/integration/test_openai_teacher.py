@@ -15,7 +15,7 @@ from collections import Counter
 import joblib
 import numpy as np
 import pytest
-from skllkd._demo import CLASSES, EXAMPLES
+from skllkd.cli.demo import CLASSES, EXAMPLES
 from skllkd.exceptions import (
     InvalidParameterError,
     MissingLabelWarning,
@@ -23,7 +23,7 @@ from skllkd.exceptions import (
     TeacherAccessError,
 )
 from skllkd.teachers import LabelStore, OpenAITeacher
-from skllkd.teachers._openai_batch import BatchStatus
+from skllkd.teachers.openai_api.batch import BatchStatus
 
 from tests.faulty_server import PASSING, FaultyServer, letter_probabilities
 
@@ -63,7 +63,7 @@ def real_server(smollm2_path):
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch):
-    monkeypatch.setattr("skllkd.teachers._pace.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("skllkd.teachers.openai_api.rate_limit.FIRST_WAIT_S", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback-0123456789")
 
 
@@ -360,8 +360,8 @@ def test_lines_that_failed_are_missing_and_submitted_again():
 
 
 def test_a_batch_in_parts_and_one_that_is_not_done(monkeypatch):
-    monkeypatch.setattr("skllkd.teachers._openai_batch._FILE_REQUESTS", 100)
-    monkeypatch.setattr("skllkd.teachers._openai_batch._POLL_S", 0.01)
+    monkeypatch.setattr("skllkd.teachers.openai_api.batch._FILE_REQUESTS", 100)
+    monkeypatch.setattr("skllkd.teachers.openai_api.batch._POLL_S", 0.01)
     with FaultyServer() as server:
         teacher = stub_teacher(server, method="votes", n_votes=3)
         job = teacher.submit(WORDS, LETTERS)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from skllkd._demo import CLASSES
+from skllkd.cli.demo import CLASSES
 from skllkd.teachers import LlamaCppTeacher, TransformersTeacher
-from skllkd.teachers._llama_runtime import loaded_model
-from skllkd.teachers._transformers_runtime import loaded_tokens
+from skllkd.teachers.huggingface.model import loaded_tokens
+from skllkd.teachers.llamacpp.model import loaded_model
 
 LONG_NAMES = ["business news", "business", "sport", "sports results", "science fiction"]
 HOSTILE = [

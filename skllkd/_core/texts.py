@@ -1,0 +1,124 @@
+"""Texts as a list of strings, from any column of strings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skllkd._core.params import shown
+from skllkd.exceptions import InvalidTextsError
+
+
+def as_texts(X: Any, name: str = "X") -> list[str]:
+    """Return the texts of any one-dimensional column of strings as a list.
+
+    Parameters
+    ----------
+    X : list, tuple, ndarray, Series, pyarrow array or Hugging Face column
+        The texts, one an entry.
+    name : str
+        The parameter's name, for the error.
+
+    Returns
+    -------
+    list of str
+        The texts in order.
+
+    Raises
+    ------
+    InvalidTextsError
+        If `X` is a bare string, empty, not one-dimensional, or holds an entry
+        that is no string.
+    """
+    if isinstance(X, (str, bytes)):
+        raise InvalidTextsError(
+            f"`{name}` must be a collection of texts; got a bare "
+            f"{type(X).__name__}: {shown(X)}. Put it in a list: [text]."
+        )
+    X = _only_column(X)
+    shape = getattr(X, "shape", None)
+    if shape is not None and len(shape) != 1:
+        raise InvalidTextsError(
+            f"`{name}` must have one dimension, one text an entry; got a "
+            f"{type(X).__name__} of shape {tuple(shape)}. Select the column that "
+            f'holds the texts, e.g. {name}["text"].'
+        )
+    texts = column_entries(X, name)
+    if not texts:
+        raise InvalidTextsError(
+            f"`{name}` must hold at least one text; got an empty {type(X).__name__}. "
+            "Check the filter or the file it came from."
+        )
+    wrong = [row for row, text in enumerate(texts) if not isinstance(text, str)]
+    if wrong:
+        row = wrong[0]
+        others = f" and {len(wrong) - 1} more such rows" if len(wrong) > 1 else ""
+        raise InvalidTextsError(
+            f"`{name}` must hold strings only; got {shown(texts[row])} "
+            f"({type(texts[row]).__name__}) at row {row}{others}. Drop these rows, "
+            'replace them by "" (an empty text counts as unlabelled), or convert '
+            "them with str()."
+        )
+    return texts
+
+
+def _only_column(X: Any) -> Any:
+    """Return the column of a table that has one, as ColumnTransformer gives it."""
+    shape = getattr(X, "shape", None)
+    if shape is None or len(shape) != 2 or shape[1] != 1:
+        return X
+    if isinstance(X, np.ndarray):
+        return X[:, 0]
+    return X[X.columns[0]] if hasattr(X, "columns") else X
+
+
+def column_entries(X: Any, name: str) -> list[Any]:
+    """Return the entries of a column in whichever way its library offers.
+
+    Parameters
+    ----------
+    X : list, tuple, ndarray, Series, pyarrow array or Hugging Face column
+        The column.
+    name : str
+        The parameter's name, for the error.
+
+    Returns
+    -------
+    list
+        The entries as Python objects.
+
+    Raises
+    ------
+    InvalidTextsError
+        If `X` is no ordered collection.
+    """
+    for method in ("to_pylist", "to_list", "tolist"):
+        if hasattr(X, method):
+            return list(getattr(X, method)())
+    if isinstance(X, Sequence):
+        return list(X)
+    if hasattr(X, "__array__"):
+        return list(np.asarray(X).tolist())
+    raise InvalidTextsError(
+        f"`{name}` must be an ordered collection, as a list, an array or a "
+        f"Series; got {type(X).__name__}. Turn it into a list first: list({name}). To "
+        "predict texts as they come, give the iterator to `predict_stream`."
+    )
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text is empty or white space only.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    bool
+        Whether there is nothing to read in it.
+    """
+    return not text.strip()

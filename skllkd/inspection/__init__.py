@@ -1,0 +1,1 @@
+"""Reports and displays of a fitted classifier."""

@@ -1,0 +1,489 @@
+"""Pictures of a fitted classifier, in the manner of scikit-learn's displays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils.validation import check_is_fitted
+
+from skllkd._classifier import LLKDClassifier
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.params import optional_import
+from skllkd.exceptions import InvalidParameterError
+from skllkd.selection import normalised_entropy
+
+#: How many classes' thresholds are drawn apart; more are drawn as a band.
+_MAX_LINES = 8
+
+
+class SelectionDisplay:
+    """How much was selected, and the thresholds, over the steps of training.
+
+    Parameters
+    ----------
+    share_selected : ndarray of shape (n_steps,)
+        The share of the texts presented at each step that was kept, in [0, 1].
+    teacher_thresholds, student_thresholds : ndarray of shape (n_steps, n_classes)
+        The thresholds on teacher confidence and on student uncertainty; None where
+        the selection has none.
+    classes : ndarray of shape (n_classes,)
+        The class names.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of `ax_`.
+
+    See Also
+    --------
+    ConfidenceUncertaintyDisplay : The map of what was selected.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd import SelectionDisplay
+    >>> display = SelectionDisplay(np.array([0.5, 0.2]), None, None, np.array(["a", "b"]))
+    >>> display.plot().ax_.get_xlabel()
+    'step'
+    """
+
+    def __init__(
+        self,
+        share_selected: FloatArray,
+        teacher_thresholds: npt.NDArray[np.floating[Any]] | None,
+        student_thresholds: npt.NDArray[np.floating[Any]] | None,
+        classes: npt.NDArray[Any],
+    ) -> None:
+        self.share_selected = share_selected
+        self.teacher_thresholds = teacher_thresholds
+        self.student_thresholds = student_thresholds
+        self.classes = classes
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: LLKDClassifier, *, ax: Any = None
+    ) -> SelectionDisplay:
+        """Draw the selection of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : LLKDClassifier
+            The fitted classifier.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        SelectionDisplay
+            The display.
+        """
+        check_is_fitted(estimator, "student_")
+        history = estimator.history_
+        display = cls(
+            history["n_selected"] / history["n_presented"],
+            getattr(estimator, "teacher_thresholds_", None),
+            getattr(estimator, "student_thresholds_", None),
+            estimator.classes_,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> SelectionDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        SelectionDisplay
+            The display itself.
+        """
+        ax = _axes(ax)
+        steps = np.arange(len(self.share_selected))
+        ax.plot(steps, self.share_selected, color="0.8", linewidth=0.8)
+        smooth = _running_mean(self.share_selected, max(1, len(steps) // 25))
+        ax.plot(steps, smooth, color="0.3", linewidth=1.5, label="share selected")
+        _draw_thresholds(ax, self.teacher_thresholds, self.classes, "-", "teacher")
+        _draw_thresholds(ax, self.student_thresholds, self.classes, ":", "student")
+        title, label = "Share of the texts presented that was selected", "share"
+        if self.teacher_thresholds is not None:
+            title = "Selected, and thresholds: teacher confidence —, student ···"
+            label = "share, threshold"
+        ax.set(xlabel="step", ylabel=label, ylim=(0, 1.02), title=title)
+        ax.title.set_fontsize("medium")
+        ax.legend(fontsize="small", loc="upper right", framealpha=0.9)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def to_frame(self) -> Any:
+        """Return what is drawn as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a step: the share selected, and the thresholds of each class.
+        """
+        pandas = optional_import("pandas", "plot")
+        frame = pandas.DataFrame({"share_selected": self.share_selected})
+        for whose in ("teacher", "student"):
+            thresholds = getattr(self, f"{whose}_thresholds")
+            if thresholds is not None:
+                for k, name in enumerate(self.classes):
+                    frame[f"{whose}_threshold[{name}]"] = thresholds[:, k]
+        return frame
+
+
+class ConfidenceUncertaintyDisplay:
+    """The map of teacher confidence against student uncertainty.
+
+    Parameters
+    ----------
+    teacher_confidence : ndarray of shape (n_texts,)
+        The largest probability of the teacher's distribution.
+    student_uncertainty : ndarray of shape (n_texts,)
+        The entropy of the fitted student's distribution over log(n_classes), in
+        [0, 1].
+    times_selected : ndarray of shape (n_texts,), int
+        How often each text was selected in training.
+    disagree : ndarray of shape (n_texts,), bool
+        Where the student predicts another class than the teacher.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of `ax_`.
+
+    See Also
+    --------
+    SelectionDisplay : The selection over the steps of training.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd import ConfidenceUncertaintyDisplay
+    >>> display = ConfidenceUncertaintyDisplay(
+    ...     np.array([0.9, 0.6]), np.array([0.1, 0.8]), np.array([0, 3]),
+    ...     np.array([False, True]),
+    ... )
+    >>> display.plot().ax_.get_xlabel()
+    'teacher confidence'
+    """
+
+    def __init__(
+        self,
+        teacher_confidence: FloatArray,
+        student_uncertainty: FloatArray,
+        times_selected: IntArray,
+        disagree: BoolArray,
+    ) -> None:
+        self.teacher_confidence = teacher_confidence
+        self.student_uncertainty = student_uncertainty
+        self.times_selected = times_selected
+        self.disagree = disagree
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: LLKDClassifier, X: Any, *, ax: Any = None
+    ) -> ConfidenceUncertaintyDisplay:
+        """Draw the pool a classifier was fitted on.
+
+        Parameters
+        ----------
+        estimator : LLKDClassifier
+            The fitted classifier.
+        X : sequence of str of shape (n_texts,)
+            The texts it was fitted on; the student answers for them once more.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        ConfidenceUncertaintyDisplay
+            The display.
+
+        Raises
+        ------
+        InvalidParameterError
+            If `X` is not what the classifier was fitted on.
+        """
+        check_is_fitted(estimator, "student_")
+        teacher = estimator.teacher_proba_
+        if not estimator.is_pool(X):
+            raise InvalidParameterError(
+                f"`X` must be the {len(teacher)} texts the classifier was fitted on, in "
+                "their order; got others."
+            )
+        student = estimator.predict_proba(X)
+        labelled = ~nan_rows(teacher)
+        teacher, student = teacher[labelled], student[labelled]
+        display = cls(
+            teacher.max(axis=1),
+            normalised_entropy(student),
+            estimator.times_selected_[labelled],
+            teacher.argmax(axis=1) != student.argmax(axis=1),
+        )
+        return display.plot(ax=ax)
+
+    def to_frame(self) -> Any:
+        """Return what is drawn as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a labelled text.
+        """
+        pandas = optional_import("pandas", "plot")
+        names = [
+            "teacher_confidence",
+            "student_uncertainty",
+            "times_selected",
+            "disagree",
+        ]
+        return pandas.DataFrame({name: getattr(self, name) for name in names})
+
+    def plot(self, *, ax: Any = None) -> ConfidenceUncertaintyDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        ConfidenceUncertaintyDisplay
+            The display itself.
+        """
+        ax = _axes(ax)
+        order = np.argsort(self.times_selected, kind="stable")
+        points = ax.scatter(
+            self.teacher_confidence[order],
+            self.student_uncertainty[order],
+            c=self.times_selected[order],
+            s=14,
+            cmap="viridis",
+            linewidths=0,
+        )
+        ax.scatter(
+            self.teacher_confidence[self.disagree],
+            self.student_uncertainty[self.disagree],
+            s=42,
+            facecolors="none",
+            edgecolors="tab:red",
+            linewidths=0.8,
+            label=f"student disagrees ({int(self.disagree.sum())})",
+        )
+        ax.figure.colorbar(points, ax=ax, label="times selected")
+        ax.set(xlabel="teacher confidence", ylabel="student uncertainty after training")
+        ax.set_title("What was selected", fontsize="medium")
+        ax.legend(fontsize="small", loc="upper right", framealpha=0.9)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class ReliabilityDisplay:
+    """How far confidence can be trusted: accuracy against confidence, with gold labels.
+
+    Parameters
+    ----------
+    curves : dict of str to (ndarray, ndarray)
+        For each of "teacher, raw", "teacher, calibrated" and "student": the
+        confidence of each text, in [0, 1], and whether it was right.
+    n_bins : int, default=10
+        How many bins of equal counts are drawn.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of `ax_`.
+
+    See Also
+    --------
+    ConfidenceUncertaintyDisplay : The map of what was selected.
+
+    Notes
+    -----
+    The expected calibration error in the legend is the mean distance of accuracy and
+    confidence over the bins. Under some 300 texts it is mostly noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd import ReliabilityDisplay
+    >>> confidence = np.array([0.6, 0.7, 0.9, 0.9])
+    >>> right = np.array([False, True, True, True])
+    >>> display = ReliabilityDisplay({"student": (confidence, right)}, n_bins=2)
+    >>> display.to_frame()[["confidence", "accuracy"]].round(2).values.tolist()
+    [[0.65, 0.5], [0.9, 1.0]]
+    """
+
+    def __init__(
+        self, curves: dict[str, tuple[FloatArray, BoolArray]], n_bins: int = 10
+    ) -> None:
+        self.curves = curves
+        self.n_bins = n_bins
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: LLKDClassifier,
+        X: Any,
+        y: Any,
+        *,
+        n_bins: int = 10,
+        ax: Any = None,
+    ) -> ReliabilityDisplay:
+        """Draw the confidence of a classifier and its teacher against gold labels.
+
+        Parameters
+        ----------
+        estimator : LLKDClassifier
+            The fitted classifier.
+        X : sequence of str of shape (n_texts,)
+            The texts `fit` was given, or others, which the teacher is asked about.
+        y : array-like of shape (n_texts,)
+            Their gold labels.
+        n_bins : int, default=10
+            How many bins of equal counts are drawn.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        ReliabilityDisplay
+            The display.
+        """
+        check_is_fitted(estimator, "student_")
+        student = estimator.predict_proba(X)
+        calibrated = estimator.known_teacher_proba(X)
+        known = ~nan_rows(calibrated)
+        gold = np.asarray(y)[known]
+        raw = estimator.uncalibrated(calibrated)
+        named = {} if raw is None else {"teacher, raw": raw[known]}
+        named |= {
+            "teacher, calibrated": calibrated[known],
+            "student": student[known],
+        }
+        curves = {
+            name: (proba.max(axis=1), estimator.classes_[proba.argmax(axis=1)] == gold)
+            for name, proba in named.items()
+        }
+        return cls(curves, n_bins).plot(ax=ax)
+
+    def to_frame(self) -> Any:
+        """Return what is drawn as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a curve and bin: mean confidence, accuracy and number of texts.
+        """
+        pandas = optional_import("pandas", "plot")
+        rows = [
+            (name, float(np.mean(confidence)), float(np.mean(right)), len(right))
+            for name, curve in self.curves.items()
+            for confidence, right in self._bins(*curve)
+        ]
+        columns = ["curve", "confidence", "accuracy", "n_texts"]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def _bins(
+        self, confidence: FloatArray, right: BoolArray
+    ) -> list[tuple[FloatArray, BoolArray]]:
+        """Return confidence and correctness in bins of equal counts."""
+        order = np.argsort(confidence, kind="stable")
+        parts = np.array_split(order, min(self.n_bins, len(order)))
+        return [(confidence[part], right[part]) for part in parts]
+
+    def calibration_error(self, name: str) -> float:
+        """Return the expected calibration error of a curve.
+
+        Parameters
+        ----------
+        name : str
+            The curve.
+
+        Returns
+        -------
+        float
+            The mean distance of accuracy and confidence, in [0, 1].
+        """
+        bins = self._bins(*self.curves[name])
+        total = sum(len(right) for _, right in bins)
+        gaps = [abs(c.mean() - r.mean()) * len(r) for c, r in bins]
+        return float(sum(gaps) / total)
+
+    def plot(self, *, ax: Any = None) -> ReliabilityDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        ReliabilityDisplay
+            The display itself.
+        """
+        ax = _axes(ax)
+        ax.plot([0, 1], [0, 1], ":", color="0.6", linewidth=1)
+        for name, curve in self.curves.items():
+            bins = self._bins(*curve)
+            error = self.calibration_error(name)
+            ax.plot(
+                [confidence.mean() for confidence, _ in bins],
+                [right.mean() for _, right in bins],
+                "o-",
+                markersize=4,
+                label=f"{name} (calibration error {error:.2f})",
+            )
+        ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+        ax.set_title("Reliability", fontsize="medium")
+        ax.legend(fontsize="small", loc="upper left", framealpha=0.9)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _axes(ax: Any) -> Any:
+    """Return the axes given, or those of a new figure."""
+    if ax is not None:
+        return ax
+    pyplot = optional_import("matplotlib.pyplot", "plot")
+    return pyplot.subplots(layout="constrained")[1]
+
+
+def _running_mean(values: FloatArray, width: int) -> FloatArray:
+    """Return the mean of the last `width` values at each place."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    end = np.arange(1, len(values) + 1)
+    begin = np.maximum(end - width, 0)
+    mean: FloatArray = (total[end] - total[begin]) / (end - begin)
+    return mean
+
+
+def _draw_thresholds(
+    ax: Any, thresholds: Any, classes: npt.NDArray[Any], style: str, whose: str
+) -> None:
+    """Draw a line for each class, or a band where there are many."""
+    if thresholds is None:
+        return
+    steps = np.arange(len(thresholds))
+    if len(classes) > _MAX_LINES:
+        low, high = np.nanmin(thresholds, axis=1), np.nanmax(thresholds, axis=1)
+        color = "tab:blue" if whose == "teacher" else "tab:orange"
+        ax.fill_between(steps, low, high, color=color, alpha=0.4, label=whose)
+        return
+    for k, name in enumerate(classes):
+        label = str(name) if whose == "teacher" else None
+        ax.plot(steps, thresholds[:, k], style, color=f"C{k}", linewidth=1, label=label)

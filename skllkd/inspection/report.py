@@ -1,0 +1,273 @@
+"""What to look at before trusting a distilled classifier."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+
+if TYPE_CHECKING:
+    from skllkd._classifier import LLKDClassifier
+
+#: From what probability on a student and a teacher count as sure of themselves.
+_SURE = 0.8
+#: How many texts are predicted to measure the speed.
+_TIMED_TEXTS = 256
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often the student predicts the teacher's class.
+
+    Parameters
+    ----------
+    name : object
+        The teacher's class, or "all classes".
+    n_texts : int
+        How many texts the teacher gives it.
+    share : float
+        The share of them for which the student says the same, in [0, 1].
+    low, high : float
+        The 95 % Wilson interval of that share.
+
+    Examples
+    --------
+    >>> from skllkd import LLKDClassifier
+    >>> from skllkd.students import SklearnStudent
+    >>> clf = LLKDClassifier(student=SklearnStudent(), random_state=0)
+    >>> texts = ["a goal", "a match", "the vote", "the law"] * 4
+    >>> clf = clf.fit(texts, ["sports", "sports", "politics", "politics"] * 4)
+    >>> report = clf.report(texts)  # doctest: +ELLIPSIS
+    Agreement with the teacher...
+    >>> [row.name for row in report.per_class]
+    ['politics', 'sports']
+    >>> report.overall.n_texts
+    16
+    """
+
+    name: Any
+    n_texts: int
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """What to look at before trusting a distilled classifier.
+
+    Parameters
+    ----------
+    overall : Agreement
+        The agreement with the teacher on all texts.
+    per_class : list of Agreement
+        The agreement for each class of the teacher.
+    suspects : ndarray of shape (n_suspects,), int
+        Rows where a student that is sure contradicts a teacher that is sure, the
+        surest first: one of them is wrong, and often it is the teacher.
+    n_teacher_calls : int
+        How many texts the teacher's model was asked about.
+    n_teacher_calls_saved : int
+        How many needed no call.
+    share_selected : float
+        The share of the texts presented in training that was selected, in [0, 1].
+    model_bytes : int
+        The size of the student.
+    texts_per_second : float
+        How fast the student predicts, measured on up to 256 of the texts.
+
+    Examples
+    --------
+    >>> from skllkd import LLKDClassifier
+    >>> from skllkd.students import SklearnStudent
+    >>> clf = LLKDClassifier(student=SklearnStudent(), random_state=0)
+    >>> texts = ["a goal", "a match", "the vote", "the law"] * 4
+    >>> clf = clf.fit(texts, ["sports", "sports", "politics", "politics"] * 4)
+    >>> report = clf.report(texts)  # doctest: +ELLIPSIS
+    Agreement with the teacher...
+    >>> report.n_teacher_calls, report.share_selected <= 1
+    (0, True)
+    """
+
+    overall: Agreement
+    per_class: list[Agreement]
+    suspects: IntArray
+    n_teacher_calls: int
+    n_teacher_calls_saved: int
+    share_selected: float
+    model_bytes: int
+    texts_per_second: float
+
+    def __repr__(self) -> str:
+        """Return the report in one line: `report` has printed it already."""
+        share, n_suspects = self.overall.share, len(self.suspects)
+        return f"<Report: agreement {share:.3f}, {n_suspects} suspects>"
+
+    def __str__(self) -> str:
+        """Return the report as a table."""
+        rows = [self.overall, *self.per_class]
+        width = max(len(str(row.name)) for row in rows)
+        lines = [
+            f"{row.name!s:<{width}}  {row.share:6.1%}  [{row.low:.1%}, {row.high:.1%}]"
+            f"  of {row.n_texts:,} texts"
+            for row in rows
+        ]
+        return "\n".join(
+            [
+                "Agreement with the teacher, and its 95 % interval:",
+                *lines,
+                f"Suspects, where both are sure and disagree: {len(self.suspects):,}",
+                f"Teacher calls: {self.n_teacher_calls:,} made, "
+                f"{self.n_teacher_calls_saved:,} saved",
+                f"Selected of what was presented: {self.share_selected:.1%}",
+                f"Student: {self.model_bytes / 1e6:,.1f} MB, "
+                f"{self.texts_per_second:,.0f} texts per second",
+            ]
+        )
+
+
+def make_report(
+    classifier: LLKDClassifier, X: Any, teacher_proba: FloatArray
+) -> Report:
+    """Return the report of a fitted classifier on texts with teacher labels.
+
+    Parameters
+    ----------
+    classifier : LLKDClassifier
+        The fitted classifier.
+    X : list of str or ndarray of shape (n_rows, n_features)
+        The texts.
+    teacher_proba : ndarray of shape (n_texts, n_classes)
+        The teacher's distribution for each, columns as `classes_`.
+
+    Returns
+    -------
+    Report
+        The report.
+    """
+    known = np.flatnonzero(~nan_rows(teacher_proba))
+    student_proba = classifier.student_.predict_proba(X)[known]
+    proba = teacher_proba[known]
+    label, chosen = proba.argmax(axis=1), student_proba.argmax(axis=1)
+    agrees = label == chosen
+
+    sureness = np.minimum(proba.max(axis=1), student_proba.max(axis=1))
+    contradictions = np.flatnonzero(~agrees & (sureness >= _SURE))
+    order = np.argsort(-sureness[contradictions], kind="stable")
+    some, timed = X[:_TIMED_TEXTS], classifier.student_.without_cache()
+    start = time.perf_counter()
+    timed.predict_proba(some)
+    seconds = time.perf_counter() - start
+    history = classifier.history_
+    return Report(
+        overall=agreement_of("all classes", agrees),
+        per_class=[
+            agreement_of(name, agrees[label == k])
+            for k, name in enumerate(classifier.classes_.tolist())
+        ],
+        suspects=known[contradictions[order]],
+        n_teacher_calls=classifier.n_teacher_calls_,
+        n_teacher_calls_saved=classifier.n_teacher_calls_saved_,
+        share_selected=share_selected(history),
+        model_bytes=student_bytes(classifier.student_),
+        texts_per_second=len(some) / seconds,
+    )
+
+
+def agreement_of(name: Any, agrees: Any) -> Agreement:
+    """Return the share of texts student and teacher agree on, with its interval.
+
+    Parameters
+    ----------
+    name : object
+        What it is the agreement of.
+    agrees : ndarray of shape (n_texts,), bool
+        Whether they agree.
+
+    Returns
+    -------
+    Agreement
+        The share with its 95 % Wilson interval.
+    """
+    from scipy.stats import binomtest
+
+    n_texts, n_same = len(agrees), int(np.sum(agrees))
+    if not n_texts:
+        return Agreement(name, 0, float("nan"), float("nan"), float("nan"))
+    interval = binomtest(n_same, n_texts).proportion_ci(method="wilson")
+    low, high = float(interval.low), float(interval.high)
+    return Agreement(name, n_texts, n_same / n_texts, low, high)
+
+
+def share_selected(history: dict[str, Any]) -> float:
+    """Return the share of the texts presented that was selected.
+
+    Parameters
+    ----------
+    history : dict of str to ndarray
+        The classifier's `history_`.
+
+    Returns
+    -------
+    float
+        The share, in [0, 1].
+    """
+    return float(history["n_selected"].sum() / history["n_presented"].sum())
+
+
+def student_bytes(student: Any) -> int:
+    """Return the size of a student.
+
+    Parameters
+    ----------
+    student : Student
+        The fitted student.
+
+    Returns
+    -------
+    int
+        Bytes of its weights, or of its pickle where it has none of its own.
+    """
+    weights = getattr(student, "weights_", None)
+    if weights is None:
+        return len(pickle.dumps(student))
+    return sum(array.nbytes for array in weights.values())
+
+
+def summary_html(classifier: LLKDClassifier) -> str:
+    """Return a fitted classifier's summary for a notebook.
+
+    Parameters
+    ----------
+    classifier : LLKDClassifier
+        The fitted classifier.
+
+    Returns
+    -------
+    str
+        An HTML table.
+    """
+    import html
+
+    names = classifier.classes_.tolist()
+    shown = ", ".join(map(str, names[:12])) + (", ..." if len(names) > 12 else "")
+    rows = {
+        f"{len(names)} classes": shown,
+        "teacher calls": f"{classifier.n_teacher_calls_:,} made, "
+        f"{classifier.n_teacher_calls_saved_:,} saved",
+        "selected": f"{share_selected(classifier.history_):.1%} of what was presented, "
+        f"{np.mean(classifier.times_selected_ > 0):.1%} of the texts at least once",
+        "agreement with the teacher": f"{classifier.agreement_:.1%} "
+        "(on a sample of the texts it was fitted on)",
+    }
+    cells = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+        f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+        for name, value in rows.items()
+    )
+    return f"<table class='skllkd-summary'>{cells}</table>"

@@ -1,0 +1,326 @@
+"""ONNXClassifier: an exported student, without torch and transformers."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.params import check_number, optional_import
+from skllkd._core.streaming import predict_in_chunks
+from skllkd._core.texts import as_texts
+from skllkd._version import __version__
+from skllkd.exceptions import ModelFileError, SavedModelError, TruncationWarning
+
+#: Raised when the file changes so that earlier versions could not read it.
+ONNX_FORMAT = 1
+#: The entries of the file's metadata that make a graph a classifier.
+SETTINGS, TOKENIZER = "skllkd", "skllkd.tokenizer"
+#: More texts or tokens at once leave the processor's cache and gain nothing.
+_BATCH_SIZE, _BATCH_TOKENS = 64, 2048
+#: What onnxruntime would do to a graph and takes ten times as long as what it replaces.
+_SLOWER = ["SkipLayerNormFusion"]
+
+
+class Loaded(NamedTuple):
+    """What is read of an exported file."""
+
+    session: Any  # onnxruntime.InferenceSession
+    tokenizer: Any  # tokenizers.Tokenizer
+    classes: npt.NDArray[Any]
+    max_length: int
+    pad_id: int
+
+
+class ONNXClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier that was exported with `LLKDClassifier.export_onnx`.
+
+    It needs the packages onnxruntime and tokenizers (`skllkd[onnx]`), no torch and no
+    transformers. It has learned already: it predicts without `fit`, and `fit` learns
+    nothing.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file that `export_onnx` wrote.
+    n_threads : int, optional
+        How many threads compute. By default as many as there are cores, or as
+        joblib's workers are given.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class names: the order of `predict_proba`'s columns.
+
+    See Also
+    --------
+    LLKDClassifier.export_onnx : Writes the file.
+
+    Notes
+    -----
+    The file is opened when it is first needed. A pickle holds the path and not the
+    file, which is opened again where the pickle is loaded: send the file along.
+
+    Examples
+    --------
+    >>> from skllkd import ONNXClassifier
+    >>> ONNXClassifier("student.onnx", n_threads=1)
+    ONNXClassifier(n_threads=1, path='student.onnx')
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, n_threads: int | None = None
+    ) -> None:
+        self.path = path
+        self.n_threads = n_threads
+
+    def fit(self, X: Any = None, y: Any = None) -> ONNXClassifier:
+        """Open the file anew and check it; nothing is learned.
+
+        Parameters
+        ----------
+        X : object
+            Ignored.
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        ONNXClassifier
+            The classifier.
+
+        Raises
+        ------
+        ModelFileError
+            If there is no such file.
+        SavedModelError
+            If it is no exported classifier, or damaged, or of a later format.
+        """
+        self.__dict__.pop("_loaded", None)
+        self._model()
+        return self
+
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """The class names: the order of `predict_proba`'s columns."""
+        return self._model().classes
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the class of each text.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+            Class names.
+        """
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        predicted: npt.NDArray[Any] = self.classes_[likeliest]
+        return predicted
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Return the distribution over the classes for each text.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, columns as `classes_`, rows summing to 1.
+
+        Warns
+        -----
+        TruncationWarning
+            If texts are longer than the window.
+        """
+        from skllkd.students._torch.tokens import TokenizedTexts
+
+        texts, model = as_texts(X), self._model()
+        tokenized = TokenizedTexts(model.tokenizer, texts, model.pad_id)
+        if tokenized.n_truncated:
+            warnings.warn(
+                f"{tokenized.n_truncated} of {len(texts)} texts were longer than the "
+                f"window of {model.max_length} tokens; only their beginning was read.",
+                TruncationWarning,
+                stacklevel=2,
+            )
+
+        def logits(rows: IntArray) -> npt.NDArray[np.float32]:
+            ids, mask = tokenized.padded(rows)
+            feed = {"input_ids": ids, "attention_mask": mask}
+            answer: npt.NDArray[np.float32] = model.session.run(["logits"], feed)[0]
+            return answer
+
+        # The longest first: the threads then finish together.
+        batches = tokenized.in_length_order(_BATCH_SIZE, _BATCH_TOKENS)[::-1]
+        with ThreadPoolExecutor(self._number_of_threads()) as pool:
+            parts = list(pool.map(logits, batches))
+        proba = np.empty((len(texts), len(model.classes)))
+        proba[np.concatenate(batches)] = softmax(
+            np.concatenate(parts).astype(np.float64), axis=1
+        )
+        return proba
+
+    def predict_stream(
+        self, texts: Iterable[str], *, chunk_size: int = 4096, method: str = "predict"
+    ) -> Iterator[npt.NDArray[Any]]:
+        """Predict texts as they come, in memory that does not grow.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            The texts: a generator, an open file, or another iterable. It is read a
+            chunk at a time, when that chunk is asked for.
+        chunk_size : int, default=4096
+            Texts a chunk.
+        method : {"predict", "predict_proba"}, default="predict"
+            What to return of each chunk.
+
+        Returns
+        -------
+        iterator of ndarray of shape (chunk_size,) or (chunk_size, n_classes)
+            Class names, or distributions, of the texts of a chunk; the last may be
+            shorter.
+
+        Raises
+        ------
+        InvalidTextsError
+            If an item is no string; its position is named.
+        """
+        return predict_in_chunks(self, texts, chunk_size, method)
+
+    def _number_of_threads(self) -> int:
+        """Return how many threads to compute with."""
+        if self.n_threads is not None:
+            check_number(self.n_threads, "n_threads", 1, integer=True)
+            return self.n_threads
+        share = os.environ.get("OMP_NUM_THREADS", "")  # joblib's workers have theirs
+        return min(int(joblib.cpu_count()), int(share) if share.isdigit() else 2**31)
+
+    def _model(self) -> Loaded:
+        """Return what the file holds, opened when first asked for."""
+        if not hasattr(self, "_loaded"):
+            self._loaded = open_file(Path(self.path))
+        return self._loaded
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return that it has learned already."""
+        return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: the parameters."""
+        state = dict(super().__getstate__())
+        state.pop("_loaded", None)
+        return state
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn may expect: texts."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = False
+        return tags
+
+
+def open_file(path: Path) -> Loaded:
+    """Open an exported classifier.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Loaded
+        What it holds.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such file.
+    SavedModelError
+        If it is no exported classifier, or damaged, or of a later format.
+    """
+    runtime = optional_import("onnxruntime", "onnx")
+    path = path.expanduser()
+    if not path.is_file():
+        raise ModelFileError(
+            f"`path` must name a file that LLKDClassifier.export_onnx wrote; there is "
+            f"no file {str(path)!r}."
+        )
+    options = runtime.SessionOptions()
+    # Each batch is computed by one thread, several batches at once: that is faster than
+    # several threads on one batch, which wait for each other after every product.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; what else it says is of no use here
+    try:
+        session = runtime.InferenceSession(
+            str(path),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=_SLOWER,
+        )
+    except Exception as error:  # its errors share no class but this one
+        raise SavedModelError(
+            f"{str(path)!r} cannot be read as an ONNX file: "
+            f"{str(error).splitlines()[0]}. Export it again with "
+            "LLKDClassifier.export_onnx."
+        ) from error
+    return _loaded(session, path)
+
+
+def _loaded(session: Any, path: Path) -> Loaded:
+    """Return a session with the settings in the file's metadata."""
+    from skllkd.students._torch.tokens import load_tokenizer
+
+    metadata = session.get_modelmeta().custom_metadata_map
+    if SETTINGS not in metadata:
+        raise SavedModelError(
+            f"{str(path)!r} is an ONNX file but no classifier of skllkd's. Give the file "
+            "that LLKDClassifier.export_onnx wrote."
+        )
+    try:
+        settings = json.loads(metadata[SETTINGS])
+        if settings["format"] > ONNX_FORMAT:
+            raise SavedModelError(
+                f"{str(path)!r} was written by skllkd {settings['skllkd']} in format "
+                f"{settings['format']}; this is skllkd {__version__}, which reads up to "
+                f"format {ONNX_FORMAT}. Upgrade skllkd."
+            )
+        max_length = int(settings["max_length"])
+        return Loaded(
+            session=session,
+            tokenizer=load_tokenizer(metadata[TOKENIZER], max_length),
+            classes=np.array(settings["classes"]),
+            max_length=max_length,
+            pad_id=int(settings["pad_id"]),
+        )
+    except SavedModelError:
+        raise
+    except Exception as error:  # tokenizers raises Exception itself
+        raise SavedModelError(
+            f"the classifier in {str(path)!r} is damaged: {type(error).__name__}: "
+            f"{error}. Export it again with LLKDClassifier.export_onnx."
+        ) from error
+
+
+__all__ = ["ONNXClassifier"]

@@ -1,0 +1,170 @@
+"""From a fitted classifier to a file that ONNXClassifier opens, checked on texts."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skllkd._core.arrays import FloatArray
+from skllkd._core.params import check_number, check_option
+from skllkd._version import __version__
+from skllkd.exceptions import DisagreementError, InvalidParameterError
+from skllkd.persistence.onnx_classifier import (
+    ONNX_FORMAT,
+    SETTINGS,
+    TOKENIZER,
+    ONNXClassifier,
+)
+from skllkd.students import TransformerStudent
+
+if TYPE_CHECKING:
+    from skllkd._classifier import LLKDClassifier
+
+_LARGEST = 2**31 - 2**20  # bytes; what one file of the format can hold, less the rest
+
+
+@dataclass(frozen=True)
+class ONNXExport:
+    """How an exported file compares with the classifier it was made from.
+
+    Parameters
+    ----------
+    equal_labels : float
+        The share of the texts for which both predict the same class, in [0, 1].
+    largest_difference : float
+        The largest difference of a probability, in [0, 1].
+    n_texts : int
+        How many texts were compared.
+    n_bytes : int
+        The size of the file.
+
+    Examples
+    --------
+    >>> from skllkd import ONNXExport
+    >>> found = ONNXExport(0.996, 0.04, 500, 23_000_000)  # as `export_onnx` returns it
+    >>> f"{1 - found.equal_labels:.1%} of the labels differ"
+    '0.4% of the labels differ'
+    """
+
+    equal_labels: float
+    largest_difference: float
+    n_texts: int
+    n_bytes: int
+
+
+def export(
+    classifier: LLKDClassifier,
+    path: Path,
+    texts: Any,
+    quantize: str | None,
+    max_disagreement: float,
+) -> ONNXExport:
+    """Write a fitted classifier as an ONNX file, if that predicts the same.
+
+    Parameters
+    ----------
+    classifier : LLKDClassifier
+        The fitted classifier.
+    path : Path
+        The file.
+    texts : list of str
+        What to compare on.
+    quantize : {None, "int8"}
+        Whether to multiply in eight bits.
+    max_disagreement : float
+        The largest share of texts with another label, in [0, 1].
+
+    Returns
+    -------
+    ONNXExport
+        How the two compare.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter has a value that is not allowed, or the student cannot be
+        exported.
+    DisagreementError
+        If the labels of too many texts differ. Nothing is written.
+    """
+    check_option(quantize, "quantize", [None, "int8"])
+    check_number(max_disagreement, "max_disagreement", 0, 1)
+    student = classifier.student_
+    if not isinstance(student, TransformerStudent):
+        raise InvalidParameterError(
+            "only a classifier whose `student` is a TransformerStudent can be exported "
+            f"to ONNX; got {type(student).__name__}. Save this one with joblib.dump."
+        )
+    n_bytes = sum(array.nbytes for array in student.weights_.values())
+    if n_bytes > _LARGEST:
+        raise InvalidParameterError(
+            f"the student's weights take {n_bytes / 2**30:.1f} GiB, and one ONNX file "
+            "holds 2 GiB. Train a smaller `student`, or use `save`."
+        )
+    graph = student.onnx_graph(quantize)
+    _describe(graph, classifier, student)
+    path = path.expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.onnx")
+    try:
+        unfinished.write_bytes(graph.SerializeToString())
+        exported = ONNXClassifier(unfinished).predict_proba(texts)
+        result = _compare(exported, classifier.predict_proba(texts), unfinished)
+        _check(result, quantize, max_disagreement)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return result
+
+
+def _describe(
+    graph: Any, classifier: LLKDClassifier, student: TransformerStudent
+) -> None:
+    """Add to a graph what makes it a classifier: class names and tokenizer."""
+    settings = {
+        "format": ONNX_FORMAT,
+        "skllkd": __version__,
+        "classes": classifier.classes_.tolist(),
+        "max_length": student.max_length_,
+        "pad_id": student.pad_id,
+    }
+    entries = {SETTINGS: json.dumps(settings), TOKENIZER: student.tokenizer_}
+    for key, value in entries.items():
+        entry = graph.metadata_props.add()
+        entry.key, entry.value = key, value
+
+
+def _compare(exported: FloatArray, own: FloatArray, file: Path) -> ONNXExport:
+    """Return how two classifiers' distributions for the same texts compare."""
+    same = exported.argmax(axis=1) == own.argmax(axis=1)
+    same &= np.isfinite(exported).all(axis=1)  # argmax of NaN is a class too
+    return ONNXExport(
+        equal_labels=float(same.mean()),
+        largest_difference=float(np.abs(exported - own).max()),
+        n_texts=len(own),
+        n_bytes=file.stat().st_size,
+    )
+
+
+def _check(result: ONNXExport, quantize: str | None, max_disagreement: float) -> None:
+    """Raise if the labels of too many texts differ."""
+    share = 1 - result.equal_labels
+    if share <= max_disagreement:
+        return
+    mend = (
+        "Export with quantize=None, train longer so that fewer texts are undecided, or "
+        "raise `max_disagreement`."
+        if quantize
+        else "The graph of this encoder is not what it computes: use another encoder, "
+        "or `save`."
+    )
+    raise DisagreementError(
+        f"the exported classifier gives another label to {share:.2%} of the "
+        f"{result.n_texts} texts, more than max_disagreement={max_disagreement:g} "
+        f"allows; nothing was written. {mend}"
+    )

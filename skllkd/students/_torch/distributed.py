@@ -1,0 +1,104 @@
+"""Several processes that train one classifier, where there are several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from skllkd._core.arrays import IntArray
+from skllkd._core.params import optional_import
+
+
+class Together:
+    """The processes `accelerate launch` (or torchrun) started, or this one alone.
+
+    All of them run the same loop on the same pool and make the same decisions. Of
+    each pass a process computes its share of the rows; probabilities and gradients
+    are then summed over the processes, so that all end up with the same weights.
+    """
+
+    def __init__(self) -> None:
+        self._accelerator: Any = None
+        self.rank, self.size = 0, 1
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            accelerate = optional_import("accelerate", "distributed")
+            self._accelerator = accelerate.Accelerator(
+                cpu=not torch.cuda.is_available()
+            )
+            self.rank = int(self._accelerator.process_index)
+            self.size = int(self._accelerator.num_processes)
+
+    def device(self, asked: torch.device) -> torch.device:
+        """Return where this process computes.
+
+        Parameters
+        ----------
+        asked : torch.device
+            Where one process alone would.
+
+        Returns
+        -------
+        torch.device
+            A GPU of its own where there are several.
+        """
+        if self.size == 1 or asked.type == "cpu":
+            return asked
+        device: torch.device = self._accelerator.device
+        return device
+
+    def share(self, places: IntArray) -> IntArray:
+        """Return what of the rows of a pass this process computes.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_rows,), int
+            The rows.
+
+        Returns
+        -------
+        ndarray of int
+            Its share; may be empty.
+        """
+        return places[self.rank :: self.size]
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the sum of the processes' tensors.
+
+        Parameters
+        ----------
+        tensor : Tensor
+            This process's, of the same shape as the others'.
+
+        Returns
+        -------
+        Tensor
+            The sum.
+        """
+        if self.size == 1:
+            return tensor
+        total: torch.Tensor = self._accelerator.reduce(tensor, "sum")
+        return total
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Give every process the sum of all gradients.
+
+        Parameters
+        ----------
+        parameters : iterable of Parameter
+            Those that learn.
+        """
+        if self.size == 1:
+            return
+        learning = list(parameters)
+        for parameter in learning:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients: list[torch.Tensor] = [p.grad for p in learning if p.grad is not None]
+        total = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
+        parts = torch.split(total, [gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))

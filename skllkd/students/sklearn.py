@@ -1,0 +1,234 @@
+"""A vectorizer and an incremental scikit-learn classifier as the student."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from skllkd._core.arrays import FloatArray, IntArray
+from skllkd.exceptions import InvalidParameterError
+from skllkd.students.base import Student
+
+
+class SklearnStudent(Student):
+    """A vectorizer and an incremental scikit-learn classifier.
+
+    Seconds instead of minutes, and no torch: for quick looks, for grid searches, and
+    where words alone decide the class. The loss is the classifier's own.
+
+    Parameters
+    ----------
+    classifier : estimator, optional
+        A scikit-learn classifier with `partial_fit`, `predict_proba` and sample
+        weights. By default logistic regression by stochastic gradient descent.
+    vectorizer : transformer or "passthrough", optional
+        Turns texts into features; fitted on the pool, without labels. By default
+        TF-IDF of words and word pairs. "passthrough" learns from rows of numbers as
+        they are.
+
+    Attributes
+    ----------
+    classifier_ : estimator
+        The fitted classifier.
+    vectorizer_ : transformer or None
+        The fitted vectorizer; None for "passthrough".
+
+    See Also
+    --------
+    TransformerStudent : A pretrained text encoder, fine-tuned.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import MultinomialNB
+    >>> from skllkd.students import SklearnStudent
+    >>> SklearnStudent(MultinomialNB(alpha=0.1))
+    SklearnStudent(classifier=MultinomialNB(alpha=0.1))
+    """
+
+    def __init__(self, classifier: Any = None, *, vectorizer: Any = None) -> None:
+        self.classifier = classifier
+        self.vectorizer = vectorizer
+
+    def check(self) -> None:
+        """Raise if the classifier cannot learn in steps.
+
+        Raises
+        ------
+        InvalidParameterError
+            If it has no `partial_fit` or no `predict_proba`.
+        """
+        for method in ("partial_fit", "predict_proba"):
+            if self.classifier is not None and not hasattr(self.classifier, method):
+                raise InvalidParameterError(
+                    f"`classifier` must have `{method}`; "
+                    f"{type(self.classifier).__name__} has not. Use one that learns in "
+                    "steps and gives probabilities, as SGDClassifier(loss='log_loss')."
+                )
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the student learns from texts, or else from rows of numbers."""
+        return not (
+            isinstance(self.vectorizer, str) and self.vectorizer == "passthrough"
+        )
+
+    def start(
+        self, texts: Any, n_classes: int, seed: int, *, resume: bool = False
+    ) -> None:
+        """Fit the vectorizer on the pool.
+
+        Parameters
+        ----------
+        texts : list of str, or ndarray of shape (n_rows, n_features)
+            The pool.
+        n_classes : int
+            The number of classes.
+        seed : int
+            The seed given to the classifier, unless it has one.
+        resume : bool, default=False
+            Whether to go on with the fitted classifier and vectorizer.
+        """
+        if resume:
+            self.go_back(self.snapshot())  # a copy: the original may be needed yet
+        else:
+            self.classifier_ = self._new_classifier(seed)
+            self.vectorizer_ = self._new_vectorizer()
+            if self.vectorizer_ is not None:
+                self.vectorizer_.fit(texts)
+            self._n_classes = n_classes
+            self._started = False
+        self._features = self._transform(texts)
+
+    def _transform(self, texts: Any) -> Any:
+        """Return the features of texts, or rows of numbers as they are."""
+        return texts if self.vectorizer_ is None else self.vectorizer_.transform(texts)
+
+    def _new_classifier(self, seed: int) -> Any:
+        """Return an unfitted classifier."""
+        if self.classifier is None:
+            from sklearn.linear_model import SGDClassifier
+
+            return SGDClassifier(
+                loss="log_loss",
+                alpha=1e-6,
+                learning_rate="adaptive",
+                eta0=0.5,
+                random_state=seed,
+            )
+        classifier = clone(self.classifier)
+        if classifier.get_params().get("random_state", seed) is None:
+            classifier.set_params(random_state=seed)
+        return classifier
+
+    def _new_vectorizer(self) -> Any:
+        """Return an unfitted vectorizer, None where there is nothing to turn."""
+        if not self.takes_text:
+            return None
+        if self.vectorizer is None:
+            from sklearn.feature_extraction.text import TfidfVectorizer
+
+            return TfidfVectorizer(
+                ngram_range=(1, 2), sublinear_tf=True, dtype=np.float64
+            )
+        return clone(self.vectorizer)
+
+    @property
+    def n_rows(self) -> int:
+        """The size of the pool."""
+        return int(self._features.shape[0])
+
+    def rows_proba(self, rows: IntArray) -> FloatArray:
+        """Return the student's distributions for some rows of the pool.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Distributions; uniform before the first step.
+        """
+        return self._proba(self._features[rows])
+
+    def train_step(
+        self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
+    ) -> float:
+        """Learn from some rows: a distribution is a row for each class it holds.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            The rows.
+        target : ndarray of shape (n, n_classes)
+            The distributions to learn.
+        weight : ndarray of shape (n,)
+            The weight of each row's loss.
+        progress : float
+            Unused.
+
+        Returns
+        -------
+        float
+            NaN: the classifier does not tell.
+        """
+        place, label = np.nonzero(target > 1e-6)
+        self.classifier_.partial_fit(
+            self._features[rows[place]],
+            label,
+            classes=np.arange(self._n_classes),
+            sample_weight=weight[place] * target[place, label],
+        )
+        self._started = True
+        return float("nan")
+
+    def snapshot(self) -> Any:
+        """Return what was learned so far, to go back to.
+
+        Returns
+        -------
+        tuple
+            A copy of the classifier, and whether it has learned anything.
+        """
+        return copy.deepcopy(self.classifier_), self._started
+
+    def go_back(self, snapshot: Any) -> None:
+        """Return to what was learned at a snapshot.
+
+        Parameters
+        ----------
+        snapshot : tuple
+            As from `snapshot`.
+        """
+        classifier, self._started = snapshot
+        self.classifier_ = copy.deepcopy(classifier)
+
+    def finish(self) -> None:
+        """Let go of the pool."""
+        del self._features
+
+    def predict_proba(self, texts: Any) -> FloatArray:
+        """Return the student's distributions for texts.
+
+        Parameters
+        ----------
+        texts : list of str, or ndarray of shape (n_rows, n_features)
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, rows summing to 1.
+        """
+        return self._proba(self._transform(texts))
+
+    def _proba(self, features: Any) -> FloatArray:
+        """Return distributions; uniform before anything was learned."""
+        if not self._started:
+            return np.full((features.shape[0], self._n_classes), 1 / self._n_classes)
+        proba: FloatArray = self.classifier_.predict_proba(features)
+        return proba

@@ -1,0 +1,1 @@
+"""Causal language models read by transformers."""

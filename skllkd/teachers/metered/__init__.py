@@ -1,0 +1,1 @@
+"""Teachers whose answers are stored, counted and limited by a budget."""

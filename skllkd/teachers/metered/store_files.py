@@ -1,0 +1,209 @@
+"""The label store's file: one SQLite database that many processes share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from skllkd._core.cache_dir import cache_folder
+from skllkd.exceptions import InvalidParameterError, StoreError
+
+_SCHEMA_VERSION = 2
+#: What version 2 adds to version 1; a new file gets both.
+_SCHEMA_2 = """
+ALTER TABLE answers ADD COLUMN checksum INTEGER;
+UPDATE answers SET checksum = row_checksum(text, log_prob);
+CREATE TABLE refusals (
+    specification TEXT NOT NULL,
+    text BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    refused_at INTEGER NOT NULL,
+    PRIMARY KEY (specification, text)
+) WITHOUT ROWID;
+CREATE TABLE specifications (
+    specification TEXT PRIMARY KEY,
+    description TEXT NOT NULL,
+    n_calls INTEGER NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+DROP TABLE IF EXISTS file_digests
+"""
+_SCHEMA_1 = """
+CREATE TABLE answers (
+    specification TEXT NOT NULL,
+    text BLOB NOT NULL,
+    log_prob BLOB NOT NULL,
+    label_mass REAL,
+    answered_at INTEGER NOT NULL,
+    PRIMARY KEY (specification, text)
+) WITHOUT ROWID
+"""
+_WAIT_S = 60.0
+
+
+def default_store_path() -> Path:
+    """Return where labels are stored unless a teacher says otherwise.
+
+    Returns
+    -------
+    Path
+        `labels.sqlite` in the folder `SKLLKD_CACHE` names, else in the user's cache
+        folder.
+    """
+    return cache_folder() / "labels.sqlite"
+
+
+class StoreFile:
+    """A SQLite file in write-ahead mode, laid out as a label store.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        The file; `default_store_path` by default. Created when missing, and brought up
+        to this version when it is of an earlier one.
+
+    Raises
+    ------
+    StoreError
+        If the file is no label store, is of a later version, or cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        if path is not None and not isinstance(path, (str, os.PathLike)):
+            raise InvalidParameterError(
+                f"`store` must be a file's path, None for the default or False for none; "
+                f"got {path!r}."
+            )
+        self.path = default_store_path() if path is None else Path(path).expanduser()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(self.path, timeout=_WAIT_S)
+            self._connection.create_function("row_checksum", 2, answer_checksum)
+            self._create()
+            self._use_write_ahead_log()
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
+
+    def _use_write_ahead_log(self) -> None:
+        """Let readers and a writer work at once, from any number of processes."""
+        deadline = time.monotonic() + _WAIT_S
+        while True:  # this statement does not wait for a lock by itself
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _create(self) -> None:
+        """Lay out an empty file; refuse one of another version or kind."""
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")  # two processes may open a new file
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if version == 0 and tables[0]:
+                raise sqlite3.DatabaseError("it is a database of something else")
+            steps = {0: [_SCHEMA_1, _SCHEMA_2], 1: [_SCHEMA_2]}.get(version, [])
+            for statement in ";".join(steps).split(";") if steps else ():
+                connection.execute(statement)
+            if steps:
+                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            connection.commit()
+        except sqlite3.Error:
+            connection.rollback()
+            raise
+        if version > _SCHEMA_VERSION:
+            raise StoreError(
+                f"the label store {self.path} was written by a later version of skllkd "
+                f"(schema {version}, this one reads up to {_SCHEMA_VERSION}). Upgrade "
+                "skllkd, or name another file with `store=`."
+            )
+
+    def check(self) -> None:
+        """Read the whole file and raise if any of it is damaged.
+
+        Raises
+        ------
+        StoreError
+            If the database is inconsistent, or an answer is not what was stored.
+        """
+        (verdict,), *_ = self._rows("PRAGMA integrity_check")
+        (n_damaged,), *_ = self._rows(
+            "SELECT count(*) FROM answers WHERE checksum IS NOT "
+            "row_checksum(text, log_prob)"
+        )
+        if verdict != "ok" or n_damaged:
+            found = verdict if verdict != "ok" else f"{n_damaged} answers are damaged"
+            raise self._unusable(sqlite3.DatabaseError(found))
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        """Return the rows of a query."""
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Commit what is written inside, or all of it is undone."""
+        try:
+            with self._connection:
+                yield self._connection
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def _unusable(self, error: Exception) -> StoreError:
+        """Return the error that says what is wrong with the file."""
+        return StoreError(
+            f"the label store {self.path} cannot be used: {error}. Move the file away "
+            "(its answers will be asked for again), or name another with `store=` or "
+            "the environment variable SKLLKD_CACHE."
+        )
+
+
+def answer_checksum(key: bytes, log_prob: bytes) -> int:
+    """Return what tells that an answer is what was stored.
+
+    Parameters
+    ----------
+    key : bytes
+        The text's digest.
+    log_prob : bytes
+        The answer.
+
+    Returns
+    -------
+    int
+        A CRC-32.
+    """
+    return zlib.crc32(log_prob, zlib.crc32(key))

@@ -1,0 +1,1 @@
+"""Prompts and label tokens, shared by the local back ends."""

@@ -1,0 +1,1 @@
+"""Training the student on the teacher's labels."""

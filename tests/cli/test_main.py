@@ -1,0 +1,36 @@
+import pytest
+from skllkd._version import __version__
+from skllkd.cli import demo as _demo
+from skllkd.cli.main import main
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.strip() == f"skllkd {__version__}"
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["demo", "--pool", "many"]])
+def test_arguments_that_cannot_be_read(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: skllkd" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_and_status_1(capsys, tmp_path):
+    assert main(["demo", "--pool", "3", "--output", str(tmp_path)]) == 1
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.startswith("skllkd: `pool` must be")
+    assert "Traceback" not in error
+
+
+def test_an_interrupt_says_that_nothing_is_lost(monkeypatch, capsys):
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_demo, "run_demo", interrupted)
+    assert main(["demo"]) == 130
+    assert "run the command again" in capsys.readouterr().err

@@ -1,0 +1,246 @@
+"""Files: what they hold, who opens them, and that every later version still does."""
+
+import json
+import pickle
+import re
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+import torch
+from sklearn.base import clone
+from sklearn.feature_extraction.text import HashingVectorizer
+from skllkd import LLKDClassifier
+from skllkd.exceptions import SavedModelError
+from skllkd.selection import AcceptReject, LLKDSelection, SelectAll
+from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
+
+from tests.conftest import TOPICS, GoldTeacher
+
+REFERENCES = sorted(
+    path for path in (Path(__file__).parents[1] / "reference").glob("*.*.*")
+)
+
+
+def fit(news, tiny_path, kind=TransformerStudent, **student):
+    texts, gold = news
+    return LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        selection=LLKDSelection(momentum=0.8),
+        student=kind(tiny_path, device="cpu", **student),
+        random_state=0,
+    ).fit(texts[:96])
+
+
+@pytest.fixture(scope="module", params=["mean", "cls", "architecture", "frozen"])
+def fitted(request, news, tiny_path):
+    if request.param == "frozen":
+        return fit(news, tiny_path, FrozenEncoderStudent)
+    return fit(news, tiny_path, pooling=request.param)
+
+
+def test_reference_files_are_there():
+    assert REFERENCES
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("kind", ["folder", "classifier.joblib"])
+def test_files_of_every_earlier_version_load_and_predict_the_same(reference, kind):
+    expected = json.loads((reference / "expected.json").read_text())
+    path = reference / kind
+    loaded = LLKDClassifier.load(path) if kind == "folder" else joblib.load(path)
+    np.testing.assert_allclose(
+        loaded.predict_proba(expected["texts"]), expected["proba"], atol=1e-5
+    )
+    assert loaded.classes_.tolist() == ["fruit", "town"]
+    assert loaded.classes == {"town": "places", "fruit": "food"}
+    assert loaded.pseudo_labels_.tolist() == expected["pseudo_labels"]
+    assert loaded.selection_.momentum == expected["momentum"]
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("kind", ["folder", "classifier.joblib"])
+def test_files_of_every_earlier_version_have_today_s_parameters_and_go_on(
+    reference, kind
+):
+    path = reference / kind
+    loaded = LLKDClassifier.load(path) if kind == "folder" else joblib.load(path)
+    for estimator in (loaded, loaded.student_, loaded.selection_):
+        shallow = estimator.get_params(deep=False)
+        assert repr(clone(estimator).get_params(deep=False)) == repr(shallow)
+        assert type(estimator)().get_params(deep=False).keys() == shallow.keys()
+        repr(estimator)
+    texts = json.loads((reference / "expected.json").read_text())["texts"]
+    proba = np.tile([0.8, 0.2], (len(texts), 1))
+    before = len(loaded.history_["epoch"])
+    loaded.partial_fit(texts, teacher_proba=proba)
+    assert {len(column) for column in loaded.history_.values()} != {before}
+
+
+def test_transformers_opens_the_folder(fitted, news, tmp_path):
+    from transformers import (
+        AutoModel,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+    )
+
+    fitted.save(tmp_path)
+    texts = news[0][200:210]
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True)
+    batch.pop("token_type_ids", None)
+    if fitted.student_.pooling_ == "architecture":
+        model = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+        assert [model.config.id2label[k] for k in range(5)] == TOPICS
+        with torch.inference_mode():
+            proba = torch.softmax(model(**batch).logits, dim=1).numpy()
+        np.testing.assert_allclose(proba, fitted.predict_proba(texts), atol=1e-5)
+    else:
+        model = AutoModel.from_pretrained(tmp_path)
+        name = "embeddings.word_embeddings.weight"
+        wanted = fitted.student_.weights_[f"encoder.{name}"]
+        np.testing.assert_array_equal(model.state_dict()[name].numpy(), wanted)
+
+
+def test_sentence_transformers_opens_the_folder(fitted, news, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    if fitted.student_.pooling_ == "architecture":
+        return
+    fitted.save(tmp_path)
+    texts = news[0][200:210]
+    features = SentenceTransformer(str(tmp_path), device="cpu").encode(texts)
+    weights = fitted.student_.weights_
+    logits = features @ weights["head.weight"].T + weights["head.bias"]
+    proba = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+    np.testing.assert_allclose(proba, fitted.predict_proba(texts), atol=1e-5)
+
+
+def test_a_saved_classifier_is_a_pretrained_encoder_for_another(fitted, news, tmp_path):
+    if fitted.student_.pooling_ == "architecture":
+        return
+    fitted.save(tmp_path)
+    other = fit(news, tmp_path)
+    assert other.student_.pooling_ == fitted.student_.pooling_
+
+
+@pytest.mark.filterwarnings("ignore:LLKDSelection kept none")
+def test_a_loaded_classifier_goes_on_learning_from_its_thresholds(
+    fitted, news, tmp_path
+):
+    texts, gold = news
+    fitted.save(tmp_path)
+    copies = [LLKDClassifier.load(tmp_path), pickle.loads(pickle.dumps(fitted))]
+    for copy in copies:
+        copy.set_params(teacher=GoldTeacher(texts, gold)).partial_fit(texts[96:160])
+    first, second = copies
+    np.testing.assert_allclose(
+        first.student_thresholds_, second.student_thresholds_, rtol=1e-5
+    )
+    np.testing.assert_array_equal(
+        first.predict_proba(texts[:9]), second.predict_proba(texts[:9])
+    )
+
+
+def test_skops_round_trip_with_the_types_the_docs_name(news, tiny_path, tmp_path):
+    guide = (Path(__file__).parents[2] / "docs" / "persistence.md").read_text()
+    for name, classifier in (
+        ("transformer", fit(news, tiny_path)),
+        ("frozen", fit(news, tiny_path, FrozenEncoderStudent)),
+        ("sklearn", fit_sklearn(news)),
+    ):
+        path = tmp_path / f"{name}.skops"
+        skops.io.dump(classifier, path)
+        loaded = skops.io.load(path, trusted=re.findall(r'"(skllkd\.[^"]+)"', guide))
+        np.testing.assert_array_equal(
+            loaded.predict_proba(news[0][:20]), classifier.predict_proba(news[0][:20])
+        )
+
+
+def fit_sklearn(news):
+    texts, gold = news
+    return LLKDClassifier(
+        GoldTeacher(texts, gold), TOPICS, student=SklearnStudent(), random_state=0
+    ).fit(texts[:96])
+
+
+class KeepHalf(SelectAll):
+    """A selection of one's own."""
+
+
+def test_a_selection_of_one_s_own_is_refused_before_anything_is_written(
+    news, tiny_path, tmp_path
+):
+    texts, gold = news
+    classifier = LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        selection=KeepHalf(),
+        student=TransformerStudent(tiny_path, device="cpu"),
+    ).fit(texts[:64])
+    with pytest.raises(NotImplementedError, match="KeepHalf.*joblib"):
+        classifier.save(tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+    assert pickle.loads(pickle.dumps(classifier)).predict(texts[:3]).shape == (3,)
+
+
+def test_saving_over_another_kind_leaves_nothing_stale(news, tiny_path, tmp_path):
+    fit(news, tiny_path).save(tmp_path)
+    fit(news, tiny_path, pooling="architecture").save(tmp_path)
+    assert not (tmp_path / "modules.json").exists()
+    assert not (tmp_path / "head.safetensors").exists()
+    assert LLKDClassifier.load(tmp_path).predict(["x"]).shape == (1,)
+
+
+def test_evidence_is_small_in_a_file(news):
+    """A text costs 4 bytes a class, and 8 beside, in a pickle."""
+    texts = [f"{word} text {i}" for i in range(2000) for word in ("good", "bad")]
+    y = ["a", "b"] * 2000
+    student = SklearnStudent(vectorizer=HashingVectorizer(n_features=64))
+    sizes = [
+        len(pickle.dumps(LLKDClassifier(student=student).fit(texts[:n], y[:n])))
+        for n in (100, 4000)
+    ]
+    assert (sizes[1] - sizes[0]) / 3900 < 30
+
+
+def test_a_pickle_of_a_later_format_is_refused(news):
+    classifier = fit_sklearn(news)
+    state = classifier.__getstate__()
+    with pytest.raises(SavedModelError, match="format 99.*Upgrade"):
+        LLKDClassifier().__setstate__(state | {"_format": 99})
+
+
+def test_a_pickle_holds_no_teacher_texts_or_callbacks(news):
+    texts, gold = news
+    secret = "qzx-do-not-leak"
+    teacher = GoldTeacher([*texts, secret], [*gold, "tech"])
+    classifier = LLKDClassifier(
+        teacher,
+        TOPICS,
+        student=SklearnStudent(),
+        callbacks=[lambda end: None],  # cannot be pickled itself
+    ).fit([*texts[:96], secret])
+    data = pickle.dumps(classifier)
+    assert b"GoldTeacher" not in data
+    assert secret.encode() not in data
+    assert texts[0].encode() not in data
+
+
+def test_how_labels_were_bought_is_saved(news, tiny_path, tmp_path):
+    texts, gold = news
+    clf = LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        acquisition=AcceptReject(0.6, n_rounds=1),
+        student=FrozenEncoderStudent(tiny_path, device="cpu"),
+        random_state=0,
+    ).fit(texts[:96])
+    clf.save(tmp_path / "model")
+    loaded = LLKDClassifier.load(tmp_path / "model")
+    assert loaded.acquisition.get_params() == clf.acquisition.get_params()
+    np.testing.assert_array_equal(loaded.pseudo_labels_, clf.pseudo_labels_)
+    assert (loaded.pseudo_labels_ == None).sum() == 96 - 58  # noqa: E711

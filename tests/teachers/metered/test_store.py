@@ -1,0 +1,394 @@
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+
+import numpy as np
+import pytest
+from skllkd.exceptions import StalledClaimWarning, StoreError
+from skllkd.teachers import CallableTeacher, LabelStore, Usage, _store
+from skllkd.teachers.metered.store import text_key
+from skllkd.teachers.metered.teacher import specification_key
+
+
+def put(store, texts, value=0.5, spec="spec"):
+    rows = np.log(np.tile([value, 1 - value], (len(texts), 1)))
+    store.put(spec, texts, rows, np.full(len(texts), 0.9))
+
+
+def test_answers_come_back_exactly_and_only_for_their_specification(own_store):
+    with LabelStore() as store:
+        assert store.path == own_store
+        put(store, ["x", "y"], 1 / 3)
+        assert len(store) == 2
+    with LabelStore() as store:
+        found = store.get("spec", ["y", "z"])
+        assert list(found) == ["y"]
+        np.testing.assert_array_equal(found["y"].log_prob, np.log([1 / 3, 1 - 1 / 3]))
+        assert found["y"].label_mass == 0.9
+        assert store.get("other", ["y"]) == {}
+
+
+def test_unknown_mass_stays_unknown():
+    with LabelStore() as store:
+        store.put("spec", ["x"], np.zeros((1, 2)), np.array([np.nan]))
+        assert np.isnan(store.get("spec", ["x"])["x"].label_mass)
+
+
+def test_the_first_answer_is_canonical():
+    with LabelStore() as store:
+        put(store, ["x"], 0.2)
+        put(store, ["x"], 0.7)
+        np.testing.assert_allclose(
+            np.exp(store.get("spec", ["x"])["x"].log_prob[0]), 0.2
+        )
+
+
+def test_more_texts_than_a_query_takes():
+    texts = [f"text {i}" for i in range(1203)]
+    with LabelStore() as store:
+        put(store, texts)
+        assert list(store.get("spec", texts)) and len(store.get("spec", texts)) == 1203
+
+
+def test_no_text_is_stored(own_store):
+    secret = "the quick brown fox signed the contract"
+    CallableTeacher(lambda texts: ["a"] * len(texts), cache_key="k").label(
+        [secret, "\ud800 lone surrogate"], ["a", "b"]
+    )
+    for path in own_store.parent.iterdir():
+        assert b"brown fox" not in path.read_bytes()
+
+
+def test_a_file_that_is_no_store_is_named_and_left_alone(own_store):
+    own_store.parent.mkdir()
+    own_store.write_bytes(b"this is no database, but someone's notes" * 100)
+    with pytest.raises(StoreError, match=r"labels\.sqlite.*Move the file away"):
+        LabelStore()
+    assert own_store.read_bytes().startswith(b"this is no database")
+
+
+def test_a_later_version_is_refused(own_store):
+    LabelStore().close()
+    connection = sqlite3.connect(own_store)
+    connection.execute("PRAGMA user_version = 99")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="later version.*99"):
+        LabelStore()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="SKLLKD_CACHE"):
+        LabelStore(tmp_path / "file" / "labels.sqlite")
+
+
+def test_the_digest_of_a_file_follows_its_content(tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(b"one")
+    with LabelStore() as store:
+        first = store.file_digest(path)
+        assert store.file_digest(path) == first
+        path.write_bytes(b"other")
+        assert store.file_digest(path) != first
+
+
+def test_the_specification_key_depends_on_content_not_order():
+    assert specification_key({"a": 1, "b": 2}) == specification_key({"b": 2, "a": 1})
+    assert specification_key({"a": 1}) != specification_key({"a": 2})
+
+
+def test_a_database_of_something_else_is_left_alone(own_store):
+    own_store.parent.mkdir()
+    connection = sqlite3.connect(own_store)
+    connection.execute("CREATE TABLE customers (name)")
+    connection.commit()
+    connection.close()
+    before = own_store.read_bytes()
+    with pytest.raises(StoreError, match="something else"):
+        LabelStore()
+    assert own_store.read_bytes() == before
+
+
+def _open_at_once(folder, barrier):
+    for i in range(20):
+        barrier.wait(60)
+        LabelStore(folder / f"{i}.sqlite").close()
+
+
+def test_several_processes_open_a_new_file_at_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(3)
+    openers = [
+        context.Process(target=_open_at_once, args=(tmp_path, barrier))
+        for _ in range(3)
+    ]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join(100)
+    assert [opener.exitcode for opener in openers] == [0, 0, 0]
+
+
+def _write_many(path, start):
+    with LabelStore(path) as store:
+        for i in range(start, start + 100):
+            put(store, [f"text {i}"])
+
+
+def test_several_processes_write_at_once(own_store):
+    context = multiprocessing.get_context("spawn")
+    writers = [
+        context.Process(target=_write_many, args=(own_store, 50 * n)) for n in range(3)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(100)
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    with LabelStore(own_store) as store:
+        assert len(store) == 200
+
+
+def _write_forever(path):
+    with LabelStore(path) as store:
+        for i in range(10**9):
+            put(store, [f"text {i}"])
+
+
+def test_a_killed_process_leaves_what_it_stored(own_store):
+    context = multiprocessing.get_context("spawn")
+    writer = context.Process(target=_write_forever, args=(own_store,))
+    writer.start()
+    deadline = time.monotonic() + 60
+    n_stored = 0
+    while n_stored < 20 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        if own_store.exists():
+            with LabelStore(own_store) as store:
+                n_stored = len(store)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join(60)
+    with LabelStore(own_store) as store:
+        n_left = len(store)
+        assert n_left >= n_stored >= 20
+        assert len(store.get("spec", [f"text {i}" for i in range(n_left)])) == n_left
+
+
+# --- Version 1, and damage ------------------------------------------------------------
+
+
+def test_a_file_of_version_1_is_brought_up_with_its_answers(own_store):
+    own_store.parent.mkdir(parents=True)
+    blob = np.log([0.25, 0.75]).astype("<f8").tobytes()
+    with sqlite3.connect(own_store) as old:
+        old.execute(
+            "CREATE TABLE answers (specification TEXT NOT NULL, text BLOB NOT NULL, "
+            "log_prob BLOB NOT NULL, label_mass REAL, answered_at INTEGER NOT NULL, "
+            "PRIMARY KEY (specification, text)) WITHOUT ROWID"
+        )
+        old.execute(
+            "CREATE TABLE file_digests (file TEXT PRIMARY KEY, digest TEXT NOT NULL)"
+        )
+        old.execute(
+            "INSERT INTO answers VALUES (?, ?, ?, ?, ?)",
+            ["spec", text_key("a"), blob, 0.5, 7],
+        )
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    for _ in range(2):
+        with LabelStore() as store:
+            assert np.exp(store.get("spec", ["a"])["a"].log_prob).tolist() == [
+                0.25,
+                0.75,
+            ]
+            store.check()
+
+
+def test_an_answer_that_was_changed_on_disk_is_found(own_store):
+    with LabelStore() as store:
+        put(store, ["a", "b"])
+        store.check()
+    with sqlite3.connect(own_store) as file:
+        blob = np.log([0.9, 0.1]).astype("<f8").tobytes()
+        file.execute(
+            "UPDATE answers SET log_prob = ? WHERE text = ?", [blob, text_key("a")]
+        )
+    file.close()
+    with LabelStore() as store:
+        assert list(store.get("spec", ["b"])) == ["b"]
+        with pytest.raises(StoreError, match="damaged"):
+            store.get("spec", ["a"])
+        with pytest.raises(StoreError, match="1 answers are damaged"):
+            store.check()
+        with pytest.raises(StoreError, match="damaged"):
+            store.export(own_store.parent / "out.jsonl")
+    assert not (own_store.parent / "out.jsonl").exists()
+
+
+def test_a_page_that_was_overwritten_is_found(own_store):
+    with LabelStore() as store:
+        put(store, [f"text {i}" for i in range(5000)])
+    data = bytearray(own_store.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4096] = b"\xff" * 4096
+    own_store.write_bytes(bytes(data))
+    with LabelStore() as store, pytest.raises(StoreError, match="cannot be used"):
+        store.check()
+
+
+# --- Usage, refusals, facts -----------------------------------------------------------
+
+
+def test_usage_adds_up_and_is_kept():
+    with LabelStore() as store:
+        store.spend("spec", Usage(2, 100, 4, 0.5), {"model": "m"})
+        store.spend("spec", Usage(1, 10, 1, 0.25))
+    with LabelStore() as store:
+        assert store.usage("spec") == Usage(3, 110, 5, 0.75)
+        assert store.usage("other") == Usage()
+        assert store.contents()[0].description == {"model": "m"}
+
+
+def test_refusals_are_kept_apart_from_answers_and_can_be_forgotten():
+    with LabelStore() as store:
+        put(store, ["a"])
+        store.refuse("spec", {"b": "said 'no'"})
+        assert store.refused("spec", ["a", "b", "c"]) == {"b": "said 'no'"}
+        assert store.refused("other", ["b"]) == {}
+        assert list(store.get("spec", ["a", "b"])) == ["a"]
+        assert (store.contents()[0].n_answers, store.contents()[0].n_refusals) == (1, 1)
+        assert store.prune(refused_only=True) == 1
+        assert store.refused("spec", ["b"]) == {} and len(store) == 1
+
+
+def test_facts_are_remembered_and_replaced():
+    with LabelStore() as store:
+        assert store.fact("fastest") is None
+        store.remember("fastest", "F32")
+        store.remember("fastest", "as shipped")
+    with LabelStore() as store:
+        assert store.fact("fastest") == "as shipped"
+
+
+# --- List, export, merge, prune -------------------------------------------------------
+
+
+def filled(path):
+    store = LabelStore(path)
+    put(store, ["a", "b"], spec="one")
+    put(store, ["c"], spec="two")
+    store.put("two", ["d"], np.array([[-np.inf, 0.0]]), np.array([np.nan]))
+    store.refuse("two", {"e": "why"})
+    store.spend("two", Usage(3, 30, 3, 1.0), {"model": "m", "classes": ["x", "y"]})
+    return store
+
+
+@pytest.mark.parametrize("through", ["store", "export"])
+def test_merging_takes_in_what_is_new_exactly(tmp_path, through):
+    with filled(tmp_path / "theirs.sqlite") as theirs:
+        theirs.export(tmp_path / "out.jsonl")
+    source = tmp_path / ("theirs.sqlite" if through == "store" else "out.jsonl")
+    with LabelStore() as store:
+        put(store, ["a"], value=0.125, spec="one")
+        assert store.merge(source) == 3
+        assert store.merge(source) == 0
+        assert np.exp(store.get("one", ["a"])["a"].log_prob)[0] == pytest.approx(0.125)
+        last = store.get("two", ["d"])["d"]
+        assert last.log_prob.tolist() == [-np.inf, 0.0] and np.isnan(last.label_mass)
+        assert store.refused("two", ["e"]) == {"e": "why"}
+        assert store.usage("two") == Usage(3, 30, 3, 1.0)
+        store.check()
+
+
+def test_an_export_holds_no_text_and_can_be_of_one_specification(tmp_path):
+    with filled(tmp_path / "theirs.sqlite") as store:
+        store.put("one", ["a very secret text"], np.log([[0.5, 0.5]]), np.ones(1))
+        assert store.export(tmp_path / "all.jsonl") == 5
+        assert store.export(tmp_path / "two.jsonl", "two") == 2
+    assert "secret" not in (tmp_path / "all.jsonl").read_text()
+    assert '"one"' not in (tmp_path / "two.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "what is this?",
+        '{"text": "00", "log_prob": [0], "label_mass": 1}',
+        '{"specification": "s", "description": {}, "n_calls": 1, "input_tokens": 0, '
+        '"output_tokens": 0, "seconds": 0}\n{"text": "zz", "log_prob": [0]}',
+        '{"specification": "s", "description": {}, "n_calls": 1, "input_tokens": 0, '
+        '"output_tokens": 0, "seconds": 0}\n{"text": "00", "log_prob": [0], '
+        '"label_mass": 1}\n{"text": "01", "log',
+    ],
+)
+def test_what_is_no_export_is_refused_and_nothing_of_it_taken_in(tmp_path, content):
+    (tmp_path / "file.jsonl").write_text(content)
+    with LabelStore() as store:
+        put(store, ["a"])
+        with pytest.raises(StoreError, match="no file written by `export`"):
+            store.merge(tmp_path / "file.jsonl")
+        assert len(store) == 1 and len(store.contents()) == 1
+        with pytest.raises(StoreError, match="there is no file"):
+            store.merge(tmp_path / "missing.jsonl")
+
+
+def test_pruning_forgets_what_it_is_told_to_and_shrinks_the_file(tmp_path):
+    path = tmp_path / "labels.sqlite"
+    with filled(path) as store:
+        put(store, [f"text {i}" for i in range(20_000)], spec="large")
+        assert store.prune("one") == 2
+        assert {entry.specification for entry in store.contents()} == {"two", "large"}
+        assert store.prune(older_than_days=1) == 0
+        size = path.stat().st_size
+        assert store.prune("large") == 20_000
+        store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert path.stat().st_size < size / 2
+        assert store.prune() == 3 and store.contents() == []
+
+
+# --- One process asks -----------------------------------------------------------------
+
+
+def _hold(path, barrier, seconds):
+    with LabelStore(path) as store, store.asking("spec"):
+        barrier.wait()
+        time.sleep(seconds)
+
+
+def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch):
+    monkeypatch.setattr(_store, "_SILENT_WAIT_S", 0.05)
+    monkeypatch.setattr(_store, "_POLL_S", 0.05)
+    monkeypatch.setattr(_store, "_CLAIM_S", 0.3)
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    holder = context.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
+    holder.start()
+    try:
+        barrier.wait()
+        with LabelStore(tmp_path / "s.sqlite") as store:
+            start = time.monotonic()
+            with (
+                pytest.warns(StalledClaimWarning, match="stored no answer"),
+                store.asking("spec"),
+            ):
+                assert 0.3 <= time.monotonic() - start < 30
+            with store.asking("another"):
+                pass
+    finally:
+        holder.kill()
+        holder.join()
+
+
+def test_a_claim_ends_with_its_process(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    holder = context.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
+    holder.start()
+    barrier.wait()
+    holder.kill()
+    holder.join()
+    with LabelStore(tmp_path / "s.sqlite") as store, store.asking("spec"):
+        pass
