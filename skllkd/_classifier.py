@@ -21,7 +21,6 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skllkd import _persistence
 from skllkd._core.arrays import FloatArray, IntArray, nan_rows
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import add_later_parameters, clone_sharing
@@ -37,6 +36,7 @@ from skllkd.exceptions import (
     UnchosenClassWarning,
 )
 from skllkd.inspection.report import Report, make_report, summary_html
+from skllkd.persistence import folder as _persistence
 from skllkd.persistence.model_card import check_card, write_card
 from skllkd.persistence.onnx_export import ONNXExport, export
 from skllkd.selection import AcceptReject, RankedImportance, Selection
