@@ -78,7 +78,7 @@ def needed(student, texts, batch_size):
     """Return what training cannot do without: bytes by what they are for."""
     import torch
 
-    student.start(texts, 2, 0)
+    student.begin_fit(texts, 2, 0)
     trainer = student._trainer
     learning = [p for p in trainer.model.parameters() if p.requires_grad]
     saved = {}

@@ -79,7 +79,7 @@ def ours(selection, precision, **parameters):
             MODEL, device="cpu", precision=precision, full_batches=True, **parameters
         )
         n_classes = len(pool.classes)
-        student.start(pool.texts[:1], n_classes, 0)  # the model is loaded
+        student.begin_fit(pool.texts[:1], n_classes, 0)  # the model is loaded
         loaded = student._trainer
         made_of = torch.device("cpu"), 0, loaded._recipe, loaded.row_loss
         begin = time.perf_counter()

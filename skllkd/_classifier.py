@@ -391,7 +391,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                     student, pool, known, weight, selection.n_folds, plan, resume=resume
                 )
             )
-        student.start(pool, len(class_names), seed, resume=resume)
+        student.begin_fit(pool, len(class_names), seed, resume=resume)
         del pool
         n_steps = self.n_epochs * -(-len(known) // self.batch_size)
         size = (len(class_names), n_steps)
@@ -401,7 +401,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             selection.reset(*size, random_state, known)
         course = distil(student, selection, known, weight, plan)
         agreement = _sample_agreement(student, known, self.batch_size)
-        student.finish()
+        student.end_fit()
 
         # Nothing is learned until all went well: a fit that fails changes nothing.
         self.classes_ = class_names
@@ -1041,7 +1041,7 @@ def _with_parameters(part: Part, given: Any) -> Part:
 
 def _warn_of_labels_alone(selection: Selection, student: Student) -> None:
     """Warn where the student's loss needs a distribution and the selection gives none."""
-    if student.needs_distribution and getattr(selection, "target", None) == "hard":
+    if student.requires_soft_targets and getattr(selection, "target", None) == "hard":
         warnings.warn(
             "`student__loss` needs the teacher's distribution and is plain cross-entropy "
             'with `selection__target="hard"`. Set selection__target="soft".',
@@ -1054,7 +1054,9 @@ def _sample_agreement(student: Student, proba: FloatArray, batch_size: int) -> f
     """Return a student's agreement with the teacher on a sample of its pool."""
     rows = np.random.RandomState(0).permutation(len(proba))[:_SAMPLE_SIZE]
     parts = np.array_split(rows, -(-len(rows) // batch_size))
-    chosen = np.concatenate([student.rows_proba(part).argmax(axis=1) for part in parts])
+    chosen = np.concatenate(
+        [student.predict_rows(part).argmax(axis=1) for part in parts]
+    )
     return float(np.mean(chosen == proba[rows].argmax(axis=1)))
 
 

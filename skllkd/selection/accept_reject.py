@@ -22,7 +22,7 @@ class AcceptReject(BaseEstimator):
     uncertainty would never ask about.
 
     Give it to `LLKDClassifier(acquisition=...)`. The rounds' students are quick ones
-    (`Student.second_opinion`); in the end the classifier's own learns from what was
+    (`Student.fast_proxy`); in the end the classifier's own learns from what was
     bought.
 
     Parameters

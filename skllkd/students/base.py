@@ -15,9 +15,9 @@ from skllkd._core.cloning import add_later_parameters
 class Student(BaseEstimator, ABC):
     """Base class of the students.
 
-    A student takes the pool in once (`start`), then answers for any rows of it what it
-    believes (`rows_proba`) and learns from any rows of it (`train_step`). After
-    `finish` only what predicting needs is left.
+    A student takes the pool in once (`begin_fit`), then answers for any rows of it what it
+    believes (`predict_rows`) and learns from any rows of it (`train_step`). After
+    `end_fit` only what predicting needs is left.
 
     See Also
     --------
@@ -42,7 +42,7 @@ class Student(BaseEstimator, ABC):
         return True
 
     @property
-    def needs_distribution(self) -> bool:
+    def requires_soft_targets(self) -> bool:
         """Whether the loss makes no sense of pseudo-labels, only of distributions."""
         return False
 
@@ -57,7 +57,7 @@ class Student(BaseEstimator, ABC):
             If a parameter has a value that is not allowed.
         """
 
-    def second_opinion(self, n_epochs: int) -> tuple[Student, int]:
+    def fast_proxy(self, n_epochs: int) -> tuple[Student, int]:
         """Return an untrained student to say quickly what can be learned from others.
 
         Parameters
@@ -75,7 +75,7 @@ class Student(BaseEstimator, ABC):
         return clone(self), n_epochs
 
     @abstractmethod
-    def start(
+    def begin_fit(
         self, texts: Any, n_classes: int, seed: int, *, resume: bool = False
     ) -> None:
         """Prepare to learn from a pool.
@@ -89,7 +89,7 @@ class Student(BaseEstimator, ABC):
         seed : int
             The seed of all randomness.
         resume : bool, default=False
-            Whether to go on from what was learned before `finish`.
+            Whether to go on from what was learned before `end_fit`.
         """
 
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
@@ -131,7 +131,7 @@ class Student(BaseEstimator, ABC):
         """The size of the pool."""
 
     @abstractmethod
-    def rows_proba(self, rows: IntArray) -> FloatArray:
+    def predict_rows(self, rows: IntArray) -> FloatArray:
         """Return the student's distributions for some rows of the pool.
 
         Parameters
@@ -176,11 +176,11 @@ class Student(BaseEstimator, ABC):
         Returns
         -------
         object
-            What `go_back` takes.
+            What `restore` takes.
         """
 
     @abstractmethod
-    def go_back(self, snapshot: Any) -> None:
+    def restore(self, snapshot: Any) -> None:
         """Return to what was learned at a snapshot.
 
         Parameters
@@ -190,7 +190,7 @@ class Student(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def finish(self) -> None:
+    def end_fit(self) -> None:
         """Let go of the pool and of all that only training needs."""
 
     @abstractmethod

@@ -162,7 +162,7 @@ class FrozenEncoderStudent(TransformerStudent):
         check_model(self.model)
         check_device(self.device)
 
-    def second_opinion(self, n_epochs: int) -> tuple[Student, int]:
+    def fast_proxy(self, n_epochs: int) -> tuple[Student, int]:
         """Return a student as this.
 
         Parameters
@@ -177,9 +177,9 @@ class FrozenEncoderStudent(TransformerStudent):
         n_epochs : int
             As given.
         """
-        return Student.second_opinion(self, n_epochs)
+        return Student.fast_proxy(self, n_epochs)
 
-    def start(
+    def begin_fit(
         self, texts: list[str], n_classes: int, seed: int, *, resume: bool = False
     ) -> None:
         """Compute the features of the pool, or take those that are known.
@@ -214,7 +214,7 @@ class FrozenEncoderStudent(TransformerStudent):
             kind,
             seed,
             HeadRecipe(*(getattr(self, name) for name in HeadRecipe._fields)),
-            (self.loss or CrossEntropy()).of_rows,
+            (self.loss or CrossEntropy()).per_sample,
         )
         if resume:
             own = {
@@ -304,7 +304,7 @@ class FrozenEncoderStudent(TransformerStudent):
         """
         return Student.batches(self, batch_size, rng)  # the length no longer matters
 
-    def rows_proba(self, rows: IntArray) -> FloatArray:
+    def predict_rows(self, rows: IntArray) -> FloatArray:
         """Return the student's distributions for some rows.
 
         Parameters
@@ -352,7 +352,7 @@ class FrozenEncoderStudent(TransformerStudent):
         """
         return self._head_trainer.weights()
 
-    def go_back(self, snapshot: Any) -> None:
+    def restore(self, snapshot: Any) -> None:
         """Return to what was learned at a snapshot.
 
         Parameters
@@ -362,7 +362,7 @@ class FrozenEncoderStudent(TransformerStudent):
         """
         self._head_trainer.set_weights(snapshot)
 
-    def finish(self) -> None:
+    def end_fit(self) -> None:
         """Keep the weights as arrays on the CPU; let go of all else.
 
         Raises

@@ -38,14 +38,14 @@ class Loss(BaseEstimator, ABC):
 
     >>> from skllkd.students import FrozenEncoderStudent, Loss
     >>> class Brier(Loss):
-    ...     def of_rows(self, log_proba, target):
+    ...     def per_sample(self, log_proba, target):
     ...         return (log_proba.exp() - target).square().sum(dim=1)
     >>> student = FrozenEncoderStudent(loss=Brier())
     """
 
     #: Whether the loss needs the teacher's distribution and is plain cross-entropy
     #: where the target is a pseudo-label.
-    needs_distribution: bool = False
+    requires_soft_targets: bool = False
 
     def check(self) -> None:
         """Raise if a parameter has a value that is not allowed.
@@ -57,7 +57,7 @@ class Loss(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def of_rows(self, log_proba: Tensor, target: Tensor) -> Tensor:
+    def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each row.
 
         Parameters
@@ -102,9 +102,9 @@ class CrossEntropy(Loss):
     >>> import torch
     >>> from skllkd.students import CrossEntropy
     >>> log_proba = torch.tensor([[0.8, 0.2]]).log()
-    >>> CrossEntropy().of_rows(log_proba, torch.tensor([[1.0, 0.0]]))
+    >>> CrossEntropy().per_sample(log_proba, torch.tensor([[1.0, 0.0]]))
     tensor([0.2231])
-    >>> CrossEntropy(label_smoothing=0.1).of_rows(log_proba, torch.tensor([[1.0, 0.0]]))
+    >>> CrossEntropy(label_smoothing=0.1).per_sample(log_proba, torch.tensor([[1.0, 0.0]]))
     tensor([0.2925])
     """
 
@@ -121,7 +121,7 @@ class CrossEntropy(Loss):
         """
         check_number(self.label_smoothing, "label_smoothing", 0, 1, open_high=True)
 
-    def of_rows(self, log_proba: Tensor, target: Tensor) -> Tensor:
+    def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each row, in nats.
 
         Parameters
@@ -168,7 +168,7 @@ class GeneralizedCrossEntropy(Loss):
     >>> import torch
     >>> from skllkd.students import GeneralizedCrossEntropy
     >>> log_proba = torch.tensor([[0.8, 0.2]]).log()
-    >>> GeneralizedCrossEntropy(q=0.7).of_rows(log_proba, torch.tensor([[1.0, 0.0]]))
+    >>> GeneralizedCrossEntropy(q=0.7).per_sample(log_proba, torch.tensor([[1.0, 0.0]]))
     tensor([0.2066])
     """
 
@@ -185,7 +185,7 @@ class GeneralizedCrossEntropy(Loss):
         """
         check_number(self.q, "q", 0, 1, open_low=True)
 
-    def of_rows(self, log_proba: Tensor, target: Tensor) -> Tensor:
+    def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each row, in [0, 1 / q].
 
         Parameters
@@ -234,11 +234,11 @@ class CandidateSet(Loss):
     >>> from skllkd.students import CandidateSet
     >>> log_proba = torch.tensor([[0.5, 0.3, 0.2]]).log()
     >>> teacher = torch.tensor([[0.6, 0.35, 0.05]])
-    >>> CandidateSet().of_rows(log_proba, teacher)  # -log(0.5 + 0.3)
+    >>> CandidateSet().per_sample(log_proba, teacher)  # -log(0.5 + 0.3)
     tensor([0.2231])
     """
 
-    needs_distribution = True
+    requires_soft_targets = True
 
     def __init__(self, coverage: float = 0.9) -> None:
         self.coverage = coverage
@@ -253,7 +253,7 @@ class CandidateSet(Loss):
         """
         check_number(self.coverage, "coverage", 0, 1, open_low=True)
 
-    def of_rows(self, log_proba: Tensor, target: Tensor) -> Tensor:
+    def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each row, in nats.
 
         Parameters

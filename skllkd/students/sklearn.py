@@ -75,7 +75,7 @@ class SklearnStudent(Student):
             isinstance(self.vectorizer, str) and self.vectorizer == "passthrough"
         )
 
-    def start(
+    def begin_fit(
         self, texts: Any, n_classes: int, seed: int, *, resume: bool = False
     ) -> None:
         """Fit the vectorizer on the pool.
@@ -92,7 +92,7 @@ class SklearnStudent(Student):
             Whether to go on with the fitted classifier and vectorizer.
         """
         if resume:
-            self.go_back(self.snapshot())  # a copy: the original may be needed yet
+            self.restore(self.snapshot())  # a copy: the original may be needed yet
         else:
             self.classifier_ = self._new_classifier(seed)
             self.vectorizer_ = self._new_vectorizer()
@@ -140,7 +140,7 @@ class SklearnStudent(Student):
         """The size of the pool."""
         return int(self._features.shape[0])
 
-    def rows_proba(self, rows: IntArray) -> FloatArray:
+    def predict_rows(self, rows: IntArray) -> FloatArray:
         """Return the student's distributions for some rows of the pool.
 
         Parameters
@@ -196,7 +196,7 @@ class SklearnStudent(Student):
         """
         return copy.deepcopy(self.classifier_), self._started
 
-    def go_back(self, snapshot: Any) -> None:
+    def restore(self, snapshot: Any) -> None:
         """Return to what was learned at a snapshot.
 
         Parameters
@@ -207,7 +207,7 @@ class SklearnStudent(Student):
         classifier, self._started = snapshot
         self.classifier_ = copy.deepcopy(classifier)
 
-    def finish(self) -> None:
+    def end_fit(self) -> None:
         """Let go of the pool."""
         del self._features
 

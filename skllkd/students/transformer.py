@@ -55,7 +55,7 @@ class TransformerStudent(Student):
     head : {"linear", "hidden"}, default="linear"
         A linear layer, or a hidden layer as wide as the encoder, GELU, dropout, and a
         linear layer.
-    head_start : int, default=0
+    linear_probe_epochs : int, default=0
         How many epochs the head alone learns on the encoder's output, before the first
         step, from the teacher's distribution of every text: what the student is
         uncertain of then means something from the beginning. Costs one scoring pass
@@ -141,7 +141,7 @@ class TransformerStudent(Student):
         loss: Loss | None = None,
         pooling: str = "auto",
         head: str = "linear",
-        head_start: int = 0,
+        linear_probe_epochs: int = 0,
         max_length: int | str = "auto",
         trainable_layers: str | int = "layers",
         full_batches: bool = False,
@@ -162,7 +162,7 @@ class TransformerStudent(Student):
         self.loss = loss
         self.pooling = pooling
         self.head = head
-        self.head_start = head_start
+        self.linear_probe_epochs = linear_probe_epochs
         self.max_length = max_length
         self.trainable_layers = trainable_layers
         self.full_batches = full_batches
@@ -192,14 +192,14 @@ class TransformerStudent(Student):
         check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
         check_option(self.pooling, "pooling", _POOLINGS)
         check_option(self.head, "head", ["linear", "hidden"])
-        check_number(self.head_start, "head_start", 0, integer=True)
+        check_number(self.linear_probe_epochs, "linear_probe_epochs", 0, integer=True)
         if self.pooling == "architecture" and (
-            self.head != "linear" or self.head_start
+            self.head != "linear" or self.linear_probe_epochs
         ):
             raise InvalidParameterError(
                 '`pooling="architecture"` brings a head of its own: leave `head` and '
-                f"`head_start` as they are; got head={self.head!r}, "
-                f"head_start={self.head_start!r}."
+                f"`linear_probe_epochs` as they are; got head={self.head!r}, "
+                f"linear_probe_epochs={self.linear_probe_epochs!r}."
             )
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
@@ -219,11 +219,11 @@ class TransformerStudent(Student):
         check_device(self.device)
 
     @property
-    def needs_distribution(self) -> bool:
+    def requires_soft_targets(self) -> bool:
         """Whether the loss needs the teacher's distribution as the target."""
-        return self.loss is not None and self.loss.needs_distribution
+        return self.loss is not None and self.loss.requires_soft_targets
 
-    def second_opinion(self, n_epochs: int) -> tuple[Student, int]:
+    def fast_proxy(self, n_epochs: int) -> tuple[Student, int]:
         """Return a head on the same encoder, frozen: seconds instead of minutes.
 
         Parameters
@@ -251,7 +251,7 @@ class TransformerStudent(Student):
         )
         return quick, max(n_epochs, 10)
 
-    def start(
+    def begin_fit(
         self, texts: list[str], n_classes: int, seed: int, *, resume: bool = False
     ) -> None:
         """Load the encoder and tokenize the pool.
@@ -300,7 +300,7 @@ class TransformerStudent(Student):
             device,
             seed,
             Recipe(**{name: getattr(self, name) for name in Recipe._fields}),
-            (self.loss or CrossEntropy()).of_rows,
+            (self.loss or CrossEntropy()).per_sample,
         )
 
     def _new_classifier(self, n_classes: int) -> Any:
@@ -325,7 +325,7 @@ class TransformerStudent(Student):
         return model
 
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
-        """Let the head alone learn for `head_start` epochs.
+        """Let the head alone learn for `linear_probe_epochs` epochs.
 
         Parameters
         ----------
@@ -341,11 +341,16 @@ class TransformerStudent(Student):
         .. [1] Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
            Out-of-Distribution", ICLR 2022, arXiv:2202.10054.
         """
-        if self.head_start:
+        if self.linear_probe_epochs:
             from skllkd.students._torch.head_training import start_head
 
             start_head(
-                self._trainer, rows, target, weight, self.head_start, self.dropout
+                self._trainer,
+                rows,
+                target,
+                weight,
+                self.linear_probe_epochs,
+                self.dropout,
             )
 
     @property
@@ -370,7 +375,7 @@ class TransformerStudent(Student):
         """
         return self._trainer.texts.batches(batch_size, rng)
 
-    def rows_proba(self, rows: IntArray) -> FloatArray:
+    def predict_rows(self, rows: IntArray) -> FloatArray:
         """Return the student's distributions for some rows, without gradients.
 
         Parameters
@@ -418,7 +423,7 @@ class TransformerStudent(Student):
         """
         return self._trainer.weights()
 
-    def go_back(self, snapshot: Any) -> None:
+    def restore(self, snapshot: Any) -> None:
         """Return to what was learned at a snapshot.
 
         Parameters
@@ -428,7 +433,7 @@ class TransformerStudent(Student):
         """
         self._trainer.set_weights(snapshot)
 
-    def finish(self) -> None:
+    def end_fit(self) -> None:
         """Keep the weights as arrays on the CPU; let go of all else.
 
         Raises

@@ -37,7 +37,7 @@ def buy_in_rounds(
     teacher : Teacher
         Who is asked.
     student : Student
-        An untrained student; each round trains its `second_opinion`.
+        An untrained student; each round trains its `fast_proxy`.
     texts : list of str or ndarray
         The pool.
     classes : Classes
@@ -128,11 +128,11 @@ def _beliefs(
     n_classes = proba.shape[1]
     if not len(known):
         return np.full((len(others), n_classes), 1 / n_classes)
-    quick, n_epochs = student.second_opinion(plan.n_epochs)
+    quick, n_epochs = student.fast_proxy(plan.n_epochs)
     n_batches = -(-len(known) // plan.batch_size)
     n_epochs = max(n_epochs, min(-(-_LEAST_STEPS // n_batches), _MOST_EPOCHS))
     seed = int(rng.randint(2**31 - 1))
-    quick.start(take(texts, known), n_classes, seed)
+    quick.begin_fit(take(texts, known), n_classes, seed)
     surest = ConfidentShare(share, per_class=True)
     surest.reset(n_classes, n_epochs * n_batches, rng, proba[known])
     schedule = Plan(n_epochs, plan.batch_size, np.random.RandomState(seed))

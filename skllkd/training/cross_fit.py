@@ -29,7 +29,7 @@ def out_of_fold_proba(
     Parameters
     ----------
     student : Student
-        What is trained is its `second_opinion`; to resume, copies of itself.
+        What is trained is its `fast_proxy`; to resume, copies of itself.
     texts : list of str or ndarray
         The pool.
     proba : ndarray of shape (n_rows, n_classes)
@@ -56,13 +56,13 @@ def out_of_fold_proba(
         return believed
     quick, n_epochs = student, plan.n_epochs
     if not resume:
-        quick, n_epochs = student.second_opinion(plan.n_epochs)
+        quick, n_epochs = student.fast_proxy(plan.n_epochs)
     seed = int(plan.random_state.randint(2**31 - 1))
     plan = Plan(n_epochs, plan.batch_size, np.random.RandomState(seed))
     folds = KFold(min(n_folds, n_rows), shuffle=True, random_state=seed)
     for learned, left in folds.split(np.zeros(n_rows)):
         own = copy.deepcopy(quick)
-        own.start(take(texts, learned), n_classes, seed, resume=resume)
+        own.begin_fit(take(texts, learned), n_classes, seed, resume=resume)
         weight = row_weight[learned]
         believed[left] = beliefs_once_trained(
             own, SelectAll(), proba[learned], weight, plan, take(texts, left)
@@ -101,5 +101,5 @@ def beliefs_once_trained(
         Distributions, rows summing to 1.
     """
     distil(student, selection, proba, row_weight, plan)
-    student.finish()
+    student.end_fit()
     return student.predict_proba(others)

@@ -148,7 +148,7 @@ def distil(
             wants_end = [bool(callback(told)) for callback in plan.callbacks]
             if any(wants_end) or held_out.has_stalled:
                 break
-    held_out.go_back_to_best()
+    held_out.restore_best()
 
     if not times_selected.any():
         warnings.warn(
@@ -213,7 +213,7 @@ class _Beliefs:
             for i, rows in enumerate(batches)
         ]
         rows = np.concatenate([r[m] for r, m in zip(batches, asked, strict=True)])
-        scored = self._student.rows_proba(rows) if len(rows) else self._proba[rows]
+        scored = self._student.predict_rows(rows) if len(rows) else self._proba[rows]
         for mask in asked:
             belief = np.full((len(mask), self._proba.shape[1]), np.nan)
             belief[mask], scored = np.split(scored, [int(mask.sum())])
@@ -255,7 +255,7 @@ class _HeldOut:
             return
         size = self._plan.batch_size
         chosen = [
-            self._student.rows_proba(self._rows[i : i + size]).argmax(axis=1)
+            self._student.predict_rows(self._rows[i : i + size]).argmax(axis=1)
             for i in range(0, len(self._rows), size)
         ]
         agreement = float(self._proba[self._rows, np.concatenate(chosen)].mean())
@@ -275,10 +275,10 @@ class _HeldOut:
         n = self._plan.patience
         return self.agreement[-n:], self.agreement[:-n]
 
-    def go_back_to_best(self) -> None:
+    def restore_best(self) -> None:
         """Return the student to where it agreed most."""
         if self._best is not None:
-            self._student.go_back(self._best)
+            self._student.restore(self._best)
 
 
 class _Waiting:

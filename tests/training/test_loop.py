@@ -21,14 +21,14 @@ class Recorder(Student):
     def __init__(self):
         self.log = []
 
-    def start(self, texts, n_classes, seed, *, resume=False):
+    def begin_fit(self, texts, n_classes, seed, *, resume=False):
         pass
 
     @property
     def n_rows(self):
         return N_ROWS
 
-    def rows_proba(self, rows):
+    def predict_rows(self, rows):
         self.log.append(("score", rows.tolist()))
         proba = np.ones((len(rows), N_CLASSES))
         proba[:, 0] += rows
@@ -41,10 +41,10 @@ class Recorder(Student):
     def snapshot(self):
         return None
 
-    def go_back(self, snapshot):
+    def restore(self, snapshot):
         pass
 
-    def finish(self):
+    def end_fit(self):
         pass
 
     def predict_proba(self, texts):
@@ -105,7 +105,7 @@ def test_each_row_is_told_its_own_belief():
     student, _ = run(selection, score_ahead=3)
     of_row = {}
     for rows in student.scored():
-        proba = Recorder().rows_proba(np.array(rows))
+        proba = Recorder().predict_rows(np.array(rows))
         of_row |= dict(zip(rows, proba, strict=True))
     proba = teacher_proba()
     for teacher, belief in selection.beliefs:

@@ -13,7 +13,7 @@ from skllkd._core.arrays import IntArray
 from skllkd._core.params import optional_import
 
 
-class Together:
+class ProcessGroup:
     """The processes `accelerate launch` (or torchrun) started, or this one alone.
 
     All of them run the same loop on the same pool and make the same decisions. Of

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from skllkd._core.arrays import FloatArray, IntArray
-from skllkd.students._torch.distributed import Together
+from skllkd.students._torch.distributed import ProcessGroup
 from skllkd.students._torch.dropout import quicker_dropout
 from skllkd.students._torch.encoder import Classifier, set_attention
 from skllkd.students._torch.frozen import LowerLayers, freeze_below
@@ -148,9 +148,9 @@ class Trainer:
         row_loss: RowLoss,
     ) -> None:
         self.row_loss, self.seed = row_loss, seed
-        self._together = Together()
-        self._device = self.device = device = self._together.device(device)
-        self._randomness = LocalRandomness(seed + self._together.rank, device)
+        self._distributed = ProcessGroup()
+        self._device = self.device = device = self._distributed.device(device)
+        self._randomness = LocalRandomness(seed + self._distributed.rank, device)
         self.model, self.texts, self._recipe = model.to(device), texts, recipe
         quicker_dropout(model)
         set_attention(model, recipe.attention)
@@ -192,7 +192,7 @@ class Trainer:
 
     def _passes(self, rows: IntArray) -> list[IntArray]:
         """Return the places of rows in the passes this process makes over them."""
-        mine = self._together.share(np.arange(len(rows)))
+        mine = self._distributed.share(np.arange(len(rows)))
         if not len(mine):
             return []
         launch = _LAUNCH_TOKENS["cpu" if self._device.type == "cpu" else "gpu"]
@@ -220,7 +220,7 @@ class Trainer:
             for places in self._passes(rows):
                 with autocast(self._scoring_dtype, self._device):
                     logits[places] = self._logits(rows[places]).float()
-        return distributions(self._together.sum(logits))
+        return distributions(self._distributed.sum(logits))
 
     def step(
         self,
@@ -264,12 +264,12 @@ class Trainer:
                 self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
             learning = [p for p in self.model.parameters() if p.requires_grad]
-            self._together.sum_gradients(learning)
+            self._distributed.sum_gradients(learning)
             self._scaler.unscale_(self._optimizer)
             torch.nn.utils.clip_grad_norm_(learning, _MAX_GRADIENT_NORM)
             self._scaler.step(self._optimizer)
             self._scaler.update()
-        return float(self._together.sum(total))
+        return float(self._distributed.sum(total))
 
     def _set_learning_rates(self, progress: float) -> None:
         """Set the rates of the encoder and the head."""

@@ -34,7 +34,7 @@ def started(texts, path, **parameters):
     defaults = {"dropout": 0.0, "precision": "float32", "trainable_layers": "all"}
     defaults["device"] = "cpu"
     student = TransformerStudent(path, **defaults | parameters)
-    student.start(texts, 3, seed=0)
+    student.begin_fit(texts, 3, seed=0)
     no_dropout(student)
     return student
 
@@ -112,7 +112,7 @@ def test_cutting_a_step_into_passes_changes_nothing(news, tiny_path, monkeypatch
     cut = started(mixed(news), tiny_path)
     assert len(cut._trainer._passes(np.arange(24))) > 1
     cut_loss, cut_weights = one_step(cut)
-    cut_proba = cut.rows_proba(np.arange(24))
+    cut_proba = cut.predict_rows(np.arange(24))
 
     one_pass(monkeypatch)
     whole = started(mixed(news), tiny_path)
@@ -120,7 +120,7 @@ def test_cutting_a_step_into_passes_changes_nothing(news, tiny_path, monkeypatch
     assert cut_loss == pytest.approx(loss, abs=1e-5)
     for name, array in weights.items():
         np.testing.assert_allclose(cut_weights[name], array, atol=2e-5, err_msg=name)
-    np.testing.assert_allclose(cut_proba, whole.rows_proba(np.arange(24)), atol=1e-4)
+    np.testing.assert_allclose(cut_proba, whole.predict_rows(np.arange(24)), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_what_frozen_layers_say_is_computed_once_and_right(
         bottom.register_forward_hook(lambda *_: calls.append(1))
         for _ in range(3):
             loss, weights = one_step(student)
-        return calls, loss, weights, student.rows_proba(np.arange(24))
+        return calls, loss, weights, student.predict_rows(np.arange(24))
 
     calls, loss, weights, proba = trained()
     monkeypatch.setattr(frozen, "CACHE_BYTES", 0)
@@ -218,8 +218,8 @@ def test_scoring_may_have_a_precision_of_its_own(news, tiny_path):
         )
     )
     rows = np.arange(24)
-    np.testing.assert_array_equal(half.rows_proba(rows), mixed_up.rows_proba(rows))
-    assert not np.array_equal(exact.rows_proba(rows), mixed_up.rows_proba(rows))
+    np.testing.assert_array_equal(half.predict_rows(rows), mixed_up.predict_rows(rows))
+    assert not np.array_equal(exact.predict_rows(rows), mixed_up.predict_rows(rows))
     exact_weights, mixed_weights = one_step(exact)[1], one_step(mixed_up)[1]
     for name, array in exact_weights.items():
         np.testing.assert_array_equal(array, mixed_weights[name])
@@ -249,7 +249,7 @@ def test_attention_computed_in_another_way_is_the_same(news, tiny_path):
     ]
     found = [way._trainer.model.encoder.config._attn_implementation for way in ways]
     assert found == ["sdpa", "eager"]
-    probas = [way.rows_proba(np.arange(24)) for way in ways]
+    probas = [way.predict_rows(np.arange(24)) for way in ways]
     np.testing.assert_allclose(*probas, atol=1e-5)
 
 
@@ -261,7 +261,7 @@ def test_threads_are_set_for_the_student_and_given_back(news, tiny_path):
         lambda *_: seen.append(torch.get_num_threads())
     )
     one_step(student)
-    student.rows_proba(np.arange(4))
+    student.predict_rows(np.arange(4))
     assert set(seen) == {1}
     assert torch.get_num_threads() == before
 
@@ -327,7 +327,7 @@ class TestDropout:
 
     def test_replaces_the_encoder_s_own(self, news, tiny_path):
         student = TransformerStudent(tiny_path, dropout=0.25, device="cpu")
-        student.start(mixed(news), 3, seed=0)
+        student.begin_fit(mixed(news), 3, seed=0)
         found = [
             m for m in student._trainer.model.modules() if isinstance(m, nn.Dropout)
         ]
