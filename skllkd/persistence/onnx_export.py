@@ -20,7 +20,7 @@ from skllkd.persistence.onnx_classifier import (
     TOKENIZER,
     ONNXClassifier,
 )
-from skllkd.students import TransformerStudent
+from skllkd.students.encoder_base import EncoderStudent
 
 if TYPE_CHECKING:
     from skllkd._classifier import LLKDClassifier
@@ -95,9 +95,9 @@ def export(
     check_option(quantize, "quantize", [None, "int8"])
     check_number(max_disagreement, "max_disagreement", 0, 1)
     student = classifier.student_
-    if not isinstance(student, TransformerStudent):
+    if not isinstance(student, EncoderStudent):
         raise InvalidParameterError(
-            "only a classifier whose `student` is a TransformerStudent can be exported "
+            "only a classifier whose `student` has a pretrained encoder can be exported "
             f"to ONNX; got {type(student).__name__}. Save this one with joblib.dump."
         )
     n_bytes = sum(array.nbytes for array in student.weights_.values())
@@ -122,9 +122,7 @@ def export(
     return result
 
 
-def _describe(
-    graph: Any, classifier: LLKDClassifier, student: TransformerStudent
-) -> None:
+def _describe(graph: Any, classifier: LLKDClassifier, student: EncoderStudent) -> None:
     """Add to a graph what makes it a classifier: class names and tokenizer."""
     settings = {
         "format": ONNX_FORMAT,

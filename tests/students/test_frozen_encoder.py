@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import skllkd.students._torch.features
+import skllkd.students._torch.pretrained
 from joblib.externals.loky import get_reusable_executor
 from sklearn.model_selection import GridSearchCV
 from skllkd import LLKDClassifier
@@ -28,7 +28,7 @@ from tests.conftest import TOPICS, GoldTeacher
 @pytest.fixture(autouse=True)
 def nothing_remembered():
     feature_cache.memory.clear()
-    skllkd.students._torch.features._known.clear()
+    skllkd.students._torch.pretrained._known.clear()
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def test_stopping_early_and_going_on(news, tiny_path, tmp_path):
         pickle.loads(pickle.dumps(classifier)),
     ]
     feature_cache.memory.clear()
-    skllkd.students._torch.features._known.clear()  # as on another machine
+    skllkd.students._torch.pretrained._known.clear()  # as on another machine
     for copy in copies:
         copy.set_params(teacher=GoldTeacher(*news)).partial_fit(texts[96:160])
         assert np.abs(weights(copy)["head.weight"] - before).max() > 1e-4

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
 from skllkd.students import (
     FrozenEncoderStudent,
@@ -209,8 +208,5 @@ def test_what_is_kept_waits_for_a_full_batch_where_the_student_wants_it():
 
 def test_only_fine_tuning_does_not_wait():
     assert not TransformerStudent().full_batches
-    assert TransformerStudent(full_batches=True).full_batches
     assert FrozenEncoderStudent().full_batches
     assert SklearnStudent().full_batches
-    with pytest.raises(InvalidParameterError, match="full_batches"):
-        TransformerStudent(full_batches="sometimes").check()

@@ -78,9 +78,8 @@ def test_a_hidden_head_is_its_formula(short_news, tiny_path):
     student = classifier.student_
     classifier.predict(short_news[0][:2])
     model = student._predictor
-    ids, mask = student._tokenize(short_news[0][:5]).batch(
-        np.arange(5), torch.device("cpu")
-    )
+    tokenized = student._tokenize(short_news[0][:5])
+    ids, mask = map(torch.from_numpy, tokenized.padded(np.arange(5)))
     with torch.inference_mode():
         features = model.features(ids, mask)
         hidden = features @ own["hidden.weight"].T + own["hidden.bias"]
