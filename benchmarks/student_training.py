@@ -23,26 +23,21 @@ presented a second, and ratios are of these.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import tempfile
 import time
 from contextlib import nullcontext
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
 import transformers
-from skllkd import __version__
 from skllkd.cli.demo import demo_student
 from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
 from skllkd.students import TransformerStudent
-from skllkd.teachers.llamacpp.machine import machine_name
 from skllkd.training.loop import Plan, distil
 from tokenizers import Tokenizer
 
+from benchmarks.cells import about, benchmark_parser, write_figures
 from benchmarks.data import add_data_option, gold_as_teacher, load_pool
 from benchmarks.products import Products
 
@@ -295,13 +290,10 @@ def show(name, n_tokens, found):
 
 def main():
     """Run, print the tables, and write them as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, "student_training")
     add_data_option(parser)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--texts", type=int, default=N_TEXTS)
-    parser.add_argument(
-        "--output", type=Path, default=Path("benchmarks/results/student_training.json")
-    )
     options = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -315,23 +307,15 @@ def main():
         lengths = [len(e.ids) for e in tokenizer().encode_batch(pool.texts)]
         figures[name] = measure(pool, options.rounds)
         show(name, np.mean(lengths), figures[name])
-    about = {
-        "command": "python -m benchmarks.student_training",
-        "machine": machine_name(torch.get_num_threads()),
-        "cores": joblib.cpu_count(),
-        "rounds": options.rounds,
-        "texts": options.texts,
-        "batch": BATCH,
-        "versions": {
-            "skllkd": __version__,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "python": platform.python_version(),
-        },
-        "figures": figures,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    head = about(
+        "student_training",
+        *("torch", "transformers"),
+        n_threads=torch.get_num_threads(),
+        rounds=options.rounds,
+        texts=options.texts,
+        batch=BATCH,
+    )
+    write_figures(options.output, head | {"figures": figures})
 
 
 if __name__ == "__main__":
