@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import stats
-
 from benchmarks.tables import (
     difference,
     interval,
@@ -11,6 +9,7 @@ from benchmarks.tables import (
     marked_difference,
     put_table,
 )
+from scipy import stats
 
 
 def test_interval_is_that_of_students_t():
