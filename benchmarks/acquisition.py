@@ -43,7 +43,7 @@ def one_cell(pool, texts, gold, rule, budget, seed):
         acquisition=AcceptReject(budget, **RULES[rule]) if budget < 1 else None,
         student=clone(student),
         n_epochs=min(round(n_epochs / budget), 60),
-        unchosen="warn",
+        on_missing_class="warn",
         random_state=seed,
         verbose=0,
     )

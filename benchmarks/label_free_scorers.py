@@ -60,7 +60,7 @@ def candidates(seed):
         yield LLKDClassifier(
             selection=SELECTIONS[selection],
             student=student,
-            unchosen="warn",
+            on_missing_class="warn",
             random_state=seed,
             verbose=0,
         )

@@ -43,7 +43,7 @@ def variant(selection, n_epochs=N_EPOCHS, kind=TransformerStudent, **student):
         selection=selection,
         student=kind(demo_student().model, device="cpu", **student),
         n_epochs=n_epochs,
-        unchosen="warn",
+        on_missing_class="warn",
         verbose=0,
     )
 

@@ -30,18 +30,16 @@ from benchmarks.tables import difference
 
 SETS = ["isear_llm", "rtpolarity_llm"]
 N_TEXTS, N_DEV = 1200, 600
-CONFIDENT = LLKDSelection(uncertainty_over="confident")
 
 
-def variant(selection=None, score_ahead=1, **student):
+def variant(selection=None, **student):
     """Return a classifier that differs from the exact rule in what is given."""
     parameters = {"precision": "float32", "trainable_layers": "all"}
     parameters |= {"full_batches": True} | student
     return LLKDClassifier(
         selection=LLKDSelection() if selection is None else selection,
         student=TransformerStudent(demo_student().model, device="cpu", **parameters),
-        score_ahead=score_ahead,
-        unchosen="warn",
+        on_missing_class="warn",
         verbose=0,
     )
 
@@ -52,10 +50,8 @@ VARIANTS = {  # name: (classifier, what it is compared with)
     "layers": (variant(trainable_layers="layers"), "LLKD, exact"),
     "last 4 layers": (variant(trainable_layers=4), "LLKD, exact"),
     "last 2 layers": (variant(trainable_layers=2), "LLKD, exact"),
-    "confident": (variant(CONFIDENT), "LLKD, exact"),
-    "score 4 steps ahead": (variant(score_ahead=4), "LLKD, exact"),
-    "bfloat16, layers, confident": (
-        variant(CONFIDENT, precision="bfloat16", trainable_layers="layers"),
+    "bfloat16, layers": (
+        variant(precision="bfloat16", trainable_layers="layers"),
         "LLKD, exact",
     ),
     "all, exact": (variant(SelectAll()), None),
