@@ -13,7 +13,7 @@ from skllkd.inspection.displays import (
 from skllkd.inspection.report import Agreement, Report
 from skllkd.persistence.onnx_classifier import ONNXClassifier
 from skllkd.persistence.onnx_export import ONNXExport
-from skllkd.training.loop import EpochEnd
+from skllkd.training.log import EpochEnd
 
 __all__ = [
     "Agreement",

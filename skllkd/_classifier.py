@@ -39,12 +39,14 @@ from skllkd.inspection.report import Report, make_report, summary_html
 from skllkd.persistence import folder as _persistence
 from skllkd.persistence.model_card import check_card, write_card
 from skllkd.persistence.onnx_export import ONNXExport, export
-from skllkd.selection import AcceptReject, RankedImportance, Selection
+from skllkd.selection import AcceptReject, Pool, RankedImportance, Selection
 from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels, as_teacher
-from skllkd.training.acquisition import buy_in_rounds
+from skllkd.training.acquisition import label_in_rounds
 from skllkd.training.cross_fit import out_of_fold_proba
-from skllkd.training.loop import Callback, Course, Plan, distil
+from skllkd.training.log import Callback, TrainingLog
+from skllkd.training.loop import distil
+from skllkd.training.schedule import Schedule
 from skllkd.training.targets import (
     columns_in_order,
     digest,
@@ -94,8 +96,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         How often every text is presented.
     batch_size : int, default=32
         Texts presented at a step; those of them that are selected are trained on, at
-        once or when they fill such a batch (`student.full_batches`).
-    unchosen : {"raise", "warn"}, default="raise"
+        once by a `TransformerStudent`, else when they fill such a batch.
+    on_missing_class : {"raise", "warn"}, default="raise"
         What to do about a class the teacher chose for no text: the student cannot
         learn it.
     early_stopping : bool, default=False
@@ -106,10 +108,6 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         The share held out for `early_stopping`.
     n_iter_no_change : int, default=1
         Epochs without a rise before `early_stopping` ends the training.
-    score_ahead : int, default=1
-        Steps whose texts the student scores together, before the first of them. More
-        than 1 makes quicker passes on a GPU; the selection then sees beliefs up to so
-        many steps old, less one.
     callbacks : sequence of callable, default=()
         Called at the end of each epoch with an `EpochEnd`; a true answer ends the
         training. Not pickled with a fitted classifier.
@@ -223,11 +221,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         student: Any = None,
         n_epochs: int = 3,
         batch_size: int = 32,
-        unchosen: str = "raise",
+        on_missing_class: str = "raise",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 1,
-        score_ahead: int = 1,
         callbacks: Sequence[Callback] = (),
         warm_start: bool = False,
         random_state: Any = None,
@@ -240,11 +237,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self.student = student
         self.n_epochs = n_epochs
         self.batch_size = batch_size
-        self.unchosen = unchosen
+        self.on_missing_class = on_missing_class
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
-        self.score_ahead = score_ahead
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.random_state = random_state
@@ -285,7 +281,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         TeacherOutputError
             If the teacher's answer is no labelling of the texts.
         UnchosenClassError
-            If the teacher chose a class for no text, unless `unchosen="warn"`.
+            If the teacher chose a class for no text, unless `on_missing_class="warn"`.
 
         Warns
         -----
@@ -384,22 +380,19 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         pool, known = take(texts, labelled), take(proba, labelled)
         weight = take(weight, labelled)
         del labelled  # a pool may hold millions: nothing is kept that is not needed
-        plan = self._plan(random_state, len(self.history_["epoch"]) if resume else 0)
+        first_step = len(self.history_["epoch"]) if resume else 0
+        schedule = self._schedule(random_state, first_step)
+        student_proba = None
         if selection.n_folds:
-            selection.take_out_of_fold(
-                out_of_fold_proba(
-                    student, pool, known, weight, selection.n_folds, plan, resume=resume
-                )
+            n_folds = selection.n_folds
+            student_proba = out_of_fold_proba(
+                student, pool, known, weight, n_folds, schedule, resume=resume
             )
         student.start(pool, len(class_names), seed, resume=resume)
         del pool
-        n_steps = self.n_epochs * -(-len(known) // self.batch_size)
-        size = (len(class_names), n_steps)
-        if resume:
-            selection.extend(plan.first_step, *size, random_state, known)
-        else:
-            selection.reset(*size, random_state, known)
-        course = distil(student, selection, known, weight, plan)
+        n_steps = schedule.n_steps(len(known))
+        selection.begin(Pool(known, student_proba), n_steps, random_state, first_step)
+        log = distil(student, selection, known, weight, schedule)
         agreement = _sample_agreement(student, known, self.batch_size)
         student.finish()
 
@@ -413,22 +406,24 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self.teacher_proba_, self.label_mass_ = proba, label_mass
         self.pseudo_labels_ = likeliest_names(proba, class_names)
         self.times_selected_ = np.zeros(len(texts), dtype=np.int32)
-        self.times_selected_[~nan_rows(proba)] = course.times_selected
+        self.times_selected_[~nan_rows(proba)] = log.times_selected
         self._pool, self._pool_digest = texts, digest(texts)
         for name in _FEATURES:
             self.__dict__.pop(name, None)
         self.__dict__.update(features)
         self.agreement_ = agreement
-        self._add_to_record(course, *calls, resume)
+        self._add_to_record(log, *calls, resume)
         self.seconds_ = {
             "labelling": labelling_done - start,
             "training": time.perf_counter() - labelling_done,
         }
         return self
 
-    def _plan(self, random_state: np.random.RandomState, first_step: int) -> Plan:
-        """Return how to train."""
-        return Plan(
+    def _schedule(
+        self, random_state: np.random.RandomState, first_step: int
+    ) -> Schedule:
+        """Return the schedule of a training run."""
+        return Schedule(
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
             random_state=random_state,
@@ -436,16 +431,15 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             validation_fraction=self.validation_fraction if self.early_stopping else 0,
             patience=self.n_iter_no_change,
             first_step=first_step,
-            score_ahead=self.score_ahead,
             verbose=self.verbose,
         )
 
     def _add_to_record(
-        self, course: Course, asked: int, reused: int, resume: bool
+        self, log: TrainingLog, asked: int, reused: int, resume: bool
     ) -> None:
         """Set, or add to, what is kept over all that was learned from."""
-        history = course.history
-        validation = course.validation
+        history = log.history
+        validation = log.validation_agreement
         if resume:
             epochs = self.history_["epoch"].max() + 1
             history = history | {"epoch": history["epoch"] + epochs}
@@ -870,9 +864,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             )
         assert self.acquisition is not None  # as the caller has seen
         named, teacher = as_classes(classes), as_teacher(self.teacher)
-        plan = self._plan(random_state, 0)
-        bought = buy_in_rounds(self.acquisition, teacher, student, texts, named, plan)
-        return bought, named
+        rounds = (self.acquisition, teacher, student, texts, named)
+        return label_in_rounds(*rounds, self._schedule(random_state, 0)), named
 
     def _same_classes(self, classes: Any) -> Classes:
         """Return the classes learned so far, if they are those asked for."""
@@ -909,11 +902,11 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             f"the {len(labelled)} texts: {shown}. The student cannot learn "
             f"{'it' if len(absent) == 1 else 'them'}."
         )
-        if self.unchosen == "raise":
+        if self.on_missing_class == "raise":
             raise UnchosenClassError(
                 f"{message} Describe the class better (classes={{name: description}}), "
-                "drop it, or set unchosen='warn' to go on without. The labels bought are "
-                "kept."
+                "drop it, or set on_missing_class='warn' to go on without. The labels "
+                "bought are kept."
             )
         warnings.warn(message, UnchosenClassWarning, stacklevel=4)
         return labelled
@@ -946,8 +939,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """Raise if a parameter has a value that is not allowed."""
         check_number(self.n_epochs, "n_epochs", 1, integer=True)
         check_number(self.batch_size, "batch_size", 1, integer=True)
-        check_number(self.score_ahead, "score_ahead", 1, integer=True)
-        check_option(self.unchosen, "unchosen", ["raise", "warn"])
+        check_option(self.on_missing_class, "on_missing_class", ["raise", "warn"])
         check_number(
             self.validation_fraction,
             "validation_fraction",

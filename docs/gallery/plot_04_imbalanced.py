@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.metrics import recall_score
 from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
-from skllkd.selection import RankedImportance
+from skllkd.selection import Pool, RankedImportance
 from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import LlamaCppTeacher
 
@@ -90,12 +90,12 @@ plt.show()
 # collect more texts of the rare topics, if all topics are equally important.
 #
 # In either case, the default selection ranks confidence *within* each class, so that the
-# most confident texts of a rare class are preferred as in any other class. The mean trust
-# is the same for all classes:
+# most confident texts of a rare class are preferred as in any other class. The mean
+# sample weight is the same for all classes:
 
-trust = RankedImportance()
-trust.reset(len(classes), 1, np.random.RandomState(0), clf.teacher_proba_)
+selection = RankedImportance()
+selection.begin(Pool(clf.teacher_proba_), 1, np.random.RandomState(0))
 for k, name in enumerate(classes):
-    own = trust.trust_[clf.teacher_proba_.argmax(axis=1) == k]
+    own = selection.sample_weight_[clf.teacher_proba_.argmax(axis=1) == k]
     if len(own):
-        print(f"{name:13} {len(own):3} texts, mean trust {own.mean():.2f}")
+        print(f"{name:13} {len(own):3} texts, mean weight {own.mean():.2f}")

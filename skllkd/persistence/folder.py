@@ -32,11 +32,10 @@ _ARRAYS = ("teacher_proba_", "label_mass_", "times_selected_", "validation_agree
 _PARAMETERS = (
     "n_epochs",
     "batch_size",
-    "unchosen",
+    "on_missing_class",
     "early_stopping",
     "validation_fraction",
     "n_iter_no_change",
-    "score_ahead",
     "warm_start",
     "verbose",
 )
