@@ -52,8 +52,8 @@ class TransformerStudent(EncoderStudent):
     linear_probe_epochs : int, default=0
         Epochs for which the head alone is trained, on the encoder's output and the
         teacher's distribution of every text, before the first step: the student's
-        uncertainty then means something from the beginning. Costs one scoring pass over
-        the pool.
+        uncertainty then means something from the beginning [1]_. Costs one scoring pass
+        over the pool.
     max_length : int or "auto", default="auto"
         Longest input in tokens; longer texts are cut, counted and warned of. By default
         the model's own.
@@ -105,6 +105,11 @@ class TransformerStudent(EncoderStudent):
     -----
     Randomness is local: the state of torch's global generators is restored. The same
     seed on the same machine trains the same student.
+
+    References
+    ----------
+    .. [1] Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
+       Out-of-Distribution", ICLR 2022, arXiv:2202.10054.
 
     Examples
     --------
@@ -178,11 +183,6 @@ class TransformerStudent(EncoderStudent):
 
     @override
     def fast_proxy(self, n_epochs: int) -> tuple[Student, int]:
-        """Return a head on the same encoder, frozen: seconds instead of minutes.
-
-        It is trained for 10 epochs at least, as a head learns slowly. With the head of
-        the architecture, the student itself.
-        """
         if self.pooling == "architecture":
             return clone(self), n_epochs
         proxy = FrozenEncoderStudent(
@@ -192,7 +192,7 @@ class TransformerStudent(EncoderStudent):
             predict_batch_size=self.predict_batch_size,
             device=self.device,
         )
-        return proxy, max(n_epochs, 10)
+        return proxy, max(n_epochs, 10)  # a head learns slowly
 
     @override
     def begin_fit(
@@ -231,13 +231,6 @@ class TransformerStudent(EncoderStudent):
 
     @override
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
-        """Train the head alone for `linear_probe_epochs` epochs.
-
-        References
-        ----------
-        .. [1] Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
-           Out-of-Distribution", ICLR 2022, arXiv:2202.10054.
-        """
         if self.linear_probe_epochs:
             torch_part.linear_probe(
                 self._trainer,

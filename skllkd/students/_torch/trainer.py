@@ -294,11 +294,7 @@ def linear_probe(
     n_epochs: int,
     dropout: float,
 ) -> None:
-    """Train a classifier's head on the features of its encoder as it stands.
-
-    Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
-    Out-of-Distribution", ICLR 2022, arXiv:2202.10054.
-    """
+    """Train a classifier's head on the features of its encoder as it stands."""
     model, pool, settings = trainer.model, trainer.pool, trainer.settings
     assert isinstance(model, EncoderClassifier) and isinstance(pool, TextPool)
     model.eval()
