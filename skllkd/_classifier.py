@@ -611,7 +611,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         Report
-            Agreement with the teacher, suspects, costs, size and speed.
+            Agreement with the teacher, label issues, costs, size and speed.
 
         Raises
         ------

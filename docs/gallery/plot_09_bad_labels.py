@@ -43,17 +43,17 @@ clf = LLKDClassifier(
 # %%
 # The map. To the right the teacher is sure; at the top the student is not; rings mark
 # where the two disagree. The teacher's confidence does not tell its mistakes from the
-# rest, the rings do: suspects stand in the lower right, where both are sure and disagree.
+# rest, the rings do: label issues stand in the lower right, where both are sure and disagree.
 
 ConfidenceUncertaintyDisplay.from_estimator(clf, texts)
 plt.show()
 
 # %%
-# ``report`` prints what there is to know, and lists the suspects, the surest first.
+# ``report`` prints what there is to know, and lists the label issues, the surest first.
 
 report = clf.report(texts)
 is_wrong = np.isin(np.arange(len(texts)), wrong)
-for row in report.suspects[:5]:
+for row in report.label_issues[:5]:
     mark = "wrong" if is_wrong[row] else "right"
     print(f"{mark}: labelled {given[row]}: {texts[row][:70]}")
 

@@ -320,7 +320,7 @@ def _parser() -> argparse.ArgumentParser:
     report = command(
         "report",
         _report,
-        "measure a saved classifier against the teacher, and find suspects",
+        "measure a saved classifier against the teacher, and find label issues",
         "On the texts it was fitted on no teacher is needed.",
     )
     report.add_argument("model", help="folder of `skllkd fit`")
