@@ -43,7 +43,8 @@ clf = LLKDClassifier(
 # %%
 # The map. To the right the teacher is sure; at the top the student is not; rings mark
 # where the two disagree. The teacher's confidence does not tell its mistakes from the
-# rest, the rings do: label issues stand in the lower right, where both are sure and disagree.
+# rest, the rings do: label issues stand in the lower right, where both are sure and
+# disagree.
 
 ConfidenceUncertaintyDisplay.from_estimator(clf, texts)
 plt.show()
