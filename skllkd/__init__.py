@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from skllkd.inspection.report import Agreement, Report
     from skllkd.persistence.onnx_classifier import ONNXClassifier
     from skllkd.persistence.onnx_export import ONNXExport
-    from skllkd.training.loop import EpochEnd
+    from skllkd.training.log import EpochEnd
 
 __all__ = [
     "Agreement",
@@ -37,7 +37,7 @@ __all__ = [
 _MODULES = {
     "Agreement": "inspection.report",
     "ConfidenceUncertaintyDisplay": "inspection.displays",
-    "EpochEnd": "training.loop",
+    "EpochEnd": "training.log",
     "LLKDClassifier": "_classifier",
     "ONNXClassifier": "persistence.onnx_classifier",
     "ONNXExport": "persistence.onnx_export",

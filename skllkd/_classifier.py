@@ -35,12 +35,14 @@ from skllkd.inspection.report import Report, make_report, summary_html
 from skllkd.persistence import folder as _folder
 from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.onnx_export import ONNXExport, export
-from skllkd.selection import AcceptReject, RankedImportance, Selection
+from skllkd.selection import AcceptReject, Pool, RankedImportance, Selection
 from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels, as_teacher
-from skllkd.training.acquisition import buy_in_rounds
+from skllkd.training.acquisition import label_in_rounds
 from skllkd.training.cross_fit import out_of_fold_proba
-from skllkd.training.loop import Callback, Course, Plan, distil
+from skllkd.training.log import Callback, TrainingLog
+from skllkd.training.loop import distil
+from skllkd.training.schedule import Schedule
 from skllkd.training.targets import labels_in_proba, labels_in_y, take
 from skllkd.training.training_set import TrainingSet, in_class_order
 
@@ -80,8 +82,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         How often every text is presented.
     batch_size : int, default=32
         Texts presented at a step; those of them that are selected are trained on, at
-        once or when they fill such a batch (`student.full_batches`).
-    unchosen : {"raise", "warn"}, default="raise"
+        once by a `TransformerStudent`, else when they fill such a batch.
+    on_missing_class : {"raise", "warn"}, default="raise"
         What to do about a class the teacher chose for no text: the student cannot
         learn it.
     early_stopping : bool, default=False
@@ -92,10 +94,6 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         The share held out for `early_stopping`.
     n_iter_no_change : int, default=1
         Epochs without a rise before `early_stopping` ends the training.
-    score_ahead : int, default=1
-        Steps whose texts the student scores together, before the first of them. More
-        than 1 makes quicker passes on a GPU; the selection then sees beliefs up to so
-        many steps old, less one.
     callbacks : sequence of callable, default=()
         Called at the end of each epoch with an `EpochEnd`; a true answer ends the
         training. Not pickled with a fitted classifier.
@@ -209,11 +207,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         student: Any = None,
         n_epochs: int = 3,
         batch_size: int = 32,
-        unchosen: str = "raise",
+        on_missing_class: str = "raise",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 1,
-        score_ahead: int = 1,
         callbacks: Sequence[Callback] = (),
         warm_start: bool = False,
         random_state: Any = None,
@@ -226,11 +223,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self.student = student
         self.n_epochs = n_epochs
         self.batch_size = batch_size
-        self.unchosen = unchosen
+        self.on_missing_class = on_missing_class
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
-        self.score_ahead = score_ahead
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.random_state = random_state
@@ -271,7 +267,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         TeacherOutputError
             If the teacher's answer is no labelling of the texts.
         UnchosenClassError
-            If the teacher chose a class for no text, unless `unchosen="warn"`.
+            If the teacher chose a class for no text, unless `on_missing_class="warn"`.
 
         Warns
         -----
@@ -350,25 +346,25 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             )
         start = time.perf_counter()
         ask = self._known_labels if self.acquisition is None else self._bought_labels
-        pool = TrainingSet.of(
+        training_set = TrainingSet.of(
             texts, *ask(texts, y, classes, teacher_proba, resume, student, random_state)
         )
-        pool.check_labelled()
+        training_set.check_labelled()
         if not resume:  # what is new today need not hold every class
-            pool.check_classes(self.unchosen)
+            training_set.check_classes(self.on_missing_class)
         labelled = time.perf_counter()
-        course, agreement = self._train(
-            student, selection, pool, weight, random_state, resume
+        log, agreement = self._train(
+            student, selection, training_set, weight, random_state, resume
         )
         seconds = {
             "labelling": labelled - start,
             "training": time.perf_counter() - labelled,
         }
         state = state_after(
-            pool,
+            training_set,
             student,
             selection,
-            course,
+            log,
             self._fitted if resume else None,
             agreement=agreement,
             seconds=seconds,
@@ -380,40 +376,31 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self,
         student: Student,
         selection: Selection,
-        pool: TrainingSet,
+        training_set: TrainingSet,
         row_weight: FloatArray,
         random_state: np.random.RandomState,
         resume: bool,
-    ) -> tuple[Course, float]:
-        """Train a student on the labelled rows of a pool; also return its agreement."""
+    ) -> tuple[TrainingLog, float]:
+        """Train a student on the rows with a label; also return its agreement."""
         seed = int(random_state.randint(2**31 - 1))
-        texts = take(pool.texts, pool.labelled)
-        proba = take(pool.teacher_proba, pool.labelled)
-        row_weight = take(row_weight, pool.labelled)
-        n_classes = len(pool.classes)
-        plan = self._plan(random_state, self._fitted.n_steps if resume else 0)
-        if selection.n_folds:
-            believed = out_of_fold_proba(
-                student,
-                texts,
-                proba,
-                row_weight,
-                selection.n_folds,
-                plan,
-                resume=resume,
+        rows = training_set.labelled
+        texts, proba = take(training_set.texts, rows), training_set.teacher_proba
+        proba, row_weight = take(proba, rows), take(row_weight, rows)
+        first_step = self._fitted.n_steps if resume else 0
+        schedule = self._schedule(random_state, first_step)
+        student_proba, n_folds = None, selection.n_folds
+        if n_folds:
+            student_proba = out_of_fold_proba(
+                student, texts, proba, row_weight, n_folds, schedule, resume=resume
             )
-            selection.take_out_of_fold(believed)
-        student.start(texts, n_classes, seed, resume=resume)
+        student.start(texts, len(training_set.classes), seed, resume=resume)
         del texts  # a pool may hold millions: nothing is kept that is not needed
-        size = (n_classes, self.n_epochs * -(-len(proba) // self.batch_size))
-        if resume:
-            selection.extend(plan.first_step, *size, random_state, proba)
-        else:
-            selection.reset(*size, random_state, proba)
-        course = distil(student, selection, proba, row_weight, plan)
+        n_steps = schedule.n_steps(len(proba))
+        selection.begin(Pool(proba, student_proba), n_steps, random_state, first_step)
+        log = distil(student, selection, proba, row_weight, schedule)
         agreement = _sample_agreement(student, proba, self.batch_size)
         student.finish()
-        return course, agreement
+        return log, agreement
 
     def _with_state(self, state: FittedState) -> LLKDClassifier:
         """Set the learned attributes, all of them, to those of a state."""
@@ -423,9 +410,11 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         self.__dict__.update(state.attributes())
         return self
 
-    def _plan(self, random_state: np.random.RandomState, first_step: int) -> Plan:
+    def _schedule(
+        self, random_state: np.random.RandomState, first_step: int
+    ) -> Schedule:
         """Return the training schedule."""
-        return Plan(
+        return Schedule(
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
             random_state=random_state,
@@ -433,7 +422,6 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             validation_fraction=self.validation_fraction if self.early_stopping else 0,
             patience=self.n_iter_no_change,
             first_step=first_step,
-            score_ahead=self.score_ahead,
             verbose=self.verbose,
         )
 
@@ -806,9 +794,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             )
         assert self.acquisition is not None  # as the caller has seen
         named, teacher = as_classes(classes), as_teacher(self.teacher)
-        plan = self._plan(random_state, 0)
-        bought = buy_in_rounds(self.acquisition, teacher, student, texts, named, plan)
-        return bought, named
+        rounds = (self.acquisition, teacher, student, texts, named)
+        return label_in_rounds(*rounds, self._schedule(random_state, 0)), named
 
     def _same_classes(self, classes: Any) -> Classes:
         """Return the classes learned so far, if they are those asked for."""
@@ -849,8 +836,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """Raise if a parameter has a value that is not allowed."""
         check_number(self.n_epochs, "n_epochs", 1, integer=True)
         check_number(self.batch_size, "batch_size", 1, integer=True)
-        check_number(self.score_ahead, "score_ahead", 1, integer=True)
-        check_option(self.unchosen, "unchosen", ["raise", "warn"])
+        check_option(self.on_missing_class, "on_missing_class", ["raise", "warn"])
         check_number(
             self.validation_fraction,
             "validation_fraction",

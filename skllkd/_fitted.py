@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
-from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd._core.classes import Classes
 from skllkd.selection import Selection
 from skllkd.students import Student
-from skllkd.training.loop import Course
+from skllkd.training.log import TrainingLog
 from skllkd.training.training_set import TrainingSet, in_class_order
 
 #: Number of texts on which the agreement is measured after `fit`.
@@ -34,7 +34,7 @@ class FittedState:
     selection: Selection
     teacher_proba: FloatArray  # (n_texts, n_classes), calibrated
     label_mass: FloatArray  # (n_texts,)
-    times_selected: IntArray  # (n_texts,)
+    times_selected: npt.NDArray[np.int32]  # (n_texts,)
     class_bias: FloatArray | None  # in nats, in the order of `given_classes`
     is_recalibrated: bool
     history: dict[str, npt.NDArray[Any]]  # (n_steps,) each
@@ -133,15 +133,15 @@ def state_after(
     training_set: TrainingSet,
     student: Student,
     selection: Selection,
-    course: Course,
+    log: TrainingLog,
     earlier: FittedState | None,
     **others: Any,
 ) -> FittedState:
     """Return the state after training; counts and history go on from an earlier one."""
     labels = training_set
     times_selected = np.zeros(len(labels.teacher_proba), dtype=np.int32)
-    times_selected[labels.labelled] = course.times_selected
-    history, validation = course.history, course.validation
+    times_selected[labels.labelled] = log.times_selected
+    history, validation = log.history, log.validation_agreement
     n_asked, n_reused, class_bias = labels.n_asked, labels.n_reused, labels.class_bias
     if earlier is not None:
         history = _continued(earlier.history, history)

@@ -221,7 +221,7 @@ def test_partial_fit_on_texts_of_one_class_and_of_other_classes(student, news):
 
 def test_partial_fit_without_a_teacher(news):
     texts, gold = news
-    classifier = LLKDClassifier(student=SklearnStudent(), unchosen="warn")
+    classifier = LLKDClassifier(student=SklearnStudent(), on_missing_class="warn")
     with pytest.warns(UserWarning, match="none of"):
         classifier.partial_fit(texts[:4], gold[:4], classes=TOPICS)
     classifier.partial_fit(texts[4:100], gold[4:100])
@@ -411,7 +411,7 @@ def test_early_stopping_with_few_texts_still_learns(n_texts, batch_size, student
             batch_size=batch_size,
             early_stopping=True,
             n_epochs=3,
-            unchosen="warn",
+            on_missing_class="warn",
             random_state=seed,
         )
         with warnings.catch_warnings():
@@ -531,7 +531,7 @@ def test_html_shows_parameters_and_once_fitted_a_summary(quick_classifier, news)
     classifier = quick_classifier.set_params(
         classes=[*TOPICS[:4], "<tech>"],
         teacher=lambda t: [TOPICS[len(x) % 4] for x in t],
-    ).set_params(unchosen="warn")
+    ).set_params(on_missing_class="warn")
     with pytest.warns(UserWarning, match="tech"):
         classifier.fit(news[0][:60])
     html = classifier._repr_html_()

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.metrics import recall_score
 from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
-from skllkd.selection import RankedImportance
+from skllkd.selection import Pool, RankedImportance
 from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import LlamaCppTeacher
 
@@ -91,11 +91,11 @@ plt.show()
 #
 # Whichever you choose, the default selection ranks confidence *within* each class, so
 # that a class of few labels is learned from as every other, from its surest texts first.
-# Each class has the same mean trust:
+# Each class has the same mean sample weight:
 
-trust = RankedImportance()
-trust.reset(len(classes), 1, np.random.RandomState(0), clf.teacher_proba_)
+selection = RankedImportance()
+selection.begin(Pool(clf.teacher_proba_), 1, np.random.RandomState(0))
 for k, name in enumerate(classes):
-    own = trust.trust_[clf.teacher_proba_.argmax(axis=1) == k]
+    own = selection.sample_weight_[clf.teacher_proba_.argmax(axis=1) == k]
     if len(own):
-        print(f"{name:13} {len(own):3} texts, mean trust {own.mean():.2f}")
+        print(f"{name:13} {len(own):3} texts, mean weight {own.mean():.2f}")

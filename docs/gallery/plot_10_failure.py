@@ -74,7 +74,7 @@ for name, (teacher, classes) in teachers.items():
         classes,
         student=FrozenEncoderStudent(minilm_path()),
         n_epochs=20,
-        unchosen="warn",
+        on_missing_class="warn",
         random_state=0,
         verbose=0,
     ).fit(texts)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.params import optional_import
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError
@@ -178,7 +178,7 @@ class ConfidenceUncertaintyDisplay:
         self,
         teacher_confidence: FloatArray,
         student_uncertainty: FloatArray,
-        times_selected: IntArray,
+        times_selected: npt.NDArray[np.integer[Any]],
         disagree: BoolArray,
     ) -> None:
         self.teacher_confidence = teacher_confidence

@@ -71,7 +71,6 @@ def as_teacher(teacher: Teacher | Callable[[list[str]], Any]) -> Teacher:
         )  # also an LLKDClassifier, which has a `label` too
     if hasattr(teacher, "label") and not is_class:
         return teacher  # type: ignore[return-value]
-    # `callable` is a module here.
     if isinstance(teacher, Callable) and not is_class:
         return CallableTeacher(teacher)
     raise InvalidParameterError(

@@ -79,8 +79,8 @@ class TrainingSet:
         if on_missing_class == "raise":
             raise UnchosenClassError(
                 f"{message} Describe the class better (classes={{name: description}}), "
-                "drop it, or set unchosen='warn' to go on without. The labels bought are "
-                "kept."
+                "drop it, or set on_missing_class='warn' to go on without. The labels "
+                "bought are kept."
             )
         warnings.warn(message, UnchosenClassWarning, stacklevel=5)
 
