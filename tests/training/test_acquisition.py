@@ -91,7 +91,7 @@ def test_calibration_is_that_of_the_random_first_texts(texts_and_gold):
     ).permutation(200)
     first = np.sort(order[:24])  # 0.3 of 80
     alone = teacher.label([texts[i] for i in first], TOPICS)
-    np.testing.assert_allclose(clf._class_bias, alone.class_bias)
+    np.testing.assert_allclose(clf._fitted.class_bias, alone.class_bias)
 
 
 @pytest.mark.parametrize(
