@@ -265,9 +265,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         InvalidTextsError, InvalidClassesError, InvalidParameterError
             If the input or a parameter is not allowed.
         TeacherOutputError
-            If the teacher's answer is no labelling of the texts.
-        UnchosenClassError
-            If the teacher chose a class for no text, unless `on_missing_class="warn"`.
+            If the teacher's answer is no labelling of the texts, or it chose a class
+            for no text (unless `on_missing_class="warn"`).
 
         Warns
         -----
@@ -744,7 +743,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        SavedModelError
+        ModelFileError
             If the folder holds no classifier this version can load.
         """
         params, state = _folder.load(Path(folder))

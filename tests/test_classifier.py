@@ -25,8 +25,6 @@ from skllkd.exceptions import (
     ModelFileError,
     SkllkdWarning,
     TeacherOutputError,
-    UnchosenClassError,
-    UnchosenClassWarning,
 )
 from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
 from skllkd.students import SklearnStudent, Student, TransformerStudent
@@ -469,12 +467,12 @@ def test_a_fit_that_fails_changes_nothing(quick_classifier, news):
     classifier = quick_classifier.fit(texts[:60])
     before = classifier.predict_proba(texts[:20])
     classifier.set_params(teacher=lambda t: ["a"] * len(t), classes=["a", "b"])
-    with pytest.raises(UnchosenClassError):
+    with pytest.raises(TeacherOutputError):
         classifier.fit(texts[:60])
     classifier.set_params(
         classes=["a", "b"], on_missing_class="warn", student=Interrupted()
     )
-    with pytest.warns(UnchosenClassWarning), pytest.raises(KeyboardInterrupt):
+    with pytest.warns(MissingLabelWarning), pytest.raises(KeyboardInterrupt):
         classifier.fit(texts[:60])
     assert classifier.classes_.tolist() == TOPICS
     np.testing.assert_array_equal(classifier.predict_proba(texts[:20]), before)
@@ -504,10 +502,10 @@ def test_a_class_nobody_chose(news):
     classifier = LLKDClassifier(
         function, [*TOPICS, "weather"], student=SklearnStudent(), random_state=0
     )
-    with pytest.raises(UnchosenClassError, match=r"'weather'.*on_missing_class='warn'"):
+    with pytest.raises(TeacherOutputError, match=r"'weather'.*on_missing_class='warn'"):
         classifier.fit(texts[:60])
     n_asked = len(teacher.asked)
-    with pytest.warns(UnchosenClassWarning, match="'weather'"):
+    with pytest.warns(MissingLabelWarning, match="'weather'"):
         classifier.set_params(on_missing_class="warn").fit(texts[:60])
     assert len(teacher.asked) == n_asked  # what was bought before the error is kept
     assert classifier.predict_proba(texts[:5]).shape == (5, 6)

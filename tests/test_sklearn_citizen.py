@@ -20,8 +20,8 @@ from skllkd import EpochEnd, LLKDClassifier, ReliabilityDisplay
 from skllkd.exceptions import (
     InvalidClassesError,
     InvalidParameterError,
+    MissingLabelWarning,
     SkllkdWarning,
-    UnchosenClassWarning,
 )
 from skllkd.metrics import expected_agreement
 from skllkd.selection import LLKDSelection, SelectAll
@@ -415,7 +415,7 @@ def test_early_stopping_with_few_texts_still_learns(n_texts, batch_size, student
             random_state=seed,
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnchosenClassWarning)
+            warnings.simplefilter("ignore", MissingLabelWarning)
             classifier.fit(texts[:n_texts])
         assert classifier.history_["n_presented"].min() > 0
         uniform = np.full((5, 5), 0.2)

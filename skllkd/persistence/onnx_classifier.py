@@ -20,7 +20,7 @@ from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import predict_in_chunks
 from skllkd._core.texts import as_texts
-from skllkd.exceptions import ModelFileError, SavedModelError, TruncationWarning
+from skllkd.exceptions import ModelFileError, TruncationWarning
 from skllkd.persistence.file_format import check_format
 
 #: The entries of the file's metadata that make a graph a classifier.
@@ -102,7 +102,7 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         ------
         ModelFileError
             If there is no such file.
-        SavedModelError
+        ModelFileError
             If it is no exported classifier, or damaged, or of a later format.
         """
         self.__dict__.pop("_loaded", None)
@@ -260,7 +260,7 @@ def open_file(path: Path) -> Loaded:
             disabled_optimizers=_SLOWER,
         )
     except Exception as error:  # its errors share no class but this one
-        raise SavedModelError(
+        raise ModelFileError(
             f"{str(path)!r} cannot be read as an ONNX file: "
             f"{str(error).splitlines()[0]}. Export it again with "
             "LLKDClassifier.export_onnx."
@@ -274,7 +274,7 @@ def _loaded(session: Any, path: Path) -> Loaded:
 
     metadata = session.get_modelmeta().custom_metadata_map
     if SETTINGS not in metadata:
-        raise SavedModelError(
+        raise ModelFileError(
             f"{str(path)!r} is an ONNX file but no classifier of skllkd's. Give the file "
             "that LLKDClassifier.export_onnx wrote."
         )
@@ -291,10 +291,10 @@ def _loaded(session: Any, path: Path) -> Loaded:
             max_length=max_length,
             pad_id=int(settings["pad_id"]),
         )
-    except SavedModelError:
+    except ModelFileError:
         raise
     except Exception as error:  # tokenizers raises Exception itself
-        raise SavedModelError(
+        raise ModelFileError(
             f"the classifier in {str(path)!r} is damaged: {type(error).__name__}: "
             f"{error}. Export it again with LLKDClassifier.export_onnx."
         ) from error
