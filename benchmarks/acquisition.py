@@ -23,16 +23,9 @@ from skllkd import LLKDClassifier
 from skllkd.selection import AcceptReject
 from skllkd.teachers import CallableTeacher
 
+from benchmarks.cells import RESULTS, Cells, about
 from benchmarks.data import add_data_option
-from benchmarks.selection import (
-    RESULTS,
-    SETS,
-    STUDENTS,
-    Cells,
-    figures,
-    pool_of,
-    test_texts,
-)
+from benchmarks.selection import SETS, STUDENTS, figures, pool_of, test_texts
 
 BUDGETS = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0]
 RULES = {"random": {"initial": 1.0}, "accept/reject": {}}
@@ -50,7 +43,7 @@ def one_cell(pool, texts, gold, rule, budget, seed):
         acquisition=AcceptReject(budget, **RULES[rule]) if budget < 1 else None,
         student=clone(student),
         n_epochs=min(round(n_epochs / budget), 60),
-        unchosen="warn",
+        on_missing_class="warn",
         random_state=seed,
         verbose=0,
     )
@@ -84,8 +77,8 @@ def main():
     add_data_option(parser)
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
-    cells = Cells(RESULTS / "acquisition.json", "python -m benchmarks.acquisition")
-    try:
+    head = about("acquisition", "torch", "scikit-learn", "numpy")
+    with Cells(RESULTS / "acquisition.json", head) as cells:
         for seed in range(options.seeds):
             for name in SETS:
                 folder = Path(options.data) / name
@@ -94,11 +87,7 @@ def main():
                 for rule in RULES:
                     for budget in BUDGETS:
                         key = f"{name}/{rule}/{budget}/{seed}"
-                        if key not in cells.cells:
-                            cell = one_cell(pool, texts, gold, rule, budget, seed)
-                            cells.add(key, cell)
-    finally:
-        cells.write()
+                        cells.run(key, one_cell, pool, texts, gold, rule, budget, seed)
 
 
 if __name__ == "__main__":

@@ -11,19 +11,14 @@ choosing by gold.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
-import platform
-import sys
 from pathlib import Path
 
 import numpy as np
-import sklearn
-from scipy.stats import kendalltau, t
+from scipy.stats import kendalltau
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
-from skllkd import LLKDClassifier, __version__
+from skllkd import LLKDClassifier
 from skllkd.metrics import (
     agreement_lower_bound,
     confidence_weighted_agreement,
@@ -33,7 +28,9 @@ from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import SklearnStudent
 from skllkd.teachers import PrecomputedTeacher
 
+from benchmarks.cells import about, benchmark_parser, write_figures
 from benchmarks.data import add_data_option, load_pool
+from benchmarks.tables import interval
 
 SETS = ["isear_llm", "rtpolarity_llm", "babe_llm"]
 SCORERS = [expected_agreement, confidence_weighted_agreement, agreement_lower_bound]
@@ -63,7 +60,7 @@ def candidates(seed):
         yield LLKDClassifier(
             selection=SELECTIONS[selection],
             student=student,
-            unchosen="warn",
+            on_missing_class="warn",
             random_state=seed,
             verbose=0,
         )
@@ -83,23 +80,11 @@ def one_run(folder, seed):
     return np.array(rows)
 
 
-def interval(values):
-    """Return the mean and the half width of its 95 % interval."""
-    values = np.array(values)
-    width = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean()), float(width)
-
-
 def main():
     """Run, print a table, and write the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, "label_free_scorers")
     add_data_option(parser)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results/label_free_scorers.json"),
-    )
     options = parser.parse_args()
     figures = {}
     print(f"{'set':16} {'scorer':32} {'tau':>14} {'accuracy lost by choosing':>28}")
@@ -121,18 +106,15 @@ def main():
         spread = interval([run[:, 0].max() - run[:, 0].mean() for run in runs])
         figures[f"{name}/chance"] = {"accuracy_lost": spread}
         print(f"{name:16} {'(a candidate at random)':32} {'':14} {spread[0]:20.3f}")
-    about = {
-        "command": "python -m benchmarks.label_free_scorers",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "skllkd": __version__,
-        "scikit-learn": sklearn.__version__,
-        "seeds": options.seeds,
-        "candidates": len(SELECTIONS) * len(VECTORIZERS) * len(ALPHAS),
-        "figures": figures,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    n_candidates = len(SELECTIONS) * len(VECTORIZERS) * len(ALPHAS)
+    head = about(
+        "label_free_scorers",
+        "scikit-learn",
+        seeds=options.seeds,
+        candidates=n_candidates,
+    )
+    write_figures(options.output, head | {"figures": figures})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

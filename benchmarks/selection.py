@@ -23,39 +23,33 @@ A run that was stopped goes on: cells that the output file holds are not run aga
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-import sklearn
 import torch
 from sklearn.base import clone
 from sklearn.metrics import f1_score
-from skllkd import LLKDClassifier, __version__
+from skllkd import LLKDClassifier
 from skllkd.cli.demo import demo_student
 from skllkd.selection import (
     ConfidenceThreshold,
-    ConfidentShare,
     InfoBatch,
     LLKDSelection,
-    RandomShare,
+    RandomSubset,
     RankedImportance,
     SelectAll,
     SmallLoss,
     SoftGate,
-    UncertainShare,
+    TopConfidence,
+    TopUncertainty,
     WeightedDistillation,
 )
 from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
-from skllkd.teachers.llamacpp.machine import machine_name
 
+from benchmarks.cells import RESULTS, Cells, about
 from benchmarks.data import add_data_option, gold_texts, labelled_pool, noisy
 
-RESULTS = Path("benchmarks/results")
 SETS = ["agnews", "babe_llm", "emotion", "isear_llm", "nicta_piboso6"]
 SETS += ["rtpolarity_llm", "trec6"]
 NOISY_SETS, LEVELS = ["agnews", "isear_llm", "trec6"], [0.5, 0.6, 0.7, 0.85, 0.95]
@@ -77,20 +71,14 @@ STRATEGIES = {
     "LLKD, student only": LLKDSelection(signals="student"),
     "LLKD, global only": LLKDSelection(class_term=None),
     "LLKD, no weights": LLKDSelection(weight=None),
-    "LLKD, exact teacher": LLKDSelection(teacher_threshold="pool"),
     "LLKD, FreeMatch term": LLKDSelection(class_term="probability"),
-    "LLKD, 1 - max": LLKDSelection(uncertainty="least_confident"),
-    "LLKD, margin": LLKDSelection(uncertainty="margin"),
     "LLKD, soft": LLKDSelection(target="soft"),
     "LLKD, momentum .999": LLKDSelection(momentum=0.999),
-    "LLKD among confident": LLKDSelection(uncertainty_over="confident"),
-    "LLKD + rescaled rest": LLKDSelection(rejected="rescale"),
-    "LLKD + candidate sets": LLKDSelection(rejected="candidates"),
-    "random": RandomShare(),
-    "confident": ConfidentShare(),
-    "confident per class": ConfidentShare(per_class=True),
-    "uncertain": UncertainShare(),
-    "uncertain, KL": UncertainShare(measure="kl"),
+    "random": RandomSubset(),
+    "confident": TopConfidence(),
+    "confident per class": TopConfidence(per_class=True),
+    "uncertain": TopUncertainty(),
+    "uncertain, KL": TopUncertainty(measure="kl"),
     "threshold .95": ConfidenceThreshold(),
     "soft gate": SoftGate(),
     "soft gate, momentum .99": SoftGate(momentum=0.99),
@@ -101,19 +89,20 @@ STRATEGIES = {
     "ranked, all rows": RankedImportance(share=1.0, floor=0.0),
     "ranked, power 2": RankedImportance(rank_power=2.0),
     "importance alone": RankedImportance(rank_power=0.0),
-    "random, matched": RandomShare(),
-    "confident, matched": ConfidentShare(),
-    "confident per class, matched": ConfidentShare(per_class=True),
-    "uncertain, matched": UncertainShare(),
+    "random, matched": RandomSubset(),
+    "confident, matched": TopConfidence(),
+    "confident per class, matched": TopConfidence(per_class=True),
+    "uncertain, matched": TopUncertainty(),
     "ranked importance, matched": RankedImportance(),
 }
 #: What fine-tuning, which takes minutes a cell, is asked about.
 FEW = ["all, hard", REFERENCE, "ranked importance", "random, matched"]
 #: And for longer, since a rule that trains on fewer texts may want to go on for longer.
 LONGER = [*FEW, *(f"{name} for 8 epochs" for name in FEW[:3])]
-#: And with the shortcut that makes fewer and fuller steps.
+#: What was measured before it was removed: the last commit that can is f92cc75.
 FULL = "ranked importance, full batches"
-TUNED = [*LONGER, FULL]
+REMOVED = ["LLKD, exact teacher", "LLKD, 1 - max", "LLKD, margin"]
+REMOVED += ["LLKD among confident", "LLKD + rescaled rest", "LLKD + candidate sets"]
 NOISY = [*FEW, "ranked, power 2"]
 
 
@@ -173,18 +162,15 @@ def one_cell(student, pool, texts, gold, strategy, seed, share, choosing=None):
     name, _, longer = strategy.partition(" for ")
     if longer:
         n_epochs = int(longer.split()[0])
-    learner = clone(kind)
-    if name == FULL:
-        name, learner = name.partition(",")[0], learner.set_params(full_batches=True)
     selection = clone(STRATEGIES[name])
     if strategy.endswith("matched"):
         selection.set_params(share=max(share, 0.06))
     classifier = LLKDClassifier(
         classes=pool.classes,
         selection=selection,
-        student=learner,
+        student=clone(kind),
         n_epochs=n_epochs,
-        unchosen="warn",
+        on_missing_class="warn",
         random_state=seed,
         verbose=0,
     )
@@ -199,58 +185,6 @@ def one_cell(student, pool, texts, gold, strategy, seed, share, choosing=None):
     return cell
 
 
-def about(command):
-    """Return where and with what the figures were measured."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    )
-    return {
-        "command": command,
-        "machine": machine_name(torch.get_num_threads()),
-        "commit": commit.stdout.strip(),
-        "versions": {
-            "skllkd": __version__,
-            "torch": torch.__version__,
-            "scikit-learn": sklearn.__version__,
-            "numpy": np.__version__,
-        },
-    }
-
-
-class Cells:
-    """The cells of a file, written after each that was run."""
-
-    def __init__(self, path, command):
-        self.path, self.command = path, command
-        self.cells, self.head = {}, about(command)
-        if path.exists():
-            known = json.loads(path.read_text(encoding="utf-8"))
-            self.cells = known.pop("cells")
-            self.head = known
-        self._written = time.monotonic()
-
-    def add(self, key, cell):
-        """Keep a cell."""
-        self.cells[key] = cell
-        print(key, json.dumps(cell), flush=True)
-        if time.monotonic() - self._written > 20:
-            self.write()
-
-    def write(self):
-        """Write the file, a line a cell; whole or not at all."""
-        lines = ",\n".join(
-            f"  {json.dumps(key)}: {json.dumps(cell)}"
-            for key, cell in sorted(self.cells.items())
-        )
-        head = json.dumps(self.head, indent=1)[:-2]
-        text = f'{head},\n "cells": {{\n{lines}\n }}\n}}\n'
-        part = self.path.with_suffix(".part")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, self.path)
-        self._written = time.monotonic()
-
-
 def main():
     """Run the cells that are missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -263,26 +197,25 @@ def main():
     options = parser.parse_args()
     noise = " --noise" if options.noise else ""
     name = f"selection_{options.student}{'_noise' if options.noise else ''}.json"
-    command = f"python -m benchmarks.selection --student {options.student}{noise}"
-    cells = Cells(RESULTS / name, command)
-    usual = {"tuned": TUNED, "tuned_4000": FEW}.get(options.student, [*STRATEGIES])
+    command = f"selection --student {options.student}{noise}"
+    packages = ["torch", "scikit-learn", "numpy"]
+    head = about(command, *packages, n_threads=torch.get_num_threads())
+    usual = {"tuned": LONGER, "tuned_4000": FEW}.get(options.student, [*STRATEGIES])
     strategies = options.strategies or (NOISY if options.noise else usual)
     sets = options.sets or (NOISY_SETS if options.noise else SETS)
     levels = LEVELS if options.noise else [None]
-    try:
+    with Cells(RESULTS / name, head) as cells:
         for seed in range(options.seeds):
             for folder in (Path(options.data) / name for name in sets):
                 for level in levels:
                     run_pool(cells, options.student, folder, level, seed, strategies)
-    finally:
-        cells.write()
 
 
 def run_pool(cells, student, folder, level, seed, strategies):
     """Run what is missing of one pool; LLKD first, which others are matched with."""
     name = folder.name if level is None else f"{folder.name} at {level:.2f}"
     keys = {s: f"{student}/{name}/{s}/{seed}" for s in (REFERENCE, *strategies)}
-    missing = [s for s in keys if keys[s] not in cells.cells]
+    missing = [s for s in keys if keys[s] not in cells]
     if not missing:
         return
     most = STUDENTS[student][2]
@@ -290,9 +223,9 @@ def run_pool(cells, student, folder, level, seed, strategies):
     texts, gold = test_texts(folder)
     choosing = choosing_texts(folder, seed, most) if student == "tuned" else None
     for strategy in missing:
-        share = cells.cells.get(keys[REFERENCE], {"share": 1.0})["share"]
-        cell = one_cell(student, pool, texts, gold, strategy, seed, share, choosing)
-        cells.add(keys[strategy], cell)
+        share = cells.get(keys[REFERENCE], {"share": 1.0})["share"]
+        given = student, pool, texts, gold, strategy, seed, share, choosing
+        cells.run(keys[strategy], one_cell, *given)
 
 
 if __name__ == "__main__":

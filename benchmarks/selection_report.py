@@ -11,15 +11,15 @@ strategies, and over the seeds in those of each set.
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy.stats import friedmanchisquare, rankdata, studentized_range, t
+from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from benchmarks.acquisition import BUDGETS, ENOUGH, RULES, calls_needed
+from benchmarks.cells import RESULTS
 from benchmarks.selection import (
     FEW,
     FULL,
@@ -27,10 +27,11 @@ from benchmarks.selection import (
     LONGER,
     NOISY,
     REFERENCE,
-    RESULTS,
+    REMOVED,
     STRATEGIES,
     STUDENTS,
 )
+from benchmarks.tables import markdown_table, marked_difference, put_table
 
 PAGE, PICTURES = Path("docs/selection.md"), Path("docs/images")
 README = Path("README.md")
@@ -77,40 +78,29 @@ def column(cells, strategy, what="macro_f1"):
     )  # fmt: skip
 
 
-def interval(values):
-    """Return the mean of some values and the half width of its 95 % interval."""
-    values = np.asarray(values)
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean()), float(t.ppf(0.975, len(values) - 1) * error)
-
-
-def shown(mean, width):
-    """Return a difference as text; bold where the interval excludes 0."""
-    text = f"{mean:+.3f} ± {width:.3f}"
-    return f"**{text}**" if abs(mean) > width else text
-
-
 def strategies_of(cells):
     """Return the strategies that every set has."""
-    return [s for s in STRATEGIES if all(s in rows for rows in cells.values())]
+    names = [*STRATEGIES, *REMOVED]
+    return [s for s in names if all(s in rows for rows in cells.values())]
 
 
 def main_table(cells):
     """Return the table of all strategies, averaged over the sets."""
-    lines = [
-        "| strategy | macro-F1 | - LLKD | - all rows | share a step | distinct share "
-        "| labels right | scored | rank |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    header = ["strategy", "macro-F1", "- LLKD", "- all rows", "share a step"]
+    header += ["distinct share", "labels right", "scored", "rank"]
+    rows = []
     names = strategies_of(cells)
     f1 = {s: column(cells, s) for s in names}
     ranks = mean_ranks([f1[s].mean(axis=1) for s in names])
     for place in np.argsort([-f1[s].mean() for s in names]):
         s = names[place]
         values = [
+            s,
             f"{f1[s].mean():.3f}",
             *(
-                "" if s == other else shown(*interval((f1[s] - f1[other]).mean(axis=1)))
+                ""
+                if s == other
+                else marked_difference((f1[s] - f1[other]).mean(axis=1))
                 for other in (REFERENCE, ALL)
             ),
             f"{np.nanmean(column(cells, s, 'share')):.0%}",
@@ -119,8 +109,8 @@ def main_table(cells):
             f"{np.nansum(column(cells, s, 'scored')) / presented(cells):.0%}",
             f"{ranks[place]:.1f}",
         ]
-        lines.append(f"| {s} | " + " | ".join(values) + " |")
-    return "\n".join(lines)
+        rows.append(values)
+    return markdown_table(header, rows)
 
 
 def presented(cells):
@@ -134,12 +124,9 @@ def per_set_table(cells):
               "confident per class, matched", "uncertain, matched", "small loss",
               "LLKD, FreeMatch term", "ranked, power 2")
               if s in strategies_of(cells)]  # fmt: skip
-    lines = [
-        "| set | teacher right | LLKD's share | "
-        + " | ".join(rivals)
-        + " | default - LLKD | default - all |",
-        "|---|---|---|" + "---|" * (len(rivals) + 2),
-    ]
+    header = ["set", "teacher right", "LLKD's share", *rivals]
+    header += ["default - LLKD", "default - all"]
+    rows = []
     f1 = {s: column(cells, s) for s in rivals}
     for i, folder in enumerate(sorted(cells)):
         values = [
@@ -147,10 +134,10 @@ def per_set_table(cells):
             f"{column(cells, REFERENCE, 'pool_label_accuracy')[i].mean():.3f}",
             f"{column(cells, REFERENCE, 'share')[i].mean():.0%}",
             *(f"{f1[s][i].mean():.3f}" for s in rivals),
-            *(shown(*interval(f1[BEST][i] - f1[o][i])) for o in (REFERENCE, ALL)),
+            *(marked_difference(f1[BEST][i] - f1[o][i]) for o in (REFERENCE, ALL)),
         ]
-        lines.append("| " + " | ".join(values) + " |")
-    return "\n".join(lines)
+        rows.append(values)
+    return markdown_table(header, rows)
 
 
 def longer_table(cells):
@@ -158,12 +145,10 @@ def longer_table(cells):
     epochs = STUDENTS["tuned"][1]
     longer = {s: next(t for t in LONGER if t.startswith(f"{s} for ")) for s in FEW[:3]}
     more = longer[ALL].split(" for ")[1]
-    lines = [
-        f"| set | rule | {epochs} epochs | passes | {more} | passes | {more} - all rows "
-        f"at {epochs} | chosen | at its best | - all rows at its best "
-        "| - LLKD at its best |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    header = ["set", "rule", f"{epochs} epochs", "passes", more, "passes"]
+    header += [f"{more} - all rows at {epochs}", "chosen", "at its best"]
+    header += ["- all rows at its best", "- LLKD at its best"]
+    rows = []
     for i, folder in enumerate(sorted(cells)):
         best = {}
         for rule, long in longer.items():
@@ -177,29 +162,25 @@ def longer_table(cells):
             for s in (rule, long):
                 values.append(f"{column(cells, s)[i].mean():.3f}")
                 values.append(f"{column(cells, s, 'passes')[i].mean():,.0f}")
-            values.append(shown(*interval(column(cells, long)[i] - short_all)))
+            values.append(marked_difference(column(cells, long)[i] - short_all))
             reached = column(cells, best[rule])[i]
             values.append(more if best[rule] == long else f"{epochs} epochs")
             values.append(f"{reached.mean():.3f}")
             for other in (ALL, REFERENCE):
                 gain = reached - column(cells, best[other])[i]
-                values.append("" if rule == other else shown(*interval(gain)))
-            lines.append("| " + " | ".join(values) + " |")
-    return "\n".join(lines)
+                values.append("" if rule == other else marked_difference(gain))
+            rows.append(values)
+    return markdown_table(header, rows)
 
 
 def full_batches_table(cells):
     """Return what full batches cost the default rule, each set."""
-    lines = [
-        "| set | at once | full batches | difference |",
-        "|---|---|---|---|",
-    ]
+    rows = []
     for i, folder in enumerate(sorted(cells)):
         once, full = column(cells, BEST)[i], column(cells, FULL)[i]
-        values = [f"{once.mean():.3f}", f"{full.mean():.3f}"]
-        values.append(shown(*interval(full - once)))
-        lines.append(f"| {folder} | " + " | ".join(values) + " |")
-    return "\n".join(lines)
+        reached = [f"{once.mean():.3f}", f"{full.mean():.3f}"]
+        rows.append([folder, *reached, marked_difference(full - once)])
+    return markdown_table(["set", "at once", "full batches", "difference"], rows)
 
 
 def readme_table():
@@ -213,36 +194,33 @@ def readme_table():
         REFERENCE: "LLKD (`LLKDSelection`)",
         BEST: "default (`RankedImportance`)",
     }
-    head = " | ".join(f"{NAMES[s]} | passes" for s in students)
-    lines = [f"| learns from | {head} |", "|---|" + "---|" * 2 * len(students)]
+    header, rows = ["learns from"], []
+    for student in students:
+        header += [NAMES[student], "passes"]
     for s, name in names.items():
-        values = [
-            f"{column(cells, s).mean():.3f} | {np.nanmean(column(cells, s, 'share')):.0%}"
-            for cells in students.values()
-        ]
-        lines.append(f"| {name} | " + " | ".join(values) + " |")
-    return "\n".join(lines)
+        rows.append([name])
+        for cells in students.values():
+            rows[-1].append(f"{column(cells, s).mean():.3f}")
+            rows[-1].append(f"{np.nanmean(column(cells, s, 'share')):.0%}")
+    return markdown_table(header, rows)
 
 
 def noise_table(cells):
     """Return the table of simulated noise."""
-    lines = [
-        "| set | teacher right | " + " | ".join(NOISY) + " | default - LLKD "
-        "| default - all |",
-        "|---|---|" + "---|" * (len(NOISY) + 2),
-    ]
+    header = ["set", "teacher right", *NOISY, "default - LLKD", "default - all"]
+    rows = []
     for name in sorted({key.split(" at ")[0] for key in cells}):
         for level in LEVELS:
-            rows = {"": cells[f"{name} at {level:.2f}"]}
-            f1 = {s: column(rows, s)[0] for s in NOISY}
+            here = {"": cells[f"{name} at {level:.2f}"]}
+            f1 = {s: column(here, s)[0] for s in NOISY}
             values = [
                 name,
                 f"{level:.0%}",
                 *(f"{f1[s].mean():.3f}" for s in NOISY),
-                *(shown(*interval(f1[BEST] - f1[o])) for o in (REFERENCE, ALL)),
+                *(marked_difference(f1[BEST] - f1[o]) for o in (REFERENCE, ALL)),
             ]
-            lines.append("| " + " | ".join(values) + " |")
-    return "\n".join(lines)
+            rows.append(values)
+    return markdown_table(header, rows)
 
 
 def mean_ranks(by_strategy):
@@ -357,11 +335,9 @@ def read_acquisition():
 
 def acquisition_table(reached, calls):
     """Return the calls needed for 98 % of the macro-F1 with all labels, each set."""
-    lines = [
-        "| set | all labels | calls for all | 98 % at random | 98 % by accept/reject "
-        "| gain at 10 % | gain at 30 % |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    header = ["set", "all labels", "calls for all", "98 % at random"]
+    header += ["98 % by accept/reject", "gain at 10 %", "gain at 30 %"]
+    rows = []
     place = {0.1: BUDGETS.index(0.1), 0.3: BUDGETS.index(0.3)}
     gains = {b: [] for b in place}
     for name in sorted({name for name, _ in reached}):
@@ -376,11 +352,11 @@ def acquisition_table(reached, calls):
         for budget, i in place.items():
             gain = f1["accept/reject"][i] - f1["random"][i]
             gains[budget].append(gain.mean())
-            values.append(shown(*interval(gain)))
-        lines.append("| " + " | ".join(values) + " |")
-    means = " | ".join(shown(*interval(gains[budget])) for budget in place)
-    lines.append(f"| mean over sets | | | | | {means} |")
-    return "\n".join(lines)
+            values.append(marked_difference(gain))
+        rows.append(values)
+    means = (marked_difference(gains[budget]) for budget in place)
+    rows.append(["mean over sets", "", "", "", "", *means])
+    return markdown_table(header, rows)
 
 
 def draw_acquisition(reached, calls):
@@ -402,15 +378,6 @@ def draw_acquisition(reached, calls):
     plt.close(figure)
 
 
-def put(text, name, table):
-    """Return the page with a table between its marks."""
-    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-    changed, count = re.subn(
-        pattern, lambda m: f"{m[1]}\n{table}\n\n{m[2]}", text, flags=re.DOTALL
-    )
-    return changed if count else text
-
-
 def main():
     """Write every table and plot there are cells for."""
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -421,8 +388,8 @@ def main():
             continue
         n_seeds = column(cells, REFERENCE).shape[1]
         counted = f"{len(cells)} sets, {n_seeds} seeds.\n\n"
-        page = put(page, f"sets {student}", counted + per_set_table(cells))
-        page = put(page, f"all {student}", counted + main_table(cells))
+        page = put_table(page, f"sets {student}", counted + per_set_table(cells))
+        page = put_table(page, f"all {student}", counted + main_table(cells))
         if student != "tuned":
             draw_passes(cells, student)
             draw_ranking(cells, student)
@@ -431,26 +398,26 @@ def main():
         n_seeds = column(large, REFERENCE).shape[1]
         counted = f"{len(large)} sets, {n_seeds} seeds.\n\n"
         tables = f"{main_table(large)}\n\n{per_set_table(large)}"
-        page = put(page, "large", counted + tables)
+        page = put_table(page, "large", counted + tables)
     longer = read("tuned", LONGER)
     if longer:
         n_seeds = column(longer, REFERENCE).shape[1]
-        page = put(page, "longer", f"{n_seeds} seeds.\n\n{longer_table(longer)}")
+        page = put_table(page, "longer", f"{n_seeds} seeds.\n\n{longer_table(longer)}")
     full = read("tuned", [*FEW, FULL])
     if full:
-        page = put(page, "full batches", full_batches_table(full))
+        page = put_table(page, "full batches", full_batches_table(full))
     noisy_cells = read("frozen_noise")
     if noisy_cells:
-        page = put(page, "noise", noise_table(noisy_cells))
+        page = put_table(page, "noise", noise_table(noisy_cells))
     reached, calls = read_acquisition()
     if reached:
         n_seeds = next(iter(reached.values())).shape[1]
         table = acquisition_table(reached, calls)
-        page = put(page, "calls", f"{n_seeds} seeds.\n\n{table}")
+        page = put_table(page, "calls", f"{n_seeds} seeds.\n\n{table}")
         draw_acquisition(reached, calls)
     PAGE.write_text(page, encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
-    README.write_text(put(readme, "results", readme_table()), encoding="utf-8")
+    README.write_text(put_table(readme, "results", readme_table()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,19 +11,14 @@ again.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import warnings
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
-from scipy.stats import t
 from sklearn.base import clone
 from sklearn.metrics import f1_score
-from skllkd import LLKDClassifier, __version__
+from skllkd import LLKDClassifier
 from skllkd.cli.demo import demo_student
 from skllkd.selection import LLKDSelection, RankedImportance, SelectAll
 from skllkd.students import (
@@ -33,9 +28,10 @@ from skllkd.students import (
     GeneralizedCrossEntropy,
     TransformerStudent,
 )
-from skllkd.teachers.llamacpp.machine import machine_name
 
+from benchmarks.cells import Cells, about, benchmark_parser
 from benchmarks.data import add_data_option, load_pool
+from benchmarks.tables import difference
 
 SETS = ["isear_llm", "rtpolarity_llm"]
 N_TEXTS, N_DEV, N_EPOCHS = 1500, 600, 3
@@ -47,7 +43,7 @@ def variant(selection, n_epochs=N_EPOCHS, kind=TransformerStudent, **student):
         selection=selection,
         student=kind(demo_student().model, device="cpu", **student),
         n_epochs=n_epochs,
-        unchosen="warn",
+        on_missing_class="warn",
         verbose=0,
     )
 
@@ -105,12 +101,6 @@ def one_cell(folder, name, seed, n_texts):
     }
 
 
-def interval(values):
-    """Return the mean and the half width of its 95 % interval."""
-    error = np.std(values, ddof=1) / np.sqrt(len(values))
-    return float(np.mean(values)), float(t.ppf(0.975, len(values) - 1) * error)
-
-
 def show(cells, seeds):
     """Print a line for each variant all seeds of which were run."""
     for folder in SETS:
@@ -122,8 +112,7 @@ def show(cells, seeds):
                 continue
             f1 = np.array([cells[key]["macro_f1"] for key in keys])
             gain = f1 - [cells[key]["macro_f1"] for key in others]
-            mean, width = interval(gain)
-            shown = f"{mean:+.3f} +/- {width:.3f}" if reference else ""
+            shown = difference(gain, "+/-") if reference else ""
             selected = np.mean([cells[key]["selected"] for key in keys])
             seconds = np.mean([cells[key]["seconds"] for key in keys])
             print(
@@ -134,42 +123,22 @@ def show(cells, seeds):
 
 def main():
     """Run the cells that are missing, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, "student_head")
     add_data_option(parser)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--texts", type=int, default=N_TEXTS)
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS))
-    parser.add_argument(
-        "--output", type=Path, default=Path("benchmarks/results/student_head.json")
-    )
     options = parser.parse_args()
     seeds = range(options.seeds)
-    cells = {}
-    if options.output.exists():
-        cells = json.loads(options.output.read_text(encoding="utf-8"))["cells"]
-    about = {
-        "command": "python -m benchmarks.student_head",
-        "machine": machine_name(torch.get_num_threads()),
-        "cores": joblib.cpu_count(),
-        "texts": options.texts,
-        "versions": {
-            "skllkd": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        for folder in SETS:
-            for name in options.variants:
-                key = f"{folder}/{name}/{seed}"
-                if key in cells:
-                    continue
-                data = Path(options.data) / folder
-                cells[key] = one_cell(data, name, seed, options.texts)
-                print(key, cells[key], flush=True)
-                text = json.dumps(about | {"cells": cells}, indent=1)
-                options.output.write_text(text + "\n", encoding="utf-8")
+    n_threads = torch.get_num_threads()
+    head = about("student_head", "torch", n_threads=n_threads, texts=options.texts)
+    with Cells(options.output, head) as cells:
+        for seed in seeds:
+            for folder in SETS:
+                for name in options.variants:
+                    data = Path(options.data) / folder
+                    key = f"{folder}/{name}/{seed}"
+                    cells.run(key, one_cell, data, name, seed, options.texts)
     show(cells, seeds)
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.cells import about, benchmark_parser, write_figures
 from benchmarks.data import add_data_option, load_pool
 
 SIZES = [10_000, 100_000, 1_000_000]
@@ -146,14 +147,11 @@ def one_size(data, n, encoder):
 
 def main():
     """Run every size in a process of its own, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, "student_memory")
     add_data_option(parser)
     parser.add_argument("--encoder", choices=["small", "minilm"], default="small")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--output", type=Path, default=Path("benchmarks/results/student_memory.json")
-    )
     options = parser.parse_args()
     if options.one:
         one_size(Path(options.data), options.sizes[0], options.encoder)
@@ -178,15 +176,9 @@ def main():
             share = found[-1]["bytes"] / sum(parts.values())
             shown = ", ".join(f"{k} {v / 2**20:.0f}" for k, v in parts.items())
             print(f"  {share:.2f} of what is needed (MiB): {shown}; bar 1.2")
-    about = {
-        "command": "python -m benchmarks.student_memory",
-        "encoder": options.encoder,
-        "cores": os.cpu_count(),
-        "onednn cache": os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "default"),
-        "figures": found,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    head = about("student_memory", "torch", encoder=options.encoder)
+    head["onednn cache"] = os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "default")
+    write_figures(options.output, head | {"figures": found})
 
 
 if __name__ == "__main__":

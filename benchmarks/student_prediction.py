@@ -21,26 +21,21 @@ probability. Latency is that of one text, each one's turn after the other's.
 
 from __future__ import annotations
 
-import argparse
-import json
 import pickle
-import platform
 import tempfile
 import time
 import warnings
 from pathlib import Path
 
-import joblib
 import numpy as np
-import onnxruntime
 import torch
 import transformers
-from skllkd import LLKDClassifier, ONNXClassifier, __version__
+from skllkd import LLKDClassifier, ONNXClassifier
 from skllkd.cli.demo import demo_student
 from skllkd.selection import SelectAll
-from skllkd.teachers.llamacpp.machine import machine_name
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from benchmarks.cells import about, benchmark_parser, write_figures
 from benchmarks.data import add_data_option, gold_as_teacher, load_pool
 from benchmarks.products import Products
 
@@ -198,18 +193,13 @@ def speed_table(name, classifier, runners, texts, n_rounds):
 
 def main():
     """Train, run, print tables, and write the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, "student_prediction")
     add_data_option(parser)
     parser.add_argument("--train-texts", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--texts", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--single-texts", type=int, default=300)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results/student_prediction.json"),
-    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
@@ -245,26 +235,18 @@ def main():
     print(f"{'one text':16} {'median':>9} {'99th':>9}")
     for name, ms in single.items():
         print(f"{name:16} {ms['median']:6.1f} ms {ms['99th']:6.1f} ms")
-    about = {
-        "command": "python -m benchmarks.student_prediction --data FOLDER",
-        "machine": machine_name(joblib.cpu_count()),
-        "python": platform.python_version(),
-        "skllkd": __version__,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "options": {
-            name: value
-            for name, value in vars(options).items()
-            if name not in ("data", "output")
-        },
+    settings = {k: v for k, v in vars(options).items() if k not in ("data", "output")}
+    head = about(
+        "student_prediction --data FOLDER", "torch", "transformers", "onnxruntime"
+    )
+    found = {
+        "options": settings,
         "accuracy": accuracy,
         "exports": exports,
         "figures": figures,
         "single_text_ms": single,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_figures(options.output, head | found)
 
 
 if __name__ == "__main__":

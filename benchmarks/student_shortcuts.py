@@ -11,41 +11,35 @@ are not run again.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import time
 import warnings
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
-from scipy.stats import t
 from sklearn.base import clone
 from sklearn.metrics import f1_score
-from skllkd import LLKDClassifier, __version__
+from skllkd import LLKDClassifier
 from skllkd.cli.demo import demo_student
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import TransformerStudent
-from skllkd.teachers.llamacpp.machine import machine_name
 
+from benchmarks.cells import Cells, about, benchmark_parser
 from benchmarks.data import add_data_option, load_pool
+from benchmarks.tables import difference
 
 SETS = ["isear_llm", "rtpolarity_llm"]
 N_TEXTS, N_DEV = 1200, 600
-CONFIDENT = LLKDSelection(uncertainty_over="confident")
 
 
-def variant(selection=None, score_ahead=1, **student):
+def variant(selection=None, **student):
     """Return a classifier that differs from the exact rule in what is given."""
     parameters = {"precision": "float32", "trainable_layers": "all"}
     parameters |= {"full_batches": True} | student
     return LLKDClassifier(
         selection=LLKDSelection() if selection is None else selection,
         student=TransformerStudent(demo_student().model, device="cpu", **parameters),
-        score_ahead=score_ahead,
-        unchosen="warn",
+        on_missing_class="warn",
         verbose=0,
     )
 
@@ -56,10 +50,8 @@ VARIANTS = {  # name: (classifier, what it is compared with)
     "layers": (variant(trainable_layers="layers"), "LLKD, exact"),
     "last 4 layers": (variant(trainable_layers=4), "LLKD, exact"),
     "last 2 layers": (variant(trainable_layers=2), "LLKD, exact"),
-    "confident": (variant(CONFIDENT), "LLKD, exact"),
-    "score 4 steps ahead": (variant(score_ahead=4), "LLKD, exact"),
-    "bfloat16, layers, confident": (
-        variant(CONFIDENT, precision="bfloat16", trainable_layers="layers"),
+    "bfloat16, layers": (
+        variant(precision="bfloat16", trainable_layers="layers"),
         "LLKD, exact",
     ),
     "all, exact": (variant(SelectAll()), None),
@@ -95,19 +87,6 @@ def one_cell(folder, name, seed):
     }
 
 
-def difference(cells, name, reference, folder, seeds):
-    """Return the mean paired difference in macro-F1 and its 95 % half width."""
-    gain = np.array(
-        [
-            cells[f"{folder}/{name}/{seed}"]["macro_f1"]
-            - cells[f"{folder}/{reference}/{seed}"]["macro_f1"]
-            for seed in seeds
-        ]
-    )
-    error = gain.std(ddof=1) / np.sqrt(len(gain))
-    return float(gain.mean()), float(t.ppf(0.975, len(gain) - 1) * error)
-
-
 def show(cells, seeds):
     """Print a table for each set that is complete."""
     for folder in SETS:
@@ -121,8 +100,8 @@ def show(cells, seeds):
             error = f1.std(ddof=1) / np.sqrt(len(f1))
             gain = ""
             if reference is not None:
-                mean, width = difference(cells, name, reference, folder, seeds)
-                gain = f"{mean:+.3f} +/- {width:.3f}"
+                others = [cells[f"{folder}/{reference}/{seed}"] for seed in seeds]
+                gain = difference(f1 - [cell["macro_f1"] for cell in others], "+/-")
             work = {
                 key: sum(cell[key] for cell in own) for key in ("scored", "selected")
             }
@@ -137,40 +116,20 @@ def show(cells, seeds):
 
 def main():
     """Run the cells that are missing, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, "student_shortcuts")
     add_data_option(parser)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--sets", nargs="*", default=SETS)
-    parser.add_argument(
-        "--output", type=Path, default=Path("benchmarks/results/student_shortcuts.json")
-    )
     options = parser.parse_args()
     seeds = range(options.seeds)
-    cells = {}
-    if options.output.exists():
-        cells = json.loads(options.output.read_text(encoding="utf-8"))["cells"]
-    about = {
-        "command": "python -m benchmarks.student_shortcuts",
-        "machine": machine_name(torch.get_num_threads()),
-        "cores": joblib.cpu_count(),
-        "texts": N_TEXTS,
-        "versions": {
-            "skllkd": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        for folder in options.sets:
-            for name in VARIANTS:
-                key = f"{folder}/{name}/{seed}"
-                if key in cells:
-                    continue
-                cells[key] = one_cell(Path(options.data) / folder, name, seed)
-                print(key, cells[key], flush=True)
-                text = json.dumps(about | {"cells": cells}, indent=1)
-                options.output.write_text(text + "\n", encoding="utf-8")
+    n_threads = torch.get_num_threads()
+    head = about("student_shortcuts", "torch", n_threads=n_threads, texts=N_TEXTS)
+    with Cells(options.output, head) as cells:
+        for seed in seeds:
+            for folder in options.sets:
+                for name in VARIANTS:
+                    data = Path(options.data) / folder
+                    cells.run(f"{folder}/{name}/{seed}", one_cell, data, name, seed)
     show(cells, seeds)
 
 

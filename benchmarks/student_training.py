@@ -23,26 +23,22 @@ presented a second, and ratios are of these.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import tempfile
 import time
 from contextlib import nullcontext
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
 import transformers
-from skllkd import __version__
 from skllkd.cli.demo import demo_student
-from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
+from skllkd.selection import LLKDSelection, Pool, SelectAll, Selected, Selection
 from skllkd.students import TransformerStudent
-from skllkd.teachers.llamacpp.machine import machine_name
-from skllkd.training.loop import Plan, distil
+from skllkd.training.loop import distil
+from skllkd.training.schedule import Schedule
 from tokenizers import Tokenizer
 
+from benchmarks.cells import about, benchmark_parser, write_figures
 from benchmarks.data import add_data_option, gold_as_teacher, load_pool
 from benchmarks.products import Products
 
@@ -55,17 +51,17 @@ MODEL = demo_student().model
 class Quarter(Selection):
     """The most uncertain quarter of a batch, of rows as confident as the pool's mean."""
 
-    def reset(self, n_classes, n_steps, random_state, teacher_proba):
+    def begin(self, pool, n_steps, random_state, first_step=0):
         """Take the pool's mean confidence."""
-        self._least = teacher_proba.max(axis=1).mean()
+        self._least = pool.teacher_confidence.mean()
 
-    def candidates(self, pseudo_label, teacher_proba, step, rows):
-        """Leave out what the teacher is not sure of."""
-        return teacher_proba.max(axis=1) >= self._least
+    def candidates(self, batch):
+        """Leave out rows the teacher is not confident of."""
+        return batch.teacher_confidence >= self._least
 
-    def select(self, pseudo_label, teacher_proba, student_proba, step, rows):
+    def select(self, batch):
         """Keep the quarter."""
-        unsure = np.nan_to_num(1 - student_proba.max(axis=1), nan=-1)
+        unsure = np.nan_to_num(1 - batch.student_proba.max(axis=1), nan=-1)
         mask = np.zeros(len(unsure), dtype=bool)
         mask[np.argsort(-unsure, kind="stable")[: len(unsure) // 4]] = True
         return Selected(mask & (unsure >= 0), np.ones(len(mask)))
@@ -87,12 +83,12 @@ def ours(selection, precision, **parameters):
         student._trainer = type(loaded)(loaded.model, tokens, *made_of)
         n_steps = -(-len(pool.texts) // BATCH)
         rng = np.random.RandomState(0)
-        selection.reset(n_classes, n_steps, rng, pool.teacher_proba)
-        plan = Plan(1, BATCH, rng)
+        selection.begin(Pool(pool.teacher_proba), n_steps, rng)
+        schedule = Schedule(1, BATCH, rng)
         weight = np.ones(len(pool.texts))
-        course = distil(student, selection, pool.teacher_proba, weight, plan)
+        log = distil(student, selection, pool.teacher_proba, weight, schedule)
         seconds = time.perf_counter() - begin
-        return seconds, float(course.history["n_selected"].sum() / len(pool.texts))
+        return seconds, float(log.history["n_selected"].sum() / len(pool.texts))
 
     return run
 
@@ -216,7 +212,6 @@ def products_alone(precision):
 
 def contestants(precision):
     """Return what is timed, by name."""
-    confident = LLKDSelection(uncertainty_over="confident")
     return {
         "Trainer": hugging_face(precision),
         "plain loop": plain_loop(precision),
@@ -234,12 +229,8 @@ def contestants(precision):
             scoring_precision="bfloat16",
         ),
         "ours, LLKD": ours(LLKDSelection(), precision),
-        "ours, LLKD, confident": ours(confident, precision),
-        "ours, LLKD, confident, layers": ours(
-            confident, precision, trainable_layers="layers"
-        ),
-        "ours, LLKD, confident, last 2 layers": ours(
-            confident, precision, trainable_layers=2
+        "ours, LLKD, last 2 layers": ours(
+            LLKDSelection(), precision, trainable_layers=2
         ),
         "products alone": products_alone(precision),
     }
@@ -295,13 +286,10 @@ def show(name, n_tokens, found):
 
 def main():
     """Run, print the tables, and write them as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, "student_training")
     add_data_option(parser)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--texts", type=int, default=N_TEXTS)
-    parser.add_argument(
-        "--output", type=Path, default=Path("benchmarks/results/student_training.json")
-    )
     options = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -315,23 +303,15 @@ def main():
         lengths = [len(e.ids) for e in tokenizer().encode_batch(pool.texts)]
         figures[name] = measure(pool, options.rounds)
         show(name, np.mean(lengths), figures[name])
-    about = {
-        "command": "python -m benchmarks.student_training",
-        "machine": machine_name(torch.get_num_threads()),
-        "cores": joblib.cpu_count(),
-        "rounds": options.rounds,
-        "texts": options.texts,
-        "batch": BATCH,
-        "versions": {
-            "skllkd": __version__,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "python": platform.python_version(),
-        },
-        "figures": figures,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    head = about(
+        "student_training",
+        *("torch", "transformers"),
+        n_threads=torch.get_num_threads(),
+        rounds=options.rounds,
+        texts=options.texts,
+        batch=BATCH,
+    )
+    write_figures(options.output, head | {"figures": figures})
 
 
 if __name__ == "__main__":

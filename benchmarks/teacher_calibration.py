@@ -17,17 +17,13 @@ choice of this benchmark, no default of skllkd.
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
-import sys
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import f1_score, roc_auc_score
-from skllkd import __version__
 from skllkd.datasets import smollm2_path
 from skllkd.exceptions import MissingLabelWarning
 from skllkd.teachers import (
@@ -36,6 +32,7 @@ from skllkd.teachers import (
     LlamaCppTeacher,
 )
 
+from benchmarks.cells import Cells, about, benchmark_parser
 from benchmarks.data import add_data_option
 
 SETS = ["agnews", "babe_llm", "emotion", "isear_llm", "nicta_piboso6"]
@@ -175,41 +172,29 @@ def line(model, name, method, cell):
 
 def main():
     """Run, print a table, and write the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, "teacher_calibration")
     add_data_option(parser)
     parser.add_argument("--models", nargs="*", default=["SmolLM2-135M", "Gemma-3-270M"])
     parser.add_argument("--sets", nargs="*", default=SETS)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results/teacher_calibration.json"),
-    )
     options = parser.parse_args()
     warnings.simplefilter("ignore", MissingLabelWarning)
     print(f"{'':53} {'accuracy':>9}   {'macro-F1':>9}   {'AUROC':>9}   {'ECE':>9}")
-    cells = {}
-    for model in options.models:
-        for name in options.sets:
-            cell = one_cell(models()[model], Path(options.data) / name)
-            cells[f"{model}/{name}"] = cell
-            for method in METHODS:
-                print(line(model, name, method, cell), flush=True)
+    columns = ["accuracy", "macro-F1", "AUROC of confidence", "ECE"]
+    head = about("teacher_calibration", "llama-cpp-python", columns=columns)
+    with Cells(options.output, head) as cells:
+        for model in options.models:
+            for name in options.sets:
+                folder = Path(options.data) / name
+                cell = cells.run(f"{model}/{name}", one_cell, models()[model], folder)
+                for method in METHODS:
+                    print(line(model, name, method, cell), flush=True)
     for model in options.models:
         for method in METHODS:
             every = [cells[f"{model}/{n}"]["methods"][method] for n in options.sets]
             mean = np.mean([entry["figures"] for entry in every], axis=0)
             values = "  ".join(f"{value:9.3f} " for value in mean)
             print(f"{model:13} {'mean of sets':15} {method:23} {values}")
-    about = {
-        "command": "python -m benchmarks.teacher_calibration",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "skllkd": __version__,
-        "columns": ["accuracy", "macro-F1", "AUROC of confidence", "ECE"],
-        "cells": cells,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

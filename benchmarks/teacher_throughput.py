@@ -19,24 +19,20 @@ of a fifth; speeds are each one's best round, and ratios are of these.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import tempfile
 import time
 from pathlib import Path
 
-import joblib
 import llama_cpp
 import numpy as np
-from skllkd import __version__
 from skllkd._core.classes import as_classes
 from skllkd.cli.demo import CLASSES, EXAMPLES, demo_teacher
 from skllkd.datasets import load_bbc_news
 from skllkd.teachers import LabelStore
-from skllkd.teachers.llamacpp.machine import machine_name
 from skllkd.teachers.llamacpp.model import loaded_model, new_context
 from skllkd.teachers.llamacpp.weights import choose_weights, model_in
+
+from benchmarks.cells import about, benchmark_parser, write_figures
 
 N_TOKENS = 512
 NAMES = {topic: topic for topic in CLASSES}
@@ -273,14 +269,9 @@ def show(best, rows):
 
 def main():
     """Run, print the figures, and write them as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__, "teacher_throughput")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results/teacher_throughput.json"),
-    )
     options = parser.parse_args()
     path = Path(demo_teacher().model_path)
     with (
@@ -303,24 +294,16 @@ def main():
         }
     for name, values in agree.items():
         print(f"agreement, {name}: {values}")
-    figures = {
-        "command": "python -m benchmarks.teacher_throughput",
+    packages = ["llama-cpp-python", "numpy"]
+    head = about("teacher_throughput", *packages, n_threads=options.threads)
+    found = {
         "rounds": options.rounds,
-        "machine": machine_name(options.threads),
-        "cores": joblib.cpu_count(),
-        "versions": {
-            "skllkd": __version__,
-            "llama-cpp-python": llama_cpp.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
         "weights": weights.kind,
         "best": best,
         "ratios": {name: value for name, (value, _, _) in rows.items()},
         "agreement": agree,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_figures(options.output, head | found)
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ def check_it_teaches_a_classifier(teacher):
     clf = LLKDClassifier(teacher, CLASSES, student=SklearnStudent(), random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkllkdWarning)
-        clf.set_params(unchosen="warn").fit(TEXTS * 4)
+        clf.set_params(on_missing_class="warn").fit(TEXTS * 4)
     assert set(clf.predict(TEXTS)) <= set(CLASSES)
     assert clf.teacher_proba_.shape == (24, 2)
     assert 0 <= clf.score(TEXTS) <= 1

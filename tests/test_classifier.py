@@ -254,12 +254,12 @@ class Recorder(Student):
 class EveryThird(Selection):
     """Keeps the rows whose number divides by three, with their number as weight."""
 
-    def reset(self, n_classes, n_steps, random_state, teacher_proba):
+    def begin(self, pool, n_steps, random_state, first_step=0):
         self.steps_ = []
 
-    def select(self, pseudo_label, teacher_proba, student_proba, step, rows):
-        self.steps_.append(step)
-        n_rows = len(pseudo_label)
+    def select(self, batch):
+        self.steps_.append(batch.step)
+        n_rows = len(batch.rows)
         return Selected(np.arange(n_rows) % 3 == 0, np.arange(n_rows) + 1.0)
 
 
@@ -310,11 +310,8 @@ def test_no_scoring_pass_where_the_selection_does_not_need_one(news):
 class KeepNothing(Selection):
     uses_student = False
 
-    def reset(self, n_classes, n_steps, random_state, teacher_proba):
-        pass
-
-    def select(self, pseudo_label, teacher_proba, student_proba, step, rows):
-        n_rows = len(pseudo_label)
+    def select(self, batch):
+        n_rows = len(batch.rows)
         return Selected(np.zeros(n_rows, dtype=bool), np.ones(n_rows))
 
 
@@ -442,7 +439,7 @@ def test_bad_texts_cost_no_call(quick_classifier, gold_teacher, news):
     [
         ({"n_epochs": 0}, "`n_epochs`"),
         ({"batch_size": 2.5}, "`batch_size`"),
-        ({"unchosen": "ignore"}, "`unchosen`"),
+        ({"on_missing_class": "ignore"}, "`on_missing_class`"),
         ({"selection": "llkd"}, "`selection`.*str"),
         ({"selection": LLKDSelection(momentum=2)}, "`momentum`"),
         ({"selection": SelectAll(target="firm")}, "`target`"),
@@ -478,7 +475,9 @@ def test_a_fit_that_fails_changes_nothing(quick_classifier, news):
     classifier.set_params(teacher=lambda t: ["a"] * len(t), classes=["a", "b"])
     with pytest.raises(UnchosenClassError):
         classifier.fit(texts[:60])
-    classifier.set_params(classes=["a", "b"], unchosen="warn", student=Interrupted())
+    classifier.set_params(
+        classes=["a", "b"], on_missing_class="warn", student=Interrupted()
+    )
     with pytest.warns(UnchosenClassWarning), pytest.raises(KeyboardInterrupt):
         classifier.fit(texts[:60])
     assert classifier.classes_.tolist() == TOPICS
@@ -509,11 +508,11 @@ def test_a_class_nobody_chose(news):
     classifier = LLKDClassifier(
         function, [*TOPICS, "weather"], student=SklearnStudent(), random_state=0
     )
-    with pytest.raises(UnchosenClassError, match=r"'weather'.*unchosen='warn'"):
+    with pytest.raises(UnchosenClassError, match=r"'weather'.*on_missing_class='warn'"):
         classifier.fit(texts[:60])
     n_asked = len(teacher.asked)
     with pytest.warns(UnchosenClassWarning, match="'weather'"):
-        classifier.set_params(unchosen="warn").fit(texts[:60])
+        classifier.set_params(on_missing_class="warn").fit(texts[:60])
     assert len(teacher.asked) == n_asked  # what was bought before the error is kept
     assert classifier.predict_proba(texts[:5]).shape == (5, 6)
     assert "weather" not in classifier.predict(texts[:60])

@@ -2,7 +2,13 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from skllkd.selection import LLKDSelection, RankedImportance, normalised_entropy
+from skllkd.selection import (
+    Batch,
+    LLKDSelection,
+    Pool,
+    RankedImportance,
+    normalised_entropy,
+)
 
 rng = np.random.RandomState(0)
 n_rows, n_classes, n_steps = 1600, 2, 50
@@ -17,7 +23,7 @@ hard_to_learn = rng.beta(1.5, 2.0, n_rows)
 
 
 def student_at(step):
-    """Return what a student that has learned for so many steps believes."""
+    """Return the probabilities of a student that was trained for so many steps."""
     right = 0.5 + 0.5 * (1 - hard_to_learn) * (1 - np.exp(-(step + 2) / 15))
     proba = np.empty((n_rows, n_classes))
     proba[rows, label], proba[rows, 1 - label] = right, 1 - right
@@ -25,16 +31,15 @@ def student_at(step):
 
 
 llkd = LLKDSelection()
-llkd.reset(n_classes, n_steps, np.random.RandomState(0), teacher)
+llkd.begin(Pool(teacher), n_steps, np.random.RandomState(0))
 ranked = RankedImportance()
-ranked.reset(n_classes, n_steps, np.random.RandomState(0), teacher)
+ranked.begin(Pool(teacher), n_steps, np.random.RandomState(0))
 share = []
 for step in range(n_steps):
-    batch = rng.permutation(n_rows)[:64]
-    student = student_at(step)[batch]
-    kept = llkd.select(label[batch], teacher[batch], student, step, batch)
-    ranked.select(label[batch], teacher[batch], student, step, batch)
-    share.append(kept.mask.mean())
+    drawn = rng.permutation(n_rows)[:64]
+    batch = Batch(drawn, teacher[drawn], student_at(step)[drawn], step)
+    share.append(llkd.select(batch).mask.mean())
+    ranked.select(batch)
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
 blue, orange = "tab:blue", "tab:orange"
@@ -63,7 +68,7 @@ axes[1].set(
 axes[1].legend(fontsize=8, loc="lower left")
 
 error = np.sqrt(2) * (1 - student[rows, label])
-gradient = ranked.trust_ * error
+gradient = ranked.sample_weight_ * error
 chance = np.clip(0.05 + 0.35 * gradient / ranked.mean_gradient_[-1], 0, 1)
 drawn = axes[2].scatter(sure, unsure, s=6, c=chance, cmap="viridis", vmin=0, vmax=1)
 axes[2].set(

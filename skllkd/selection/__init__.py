@@ -1,31 +1,36 @@
-"""Selection strategies: which rows of a batch the student learns from."""
+"""Selection strategies: the rows of a batch the student is trained on."""
 
 from skllkd.selection.accept_reject import AcceptReject
-from skllkd.selection.base import SelectAll, Selected, Selection
-from skllkd.selection.confident import ConfidenceThreshold, ConfidentShare
+from skllkd.selection.base import Batch, Pool, Selected, Selection
+from skllkd.selection.confidence_threshold import ConfidenceThreshold
 from skllkd.selection.infobatch import InfoBatch
 from skllkd.selection.llkd import LLKDSelection
+from skllkd.selection.random_subset import RandomSubset
 from skllkd.selection.ranked_importance import RankedImportance
+from skllkd.selection.select_all import SelectAll
 from skllkd.selection.small_loss import SmallLoss
 from skllkd.selection.soft_gate import SoftGate
-from skllkd.selection.subsets import RandomShare, UncertainShare
+from skllkd.selection.top_confidence import TopConfidence
+from skllkd.selection.top_uncertainty import TopUncertainty
 from skllkd.selection.uncertainty import normalised_entropy
 from skllkd.selection.weighted_distillation import WeightedDistillation
 
 __all__ = [
     "AcceptReject",
+    "Batch",
     "ConfidenceThreshold",
-    "ConfidentShare",
     "InfoBatch",
     "LLKDSelection",
-    "RandomShare",
+    "Pool",
+    "RandomSubset",
     "RankedImportance",
     "SelectAll",
     "Selected",
     "Selection",
     "SmallLoss",
     "SoftGate",
-    "UncertainShare",
+    "TopConfidence",
+    "TopUncertainty",
     "WeightedDistillation",
     "normalised_entropy",
 ]

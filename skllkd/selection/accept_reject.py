@@ -1,4 +1,4 @@
-"""Which texts to ask the teacher about, when not all can be asked."""
+"""Choice of the texts to label within a budget of teacher calls."""
 
 from __future__ import annotations
 
@@ -6,47 +6,45 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.params import check_number, check_option
-from skllkd.selection.uncertainty import MEASURES, uncertainty_of
+from skllkd._core.params import check_number
+from skllkd.selection.uncertainty import normalised_entropy
 
 
 class AcceptReject(BaseEstimator):
-    r"""Ask the teacher only about texts the student is unsure of, up to a budget.
+    r"""Label only texts the student is uncertain of, up to a budget of teacher calls.
 
-    A first part of the budget goes to texts drawn at random. A student learns from the
-    surest of their labels in every class [1]_, and says how unsure :math:`u` it is of
-    the texts not yet asked about. Texts are then drawn in random order and *accepted*
-    with probability :math:`u`, rejected otherwise [2]_, until a round's part of the
-    budget is spent; the student learns from all that was bought; and so on. Random
-    acceptance keeps texts that are not the most doubtful in, which a ranking by
-    uncertainty would never ask about.
+    A first part of the budget goes to texts drawn at random. A student is trained on the
+    most confident of their labels in every class [1]_ and gives the uncertainty
+    :math:`u = H(p_S) / \log C` of each unlabelled text. Texts are then drawn in random
+    order and *accepted* with probability :math:`u`, rejected otherwise [2]_, until a
+    round's part of the budget is spent; the student is trained on all labels so far;
+    and so on. Random acceptance also labels texts that are not the most uncertain, which
+    a ranking by uncertainty would never do.
 
-    Give it to `LLKDClassifier(acquisition=...)`. The rounds' students are quick ones
-    (`Student.second_opinion`); in the end the classifier's own learns from what was
-    bought.
+    Pass it as `LLKDClassifier(acquisition=...)`. The rounds use quick students
+    (`Student.second_opinion`); the classifier's own student is trained at the end, on
+    the texts that were labelled.
 
     Parameters
     ----------
     budget : float in (0, 1] or int, default=0.3
-        How many texts the teacher is asked about: a share of the pool, or a number.
+        The number of texts to label: a share of the pool, or a count.
     initial : float in (0, 1], default=0.3
         The share of the budget that is spent at random first; 1 for all of it.
     n_rounds : int, default=4
-        In how many rounds the rest is spent.
+        The number of rounds the rest is spent in.
     confident_seed : float in (0, 1], default=0.5
-        The share of the first labels, the surest of each class, that the first student
-        learns from; 1 for all.
-    measure : {"entropy", "least_confident", "margin"}, default="entropy"
-        What uncertainty is.
+        The share of the first labels, the most confident of each class, that the first
+        student is trained on; 1 for all.
 
     See Also
     --------
-    RankedImportance : What is learned from of what was bought.
+    RankedImportance : Selection among the texts that were labelled.
 
     Notes
     -----
-    The calibration of the teacher is that of the first texts, which alone are a random
-    part of the pool.
+    The teacher is calibrated on the first texts, which alone are a random part of the
+    pool.
 
     References
     ----------
@@ -71,13 +69,11 @@ class AcceptReject(BaseEstimator):
         initial: float = 0.3,
         n_rounds: int = 4,
         confident_seed: float = 0.5,
-        measure: str = "entropy",
     ) -> None:
         self.budget = budget
         self.initial = initial
         self.n_rounds = n_rounds
         self.confident_seed = confident_seed
-        self.measure = measure
 
     def check(self) -> None:
         """Raise if a parameter has a value that is not allowed.
@@ -94,10 +90,9 @@ class AcceptReject(BaseEstimator):
         for name in ("initial", "confident_seed"):
             check_number(getattr(self, name), name, 0, 1, open_low=True)
         check_number(self.n_rounds, "n_rounds", 1, integer=True)
-        check_option(self.measure, "measure", [*MEASURES])
 
     def parts(self, n_rows: int) -> list[int]:
-        """Return how many texts are asked about at first and in each round.
+        """Return the number of texts to label at first and in each round.
 
         Parameters
         ----------
@@ -109,41 +104,42 @@ class AcceptReject(BaseEstimator):
         list of int
             The numbers, which add up to the budget; rounds without any are left out.
         """
-        is_number = isinstance(self.budget, (int, np.integer))
-        wanted = self.budget if is_number else np.ceil(self.budget * n_rows - 1e-9)
-        wanted = min(int(wanted), n_rows)
-        first = min(max(int(np.ceil(self.initial * wanted)), 1), wanted)
-        ends = np.linspace(first, wanted, self.n_rounds + 1).round().astype(int)
+        is_count = isinstance(self.budget, (int, np.integer))
+        budget = self.budget if is_count else np.ceil(self.budget * n_rows - 1e-9)
+        budget = min(int(budget), n_rows)
+        first = min(max(int(np.ceil(self.initial * budget)), 1), budget)
+        ends = np.linspace(first, budget, self.n_rounds + 1).round().astype(int)
         return [first, *(int(n) for n in np.diff(ends) if n)]
 
     def accept(
         self, student_proba: FloatArray, n_wanted: int, rng: np.random.RandomState
     ) -> IntArray:
-        """Draw rows in random order, and accept each by how unsure the student is.
+        """Draw rows in random order, and accept each with its uncertainty.
 
         Parameters
         ----------
         student_proba : ndarray of shape (n_rows, n_classes)
-            The student's distribution for every row that may be asked about.
+            The student's distribution for every row that can be labelled.
         n_wanted : int
-            How many to accept.
+            The number of rows to accept.
         rng : RandomState
             The source of order and acceptance.
 
         Returns
         -------
         ndarray of int
-            The rows accepted, in ascending order: as many as wanted, or all there are.
+            The accepted rows, in ascending order: as many as wanted, or all there are.
         """
-        unsure = uncertainty_of(student_proba, self.measure)
-        left = rng.permutation(len(unsure))
+        uncertainty = normalised_entropy(student_proba)
+        left = rng.permutation(len(uncertainty))
         accepted = np.empty(0, dtype=np.int64)
-        n_wanted = min(n_wanted, len(unsure))
+        n_wanted = min(n_wanted, len(uncertainty))
         while len(accepted) < n_wanted:
-            # Scaled to the largest, so that a sure student does not draw for ever.
-            highest = unsure[left].max()
-            chance = unsure[left] / highest if highest > 0 else np.ones(len(left))
-            taken = rng.uniform(size=len(left)) < chance
-            accepted = np.concatenate([accepted, left[taken]])
-            left = left[~taken]
+            # Scaled to the largest, so that a certain student ends, too.
+            highest = uncertainty[left].max()
+            ones = np.ones(len(left))
+            probability = uncertainty[left] / highest if highest > 0 else ones
+            is_accepted = rng.uniform(size=len(left)) < probability
+            accepted = np.concatenate([accepted, left[is_accepted]])
+            left = left[~is_accepted]
         return np.sort(accepted[:n_wanted])

@@ -1,8 +1,9 @@
-"""The seam every selection strategy fills: arrays in, a decision out."""
+"""Interface of the selection strategies: arrays in, a decision out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,93 @@ from skllkd._core.cloning import add_later_parameters
 from skllkd._core.params import check_option
 
 
+class _TeacherSignals:
+    """Quantities computed from `teacher_proba` when they are first needed."""
+
+    teacher_proba: FloatArray
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes."""
+        return self.teacher_proba.shape[1]
+
+    @cached_property
+    def pseudo_label(self) -> IntArray:
+        """The teacher's most likely class of each row, in [0, n_classes)."""
+        return self.teacher_proba.argmax(axis=1)
+
+    @cached_property
+    def teacher_confidence(self) -> FloatArray:
+        """The teacher's largest probability of each row, in [0, 1]."""
+        confidence: FloatArray = self.teacher_proba.max(axis=1)
+        return confidence
+
+
+@dataclass(frozen=True)
+class Pool(_TeacherSignals):
+    """The rows a student is about to be trained on.
+
+    Its properties `n_classes`, `pseudo_label` and `teacher_confidence` are computed
+    from `teacher_proba`.
+
+    Parameters
+    ----------
+    teacher_proba : ndarray of shape (n_rows, n_classes)
+        The teacher's distribution for every row, rows summing to 1.
+    student_proba : ndarray of shape (n_rows, n_classes) or None
+        Out-of-fold predictions for every row, by students trained on the other folds;
+        None unless the strategy asks for them (`Selection.n_folds`).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd.selection import Pool
+    >>> Pool(np.array([[0.9, 0.1], [0.4, 0.6]])).pseudo_label
+    array([0, 1])
+    """
+
+    teacher_proba: FloatArray
+    student_proba: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Batch(_TeacherSignals):
+    """The rows presented at one step.
+
+    Its properties `n_classes`, `pseudo_label` and `teacher_confidence` are computed
+    from `teacher_proba`.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows,), int
+        The indices of the rows in the pool.
+    teacher_proba : ndarray of shape (n_rows, n_classes)
+        The teacher's distribution for each row, rows summing to 1.
+    student_proba : ndarray of shape (n_rows, n_classes) or None
+        The student's current distribution for each row, rows summing to 1; rows of NaN
+        where `Selection.candidates` ruled a row out. None unless the strategy asks for
+        it (`Selection.uses_student`).
+    step : int
+        The step, from 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd.selection import Batch
+    >>> teacher = np.array([[0.9, 0.1], [0.4, 0.6]])
+    >>> Batch(np.array([7, 3]), teacher).teacher_confidence
+    array([0.9, 0.6])
+    """
+
+    rows: IntArray
+    teacher_proba: FloatArray
+    student_proba: FloatArray | None = None
+    step: int = 0
+
+
 @dataclass(frozen=True)
 class Selected:
-    """What a strategy decided about the rows of one step.
+    """The decision of a strategy about the rows of a batch.
 
     Parameters
     ----------
@@ -46,10 +131,9 @@ class Selected:
 class Selection(BaseEstimator):
     """Base class of the selection strategies.
 
-    A strategy knows no model and no text. Before training it is told the size of
-    the problem (`reset`), then, at every step, it decides which rows of the batch
-    the student learns from (`select`). What it learned on the way ends in `_` and
-    stays readable afterwards.
+    A strategy knows no model and no text. Before training it is given the pool
+    (`begin`); at every step it decides which rows of the batch the student is trained
+    on (`select`). Learned attributes end in `_` and can be read after training.
 
     See Also
     --------
@@ -58,27 +142,24 @@ class Selection(BaseEstimator):
 
     Examples
     --------
-    The half of each batch that the student finds least like its label:
+    The half of each batch with the lowest student probability of the pseudo-label:
 
     >>> import numpy as np
-    >>> from skllkd.selection import Selected, Selection
+    >>> from skllkd.selection import Batch, Selected, Selection
     >>> class HardHalf(Selection):
-    ...     def reset(self, n_classes, n_steps, random_state, teacher_proba):
-    ...         pass
-    ...
-    ...     def select(self, pseudo_label, teacher_proba, student_proba, step, rows):
-    ...         belief = student_proba[np.arange(len(rows)), pseudo_label]
-    ...         return Selected(belief <= np.median(belief), np.ones(len(rows)))
+    ...     def select(self, batch):
+    ...         rows = np.arange(len(batch.rows))
+    ...         proba = batch.student_proba[rows, batch.pseudo_label]
+    ...         return Selected(proba <= np.median(proba), np.ones(len(rows)))
+    >>> teacher = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]])
     >>> student = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
-    >>> HardHalf().select(np.zeros(3, int), student, student, 0, np.arange(3)).mask
+    >>> HardHalf().select(Batch(np.arange(3), teacher, student)).mask
     array([False,  True,  True])
     """
 
-    #: Whether `select` reads the student's probabilities. Where it does not, no
-    #: scoring pass is made and `student_proba` is None.
+    #: Whether `select` reads `Batch.student_proba`. If False, no scoring pass is made.
     uses_student: bool = True
-    #: Into how many folds to part the pool so that students trained on the others say
-    #: what they believe of each row (`take_out_of_fold`); 0 for not at all.
+    #: Number of folds for the out-of-fold predictions in `Pool.student_proba`; 0: none.
     n_folds: int = 0
 
     def check(self) -> None:
@@ -92,117 +173,53 @@ class Selection(BaseEstimator):
             If a parameter has a value that is not allowed.
         """
 
-    def take_out_of_fold(self, student_proba: FloatArray) -> None:
-        """Take what students that did not learn from a row believe of it.
-
-        Called before `reset` and `extend` where `n_folds` is not 0.
-
-        Parameters
-        ----------
-        student_proba : ndarray of shape (n_rows, n_classes)
-            Their distribution for every row of the pool, rows summing to 1.
-        """
-
-    def reset(
+    def begin(
         self,
-        n_classes: int,
+        pool: Pool,
         n_steps: int,
         random_state: np.random.RandomState,
-        teacher_proba: FloatArray,
+        first_step: int = 0,
     ) -> None:
-        """Forget everything and prepare for a training run.
+        """Prepare for a training run.
 
         Parameters
         ----------
-        n_classes : int
-            The number of classes.
+        pool : Pool
+            The rows to be trained on.
         n_steps : int
-            How often `select` will be called.
+            The number of calls of `select` to come.
         random_state : RandomState
-            The source of any randomness.
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution for every row of the pool.
-        """
-        raise NotImplementedError
-
-    def extend(
-        self,
-        n_steps_done: int,
-        n_classes: int,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        teacher_proba: FloatArray,
-    ) -> None:
-        """Prepare to go on with new texts; what was learned is kept.
-
-        Parameters
-        ----------
-        n_steps_done : int
-            How many steps there were; the next has this number.
-        n_classes : int
-            The number of classes.
-        n_steps : int
-            How many steps there will be in addition.
-        random_state : RandomState
-            The source of any randomness.
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution for every new row.
+            The source of all randomness.
+        first_step : int, default=0
+            The number of the next step. At 0 everything learned before is forgotten;
+            above 0 training goes on with a new pool.
         """
 
-    def candidates(
-        self,
-        pseudo_label: IntArray,
-        teacher_proba: FloatArray,
-        step: int,
-        rows: IntArray,
-    ) -> BoolArray:
-        """Return which rows of a batch the student has to be asked about.
+    def candidates(self, batch: Batch) -> BoolArray:
+        """Return the rows of a batch that the student has to score.
 
-        Called once before each `select` of a strategy that reads the student's
-        probabilities, perhaps some steps ahead. The rows it leaves out need no scoring
-        pass: their student probabilities are NaN.
+        Called once before each `select`, if `uses_student`. Rows that cannot be selected
+        need no scoring pass; by default all rows are scored.
 
         Parameters
         ----------
-        pseudo_label : ndarray of shape (n_rows,), int
-            The class the teacher finds likeliest, in [0, n_classes).
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution, rows summing to 1.
-        step : int
-            The step, from 0.
-        rows : ndarray of shape (n_rows,), int
-            Which rows of the pool they are.
+        batch : Batch
+            The rows presented, without `student_proba`.
 
         Returns
         -------
         ndarray of shape (n_rows,), bool
-            The rows to ask about; by default all.
+            The rows to score.
         """
-        return np.ones(len(pseudo_label), dtype=bool)
+        return np.ones(len(batch.rows), dtype=bool)
 
-    def select(
-        self,
-        pseudo_label: IntArray,
-        teacher_proba: FloatArray,
-        student_proba: FloatArray | None,
-        step: int,
-        rows: IntArray,
-    ) -> Selected:
-        """Decide which rows of a batch the student learns from.
+    def select(self, batch: Batch) -> Selected:
+        """Decide which rows of a batch the student is trained on.
 
         Parameters
         ----------
-        pseudo_label : ndarray of shape (n_rows,), int
-            The class the teacher finds likeliest, in [0, n_classes).
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution, rows summing to 1.
-        student_proba : ndarray of shape (n_rows, n_classes) or None
-            The student's distribution; None unless `uses_student`. Rows of NaN where
-            `candidates` left them out.
-        step : int
-            The step, from 0.
-        rows : ndarray of shape (n_rows,), int
-            Which rows of the pool they are, in the order given to `reset` or `extend`.
+        batch : Batch
+            The rows presented.
 
         Returns
         -------
@@ -211,134 +228,62 @@ class Selection(BaseEstimator):
         """
         raise NotImplementedError
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take back what was pickled, perhaps by an earlier version."""
-        super().__setstate__(state)
-        add_later_parameters(self)
-
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what was learned beyond attributes, to be saved without pickle.
+        """Return learned arrays, to be saved without pickle.
 
         Returns
         -------
         dict of str to ndarray
-            Arrays.
+            The arrays.
         """
         return {}
 
     def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        """Take back what `state` returned.
+        """Restore learned arrays.
 
         Parameters
         ----------
         state : dict of str to ndarray
-            Arrays.
+            As returned by `state`.
         """
 
+    def _scored(self, batch: Batch) -> FloatArray:
+        """Return the student's probabilities; raise if they are missing."""
+        if batch.student_proba is None:
+            raise TypeError(
+                f"{type(self).__name__}.select needs `student_proba`; got None."
+            )
+        return batch.student_proba
 
-class SelectAll(Selection):
-    """Train on every row: full-pool distillation, the baseline of every table.
+    def _out_of_fold(self, pool: Pool) -> FloatArray:
+        """Return the out-of-fold predictions; raise if they are missing."""
+        proba = pool.student_proba
+        if proba is None or len(proba) != len(pool.teacher_proba):
+            raise TypeError(
+                f"{type(self).__name__}.begin needs out-of-fold predictions for every "
+                "row in `Pool.student_proba`."
+            )
+        return proba
 
-    Parameters
-    ----------
-    target : {"hard", "soft"}, default="hard"
-        Train towards the pseudo-label, or towards the teacher's distribution.
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle, perhaps of an earlier version."""
+        super().__setstate__(state)
+        add_later_parameters(self)
 
-    See Also
-    --------
-    LLKDSelection : Keeps the confident and still uncertain rows only.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skllkd.selection import SelectAll
-    >>> teacher = np.array([[0.9, 0.1], [0.4, 0.6]])
-    >>> rule = SelectAll()
-    >>> rule.reset(2, 1, np.random.RandomState(0), teacher)
-    >>> rule.select(teacher.argmax(axis=1), teacher, None, 0, np.arange(2)).mask
-    array([ True,  True])
-    """
-
-    uses_student = False
-
-    def __init__(self, target: str = "hard") -> None:
-        self.target = target
-
-    def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
-        """
-        check_target(self.target)
-
-    def reset(
-        self,
-        n_classes: int,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        teacher_proba: FloatArray,
-    ) -> None:
-        """Do nothing: there is nothing to forget.
-
-        Parameters
-        ----------
-        n_classes : int
-            The number of classes.
-        n_steps : int
-            How often `select` will be called.
-        random_state : RandomState
-            Unused.
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            Unused.
-        """
-
-    def select(
-        self,
-        pseudo_label: IntArray,
-        teacher_proba: FloatArray,
-        student_proba: FloatArray | None,
-        step: int,
-        rows: IntArray,
-    ) -> Selected:
-        """Keep every row with weight 1.
-
-        Parameters
-        ----------
-        pseudo_label : ndarray of shape (n_rows,), int
-            The class the teacher finds likeliest.
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution.
-        student_proba : None
-            Unused.
-        step : int
-            The step, from 0.
-        rows : ndarray of shape (n_rows,), int
-            Unused.
-
-        Returns
-        -------
-        Selected
-            All rows.
-        """
-        n_rows = len(pseudo_label)
-        target = teacher_proba if self.target == "soft" else None
-        return Selected(np.ones(n_rows, dtype=bool), np.ones(n_rows), target)
+def with_steps(
+    record: npt.NDArray[np.float32], first_step: int, n_steps: int
+) -> npt.NDArray[np.float32]:
+    """Cut a record, a row for each step, at `first_step` and add `n_steps` NaN rows."""
+    unknown = np.full((n_steps, *record.shape[1:]), np.nan, dtype=np.float32)
+    return np.concatenate([record[:first_step], unknown])
 
 
 def check_target(target: str) -> None:
-    """Raise unless `target` is a kind of target.
-
-    Parameters
-    ----------
-    target : str
-        What the user set.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it is neither "hard" nor "soft".
-    """
+    """Raise unless the parameter `target` is "hard" or "soft"."""
     check_option(target, "target", ["hard", "soft"])
+
+
+def target_of(batch: Batch, target: str) -> FloatArray | None:
+    """Return the teacher's distributions if `target` is "soft", else None."""
+    return batch.teacher_proba if target == "soft" else None

@@ -1,4 +1,4 @@
-"""Pruning at random, and making up for it."""
+"""Unbiased random pruning of rows with a small loss."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray
 from skllkd._core.params import check_number
-from skllkd.selection.base import Selected, Selection, check_target
+from skllkd.selection.base import (
+    Batch,
+    Pool,
+    Selected,
+    Selection,
+    check_target,
+    target_of,
+)
 
 
 class InfoBatch(Selection):
-    r"""Drop a random part of the rows with a small loss, and let the rest stand for it.
+    r"""Prune rows with a small loss at random, and rescale the rest of them.
 
     InfoBatch [1]_ remembers the last loss of every row. When a row comes up whose loss
     is below the mean of those remembered, it is dropped with probability r; if it is
@@ -37,12 +45,12 @@ class InfoBatch(Selection):
 
     See Also
     --------
-    RankedImportance : Draws by how much is to be learned, not at a constant rate.
+    RankedImportance : Samples by the size of the gradient, not at a constant rate.
 
     Notes
     -----
-    The paper reads the loss where the row is trained on; here it is that of the scoring
-    pass just before, which the rows that are dropped do not need.
+    The paper takes the loss of the training step; here it is that of the scoring pass
+    just before, which rows that are dropped do not need.
 
     References
     ----------
@@ -52,13 +60,13 @@ class InfoBatch(Selection):
     Examples
     --------
     >>> import numpy as np
-    >>> from skllkd.selection import InfoBatch
+    >>> from skllkd.selection import Batch, InfoBatch, Pool
     >>> teacher = np.array([[0.9, 0.1], [0.8, 0.2]])
     >>> student = np.array([[0.9, 0.1], [0.2, 0.8]])
     >>> rule = InfoBatch(prune=0.5, until=1.0)
-    >>> rule.reset(2, 2, np.random.RandomState(0), teacher)
+    >>> rule.begin(Pool(teacher), 2, np.random.RandomState(0))
     >>> for step in range(2):
-    ...     kept = rule.select(np.zeros(2, int), teacher, student, step, np.arange(2))
+    ...     kept = rule.select(Batch(np.arange(2), teacher, student, step))
     >>> rule.losses_.round(2)
     array([0.11, 1.61], dtype=float32)
     """
@@ -70,165 +78,65 @@ class InfoBatch(Selection):
         self.until = until
         self.target = target
 
+    @override
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
-        """
         check_number(self.prune, "prune", 0, 1, open_high=True)
         check_number(self.until, "until", 0, 1)
         check_target(self.target)
 
-    def reset(
+    @override
+    def begin(
         self,
-        n_classes: int,
+        pool: Pool,
         n_steps: int,
         random_state: np.random.RandomState,
-        teacher_proba: FloatArray,
+        first_step: int = 0,
     ) -> None:
-        """Forget the losses.
-
-        Parameters
-        ----------
-        n_classes : int
-            The number of classes.
-        n_steps : int
-            How often `select` will be called.
-        random_state : RandomState
-            The source of what is dropped.
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution for every row of the pool.
-        """
-        self.extend(0, n_classes, n_steps, random_state, teacher_proba)
-
-    def extend(
-        self,
-        n_steps_done: int,
-        n_classes: int,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        teacher_proba: FloatArray,
-    ) -> None:
-        """Prepare to go on with new texts, whose losses are not known.
-
-        Parameters
-        ----------
-        n_steps_done : int
-            How many steps there were; the next has this number.
-        n_classes : int
-            The number of classes.
-        n_steps : int
-            How many steps there will be in addition.
-        random_state : RandomState
-            The source of what is dropped.
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution for every new row.
-        """
         self._random = np.random.RandomState(random_state.randint(2**31 - 1))
-        self._last_pruned = n_steps_done + self.until * n_steps
-        self.losses_ = np.full(len(teacher_proba), np.nan, dtype=np.float32)
-        self._sum, self._seen = 0.0, 0
-        self._decided: dict[int, tuple[BoolArray, FloatArray]] = {}
+        self._last_pruned = first_step + self.until * n_steps
+        self.losses_ = np.full(len(pool.teacher_proba), np.nan, dtype=np.float32)
+        self._sum, self._n_seen = 0.0, 0
+        self._decision: tuple[BoolArray, FloatArray] | None = None
 
-    def candidates(
-        self,
-        pseudo_label: IntArray,
-        teacher_proba: FloatArray,
-        step: int,
-        rows: IntArray,
-    ) -> BoolArray:
-        """Return the rows of a batch that are not dropped.
+    @override
+    def candidates(self, batch: Batch) -> BoolArray:
+        self._decision = self._prune(batch)
+        return self._decision[0]
 
-        Parameters
-        ----------
-        pseudo_label : ndarray of shape (n_rows,), int
-            The class the teacher finds likeliest, in [0, n_classes).
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution, rows summing to 1.
-        step : int
-            The step, from 0.
-        rows : ndarray of shape (n_rows,), int
-            Which rows of the pool they are.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), bool
-            The rows to ask about.
-        """
-        mask, weight = np.ones(len(rows), dtype=bool), np.ones(len(rows))
-        if self._seen and step < self._last_pruned:
-            small = self.losses_[rows] < self._sum / self._seen  # NaN is not
-            mask = ~small | (self._random.uniform(size=len(rows)) >= self.prune)
-            weight = np.where(small, 1 / (1 - self.prune), 1.0)
-        self._decided[step] = mask, weight
-        return mask
-
-    def select(
-        self,
-        pseudo_label: IntArray,
-        teacher_proba: FloatArray,
-        student_proba: FloatArray | None,
-        step: int,
-        rows: IntArray,
-    ) -> Selected:
-        """Keep the rows that were not dropped, and remember their losses.
-
-        Parameters
-        ----------
-        pseudo_label : ndarray of shape (n_rows,), int
-            The class the teacher finds likeliest, in [0, n_classes).
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution, rows summing to 1.
-        student_proba : ndarray of shape (n_rows, n_classes)
-            The student's distribution, rows summing to 1.
-        step : int
-            The step, from 0.
-        rows : ndarray of shape (n_rows,), int
-            Which rows of the pool they are.
-
-        Returns
-        -------
-        Selected
-            The rows kept; those with a small loss weigh more.
-        """
-        if student_proba is None:
-            raise TypeError("InfoBatch.select needs `student_proba`; got None.")
-        if step not in self._decided:
-            self.candidates(pseudo_label, teacher_proba, step, rows)
-        mask, weight = self._decided.pop(step)
-        target = teacher_proba if self.target == "soft" else None
-        aim = np.eye(teacher_proba.shape[1])[pseudo_label] if target is None else target
+    @override
+    def select(self, batch: Batch) -> Selected:
+        student_proba = self._scored(batch)
+        mask, weight = self._decision or self._prune(batch)
+        self._decision = None
+        target = target_of(batch, self.target)
+        label = (
+            np.eye(batch.n_classes)[batch.pseudo_label] if target is None else target
+        )
         log_proba = np.log(np.maximum(student_proba[mask], 1e-12))
-        self._remember(rows[mask], -(aim[mask] * log_proba).sum(axis=1))
+        self._record(batch.rows[mask], -(label[mask] * log_proba).sum(axis=1))
         return Selected(mask, weight, target)
 
-    def _remember(self, rows: IntArray, loss: FloatArray) -> None:
-        """Take in new losses, and keep their sum so that the mean costs nothing."""
+    def _prune(self, batch: Batch) -> tuple[BoolArray, FloatArray]:
+        """Return the rows that are not dropped, and the weight of each row."""
+        n_rows = len(batch.rows)
+        if not self._n_seen or batch.step >= self._last_pruned:
+            return np.ones(n_rows, dtype=bool), np.ones(n_rows)
+        is_small = self.losses_[batch.rows] < self._sum / self._n_seen  # NaN is not
+        mask = ~is_small | (self._random.uniform(size=n_rows) >= self.prune)
+        return mask, np.where(is_small, 1 / (1 - self.prune), 1.0)
+
+    def _record(self, rows: IntArray, loss: FloatArray) -> None:
+        """Store new losses, and update their sum so that the mean costs nothing."""
         old = self.losses_[rows]
-        known = ~np.isnan(old)
-        self._sum += float(loss.sum() - old[known].sum())
-        self._seen += int((~known).sum())
+        is_known = ~np.isnan(old)
+        self._sum += float(loss.sum() - old[is_known].sum())
+        self._n_seen += int((~is_known).sum())
         self.losses_[rows] = loss
 
+    @override
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what was learned.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Arrays.
-        """
         return {"losses_": self.losses_}
 
+    @override
     def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        """Take back what `state` returned.
-
-        Parameters
-        ----------
-        state : dict of str to ndarray
-            Arrays.
-        """
         self.losses_ = state["losses_"].copy()  # it is changed in place

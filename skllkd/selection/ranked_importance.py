@@ -1,4 +1,4 @@
-"""Importance sampling of a loss that trusts the teacher by the rank of its confidence."""
+"""Importance sampling of a loss weighted by the rank of the teacher's confidence."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.params import check_number
-from skllkd.selection.base import Selected, Selection
+from skllkd.selection.base import Batch, Pool, Selected, Selection, with_steps
 from skllkd.selection.thresholds import MovingAverage
 
 
 class RankedImportance(Selection):
-    r"""Weigh rows by the rank of the teacher's confidence; draw where there is to learn.
+    r"""Weigh rows by the rank of the teacher's confidence; sample by gradient norm.
 
-    The default of `LLKDClassifier`. It keeps LLKD's two signals and drops its two
-    cuts. The weight of row :math:`i` is where its teacher confidence :math:`c_i` ranks
+    The default of `LLKDClassifier`. It keeps LLKD's two signals without its two cuts.
+    The sample weight of row :math:`i` is the rank of its teacher confidence :math:`c_i`
     among the :math:`n_k` rows of the pool with the same pseudo-label :math:`k = y_i`,
 
     .. math::
@@ -25,10 +25,10 @@ class RankedImportance(Selection):
         w_i = \frac{n_k r_i^{a}}{\sum_{j: y_j = k} r_j^{a}}, \quad
         r_i = \frac{|\{j: c_j < c_i\}| + \frac12 |\{j: c_j = c_i\}|}{n_k},
 
-    with :math:`a` the `rank_power`: 1 on average in every class, so that a class the
-    teacher is seldom sure of is learned as the others are, and in each class from its
-    surest rows most. A row is then drawn with a probability that follows how much is to
-    be learned from it, the length of the gradient of its loss by the logits,
+    with :math:`a` the `rank_power`. It is 1 on average in every class, so that a class
+    the teacher is seldom confident of counts as much as the others, and within a class
+    the most confident rows count most. A row is then sampled with a probability that
+    follows the norm of the gradient of its loss with respect to the logits,
 
     .. math::
 
@@ -36,29 +36,29 @@ class RankedImportance(Selection):
         \pi_i = \min(1, f + (s - f) \, g_i / \bar g),
 
     where :math:`s` is the `share`, :math:`f` the `floor` and :math:`\bar g` a moving
-    mean of :math:`g` over batches. A row that is drawn weighs :math:`w_i / \pi_i`:
-    what is drawn stands for what is not, and the gradient is that of training on all
-    rows in expectation [1]_. For what LLKD cuts in a step nothing stands; here
-    nothing is cut.
+    mean of :math:`g` over batches. A sampled row is trained on with weight
+    :math:`w_i / \pi_i`, so that the expected gradient is that of training on all rows
+    [1]_: nothing is cut, as LLKD does.
 
     Parameters
     ----------
     share : float in (0, 1], default=0.4
-        The share of the rows presented that is trained on, about; 1 for all, without
-        drawing.
+        The approximate share of the rows presented that is trained on; 1 trains on all
+        rows, without sampling.
     floor : float in [0, 1], default=0.05
-        The least probability a row is drawn with, at most `share`. It bounds the
-        weight of what is drawn.
+        The lowest sampling probability of a row, at most `share`. It bounds the weight
+        of a sampled row.
     rank_power : float, default=1.0
-        :math:`a`: how quickly trust falls with the rank; 0 trusts all rows alike.
+        :math:`a`: how fast the sample weight falls with the rank; 0 weighs all rows
+        alike.
     momentum : float in [0, 1), default=0.9
-        The share of the old mean gradient kept at each step.
+        The share of the old mean gradient norm kept at each step.
 
     Attributes
     ----------
     mean_gradient_ : ndarray of shape (n_steps,), float32
         :math:`\bar g` after each step.
-    trust_ : ndarray of shape (n_rows,), float32
+    sample_weight_ : ndarray of shape (n_rows,), float32
         :math:`w_i` of each row of the pool.
 
     See Also
@@ -68,8 +68,9 @@ class RankedImportance(Selection):
 
     Notes
     -----
-    Ranks need no calibration, only that surer is right more often. With a teacher that
-    gives no confidences all weights are 1, and what is left is importance sampling.
+    Ranks need no calibration: it is enough that confident labels are right more often.
+    With a teacher that gives no confidences all weights are 1, which leaves plain
+    importance sampling.
 
     References
     ----------
@@ -79,11 +80,11 @@ class RankedImportance(Selection):
     Examples
     --------
     >>> import numpy as np
-    >>> from skllkd.selection import RankedImportance
+    >>> from skllkd.selection import Pool, RankedImportance
     >>> teacher = np.array([[0.9, 0.1], [0.7, 0.3], [0.6, 0.4]])
     >>> rule = RankedImportance(share=1.0)
-    >>> rule.reset(2, 1, np.random.RandomState(0), teacher)
-    >>> rule.trust_.round(2)  # 1 on average
+    >>> rule.begin(Pool(teacher), 1, np.random.RandomState(0))
+    >>> rule.sample_weight_.round(2)  # 1 on average
     array([1.67, 1.  , 0.33], dtype=float32)
     """
 
@@ -104,171 +105,78 @@ class RankedImportance(Selection):
         """Whether `select` reads the student's probabilities."""
         return self.share < 1
 
+    @override
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
-        """
         check_number(self.share, "share", 0, 1, open_low=True)
         check_number(self.floor, "floor", 0, self.share)
         check_number(self.rank_power, "rank_power", 0, open_high=True)
         check_number(self.momentum, "momentum", 0, 1, open_high=True)
 
-    def reset(
+    @override
+    def begin(
         self,
-        n_classes: int,
+        pool: Pool,
         n_steps: int,
         random_state: np.random.RandomState,
-        teacher_proba: FloatArray,
+        first_step: int = 0,
     ) -> None:
-        """Forget the mean gradient and rank the pool.
-
-        Parameters
-        ----------
-        n_classes : int
-            The number of classes.
-        n_steps : int
-            How often `select` will be called.
-        random_state : RandomState
-            The source of what is drawn.
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution for every row of the pool.
-        """
-        self._mean = MovingAverage(1, self.momentum, None)
-        self.mean_gradient_ = np.empty(0, dtype=np.float32)
-        self.extend(0, n_classes, n_steps, random_state, teacher_proba)
-
-    def extend(
-        self,
-        n_steps_done: int,
-        n_classes: int,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        teacher_proba: FloatArray,
-    ) -> None:
-        """Prepare to go on with new texts, which are ranked among themselves.
-
-        Parameters
-        ----------
-        n_steps_done : int
-            How many steps there were; the next has this number.
-        n_classes : int
-            The number of classes.
-        n_steps : int
-            How many steps there will be in addition.
-        random_state : RandomState
-            The source of what is drawn.
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            The teacher's distribution for every new row.
-        """
+        if first_step == 0:
+            self._mean = MovingAverage(1, self.momentum)
+            self.mean_gradient_ = np.empty(0, dtype=np.float32)
         self._mean.momentum = self.momentum
         self._random = np.random.RandomState(random_state.randint(2**31 - 1))
-        self.trust_ = trust_by_rank(teacher_proba, self.rank_power)
-        unknown = np.full(n_steps, np.nan, dtype=np.float32)
-        done = self.mean_gradient_[:n_steps_done]
-        self.mean_gradient_ = np.concatenate([done, unknown])
+        self.sample_weight_ = rank_weights(pool, self.rank_power)
+        self.mean_gradient_ = with_steps(self.mean_gradient_, first_step, n_steps)
 
-    def select(
-        self,
-        pseudo_label: IntArray,
-        teacher_proba: FloatArray,
-        student_proba: FloatArray | None,
-        step: int,
-        rows: IntArray,
-    ) -> Selected:
-        """Draw rows by how much is to be learned from them.
-
-        Parameters
-        ----------
-        pseudo_label : ndarray of shape (n_rows,), int
-            The class the teacher finds likeliest, in [0, n_classes).
-        teacher_proba : ndarray of shape (n_rows, n_classes)
-            Unused: the pool was ranked before.
-        student_proba : ndarray of shape (n_rows, n_classes) or None
-            The student's distribution, rows summing to 1; not needed if all are kept.
-        step : int
-            The step, from 0.
-        rows : ndarray of shape (n_rows,), int
-            Which rows of the pool they are.
-
-        Returns
-        -------
-        Selected
-            The rows drawn, with their weights.
-        """
-        trust = self.trust_[rows].astype(np.float64)
+    @override
+    def select(self, batch: Batch) -> Selected:
+        n_rows = len(batch.rows)
+        sample_weight = self.sample_weight_[batch.rows].astype(np.float64)
         if not self.uses_student:
-            return Selected(np.ones(len(rows), dtype=bool), trust)
-        if student_proba is None:
-            raise TypeError("RankedImportance.select needs `student_proba`; got None.")
-        error = student_proba.copy()
-        error[np.arange(len(rows)), pseudo_label] -= 1
-        gradient = trust * np.linalg.norm(error, axis=1)
-        if len(rows):
+            return Selected(np.ones(n_rows, dtype=bool), sample_weight)
+        error = self._scored(batch).copy()
+        error[np.arange(n_rows), batch.pseudo_label] -= 1
+        gradient = sample_weight * np.linalg.norm(error, axis=1)
+        if n_rows:
             self._mean.update(0, float(gradient.mean()))
         mean = self._mean.value[0]
-        self.mean_gradient_[step] = mean
-        relative = gradient / mean if mean > 0 else np.ones(len(rows))
-        chance = np.minimum(1, self.floor + (self.share - self.floor) * relative)
-        mask = self._random.uniform(size=len(rows)) < chance
-        weight = np.zeros(len(rows))
-        weight[mask] = trust[mask] / chance[mask]
+        self.mean_gradient_[batch.step] = mean
+        relative = gradient / mean if mean > 0 else np.ones(n_rows)
+        probability = np.minimum(1, self.floor + (self.share - self.floor) * relative)
+        mask = self._random.uniform(size=n_rows) < probability
+        weight = np.zeros(n_rows)
+        weight[mask] = sample_weight[mask] / probability[mask]
         return Selected(mask, weight)
 
+    @override
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what was learned.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Arrays.
-        """
-        averages = np.concatenate([self._mean.sum, self._mean.norm])
         return {
             "mean_gradient_": self.mean_gradient_,
-            "trust_": self.trust_,
-            "averages": averages,
+            "sample_weight_": self.sample_weight_,
+            "averages": np.concatenate([self._mean.sum, self._mean.norm]),
         }
 
+    @override
     def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        """Take back what `state` returned.
-
-        Parameters
-        ----------
-        state : dict of str to ndarray
-            Arrays.
-        """
-        self.mean_gradient_, self.trust_ = state["mean_gradient_"], state["trust_"]
-        self._mean = MovingAverage(1, self.momentum, None)
+        self.mean_gradient_ = state["mean_gradient_"]
+        self.sample_weight_ = state["sample_weight_"]
+        self._mean = MovingAverage(1, self.momentum)
         self._mean.sum, self._mean.norm = np.split(state["averages"].copy(), 2)
 
 
-def trust_by_rank(teacher_proba: FloatArray, power: float) -> npt.NDArray[np.float32]:
-    """Return a weight for each row by the rank of its confidence in its class.
+def rank_weights(pool: Pool, power: float) -> npt.NDArray[np.float32]:
+    """Return weights by the rank of the confidence in the class, 1 on average in each.
 
-    Parameters
-    ----------
-    teacher_proba : ndarray of shape (n_rows, n_classes)
-        The teacher's distribution for every row of the pool.
-    power : float
-        How quickly the weight falls with the rank; 0 for not at all.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), float32
-        The weights, not negative, 1 on average in every class; ties weigh the same.
+    Ties weigh the same; at power 0 all rows do.
     """
-    confidence, label = teacher_proba.max(axis=1), teacher_proba.argmax(axis=1)
-    trust = np.ones(len(label), dtype=np.float32)
+    label = pool.pseudo_label
+    weights = np.ones(len(label), dtype=np.float32)
     for k in np.unique(label):
         of_class = np.flatnonzero(label == k)
-        own = confidence[of_class]
-        ordered = np.sort(own)
-        below = np.searchsorted(ordered, own, side="left")
-        up_to = np.searchsorted(ordered, own, side="right")
-        weight = ((below + up_to) / (2 * len(own))) ** power
-        trust[of_class] = weight / weight.mean()
-    return trust
+        confidence = pool.teacher_confidence[of_class]
+        ordered = np.sort(confidence)
+        below = np.searchsorted(ordered, confidence, side="left")
+        up_to = np.searchsorted(ordered, confidence, side="right")
+        weight = ((below + up_to) / (2 * len(confidence))) ** power
+        weights[of_class] = weight / weight.mean()
+    return weights

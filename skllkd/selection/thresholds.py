@@ -1,4 +1,4 @@
-"""Thresholds that move with training and adapt to each class."""
+"""Moving thresholds that adapt to each class."""
 
 from __future__ import annotations
 
@@ -8,37 +8,22 @@ from skllkd._core.arrays import BoolArray, FloatArray, IntArray
 
 
 class MovingAverage:
-    """An exponential moving average of each of several quantities.
+    """Exponential moving averages of several quantities, with bias correction.
 
-    Parameters
-    ----------
-    size : int
-        How many quantities are averaged side by side.
-    momentum : float
-        The share of the old average kept at an update, in [0, 1).
-    start : float or None
-        The value before the first update; None corrects the bias instead, so that
-        the first update already is the average.
+    The first observation already is the average; `momentum`, in [0, 1), is the share of
+    the old average kept at an update.
     """
 
-    def __init__(self, size: int, momentum: float, start: float | None) -> None:
+    def __init__(self, size: int, momentum: float) -> None:
         self.momentum = momentum
-        self.sum = np.full(size, 0.0 if start is None else start)
-        self.norm = np.full(size, 0.0 if start is None else 1.0)
+        self.sum = np.zeros(size)
+        self.norm = np.zeros(size)
 
-    def update(self, place: int | slice | BoolArray, value: FloatArray | float) -> None:
-        """Move quantities towards new observations.
-
-        Parameters
-        ----------
-        place : int, slice or ndarray of bool
-            Which quantities.
-        value : float or ndarray
-            The observations.
-        """
+    def update(self, index: int | slice | BoolArray, value: FloatArray | float) -> None:
+        """Move the quantities at `index` towards new observations."""
         kept, added = self.momentum, 1 - self.momentum
-        self.sum[place] = kept * self.sum[place] + added * value
-        self.norm[place] = kept * self.norm[place] + added
+        self.sum[index] = kept * self.sum[index] + added * value
+        self.norm[index] = kept * self.norm[index] + added
 
     @property
     def value(self) -> FloatArray:
@@ -49,57 +34,27 @@ class MovingAverage:
 
 
 class AdaptiveThreshold:
-    """One threshold a class on a signal, after FreeMatch and LLKD.
+    """One threshold for each class on a signal, after FreeMatch and LLKD.
 
-    With g the moving mean of the signal over batches and q(k) a moving class term,
-    the threshold of class k is tau(k) = g * q(k) / max_j q(j). A class that has not
-    been seen yet has threshold g: an absence is no evidence.
-
-    Parameters
-    ----------
-    n_classes : int
-        The number of classes.
-    momentum : float
-        The share of the old averages kept at an update, in [0, 1).
-    start : float or None
-        The averages before the first batch; None for bias correction. A class
-        probability starts at 1 / n_classes where the signal starts anywhere.
-    class_term : {"signal", "probability", None}
-        What q(k) averages: the signal over the rows of class k, the mean
-        probability of class k over the batch, or nothing (one global threshold).
+    With g the moving mean of the signal over batches and q(k) a moving class term, the
+    threshold of class k is tau(k) = g * q(k) / max_j q(j). `class_term` says what q(k)
+    averages: the "signal" over the rows of class k, the mean "probability" of class k
+    over the batch, or None for one global threshold. A class not seen yet has threshold
+    g: an absence is no evidence.
     """
 
-    def __init__(
-        self,
-        n_classes: int,
-        momentum: float,
-        start: float | None,
-        class_term: str | None,
-    ) -> None:
+    def __init__(self, n_classes: int, momentum: float, class_term: str | None) -> None:
         self._class_term = class_term
-        self._global = MovingAverage(1, momentum, start)
-        if start is not None and class_term == "probability":
-            start = 1 / n_classes
-        self._per_class = MovingAverage(n_classes, momentum, start)
+        self._global = MovingAverage(1, momentum)
+        self._per_class = MovingAverage(n_classes, momentum)
 
     def update(
         self, signal: FloatArray, label: IntArray, proba: FloatArray
     ) -> FloatArray:
-        """Learn from a batch and return the thresholds after it.
+        """Update the averages with a batch; return the thresholds after it.
 
-        Parameters
-        ----------
-        signal : ndarray of shape (n_rows,)
-            The signal of each row, in [0, 1].
-        label : ndarray of shape (n_rows,), int
-            The class each row counts for.
-        proba : ndarray of shape (n_rows, n_classes)
-            The distribution the signal came from.
-
-        Returns
-        -------
-        ndarray of shape (n_classes,)
-            The threshold of each class.
+        `signal` in [0, 1] and `label` have a value for each row; `proba` is the
+        distribution the signal was computed from.
         """
         if len(signal):
             self._global.update(0, float(signal.mean()))
@@ -114,13 +69,7 @@ class AdaptiveThreshold:
         return self.value
 
     def set_momentum(self, momentum: float) -> None:
-        """Move more or less quickly from now on.
-
-        Parameters
-        ----------
-        momentum : float
-            The share of the old averages kept at an update, in [0, 1).
-        """
+        """Set the share of the old averages kept at an update from now on."""
         self._global.momentum = self._per_class.momentum = momentum
 
     @property
@@ -148,21 +97,11 @@ class AdaptiveThreshold:
 
 
 def reaches(signal: FloatArray, threshold: FloatArray) -> BoolArray:
-    """Return which signals are above their threshold, ties included.
+    """Return whether each signal is above its threshold, ties included.
 
     The paper keeps a row *above* the threshold. Where every signal is the same (a
-    teacher that gives labels without confidences, a student not yet trained) the
-    mean is a tie for every row, and excluding ties would select nothing forever.
-
-    Parameters
-    ----------
-    signal, threshold : ndarray of shape (n_rows,)
-        The signal of each row and the threshold it is held against.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), bool
-        Whether the signal reaches the threshold, up to rounding.
+    teacher that gives labels without confidences, a student not yet trained) the mean is
+    a tie for every row, and excluding ties would select nothing forever.
     """
     above: BoolArray = signal >= threshold - 1e-9
     return above

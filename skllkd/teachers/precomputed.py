@@ -195,6 +195,8 @@ def _named(labels: Any, classes: Classes) -> Any:
     def named(label: Any) -> Any:
         if not isinstance(label, (str, int)) or label in classes.names:
             return label
-        return name_of.get(str(label), label)
+        word = str(label)
+        whole = word.removesuffix(".0")  # a gap turns a column of integers into floats
+        return name_of.get(word, name_of.get(whole, label))
 
     return [named(label) for label in labels]

@@ -1,4 +1,4 @@
-"""Buying labels in rounds: ask, learn, ask about what is not yet learned."""
+"""Labelling in rounds: label, train, label the texts the student is uncertain of."""
 
 from __future__ import annotations
 
@@ -9,132 +9,116 @@ import numpy as np
 
 from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.classes import Classes
-from skllkd.selection import AcceptReject, ConfidentShare
+from skllkd.selection import AcceptReject, Pool, TopConfidence
 from skllkd.students import Student
 from skllkd.teachers import Teacher, TeacherLabels
-from skllkd.training.cross_fit import beliefs_once_trained
-from skllkd.training.loop import Plan
+from skllkd.training.cross_fit import train_and_predict
+from skllkd.training.schedule import Schedule
 from skllkd.training.targets import take
 
-#: Steps a round's student learns for, at least: a few texts need many epochs.
-_LEAST_STEPS, _MOST_EPOCHS = 300, 100
+#: Bounds of a round's training: a few texts need many epochs.
+_MIN_STEPS, _MAX_EPOCHS = 300, 100
 
 
-def buy_in_rounds(
+def label_in_rounds(
     rule: AcceptReject,
     teacher: Teacher,
     student: Student,
     texts: Any,
     classes: Classes,
-    plan: Plan,
+    schedule: Schedule,
 ) -> TeacherLabels:
-    """Return labels of the texts that a rule asks the teacher about.
+    """Return labels of the texts that a rule chooses; NaN rows for the others.
 
-    Parameters
-    ----------
-    rule : AcceptReject
-        The rule.
-    teacher : Teacher
-        Who is asked.
-    student : Student
-        An untrained student; each round trains its `second_opinion`.
-    texts : list of str or ndarray
-        The pool.
-    classes : Classes
-        The classes.
-    plan : Plan
-        How to train.
-
-    Returns
-    -------
-    TeacherLabels
-        A row a text; NaN where the teacher was not asked.
+    Each round trains the untrained student's `second_opinion` on the labels so far.
     """
-    rng = np.random.RandomState(plan.random_state.randint(2**31 - 1))
+    rng = np.random.RandomState(schedule.random_state.randint(2**31 - 1))
     first, *rounds = rule.parts(len(texts))
-    asked = np.zeros(len(texts), dtype=bool)
-    asked[rng.permutation(len(texts))[:first]] = True
-    bought = _ask(teacher, texts, classes, asked, plan.verbose)
-    whole = _spread(bought, asked)
-    fixed = bought.class_bias
-    fixed = np.zeros(len(classes.names)) if fixed is None else fixed
-    for place, n_wanted in enumerate(rounds):
-        share = rule.confident_seed if place == 0 else 1.0
-        believed = _beliefs(student, texts, whole.proba, asked, share, rng, plan)
-        rows = np.flatnonzero(~asked)[rule.accept(believed, n_wanted, rng)]
-        new = np.zeros(len(texts), dtype=bool)
-        new[rows] = True
-        answers = _ask(teacher, texts, classes, new, plan.verbose, fixed)
-        whole = _joined(whole, _spread(answers, new), new)
-        asked |= new
+    is_asked = np.zeros(len(texts), dtype=bool)
+    is_asked[rng.permutation(len(texts))[:first]] = True
+    labels = _label(teacher, texts, classes, is_asked, schedule.verbose)
+    class_bias = labels.class_bias
+    if class_bias is None:
+        class_bias = np.zeros(len(classes.names))
+    whole = _spread(labels, is_asked)
+    for index, n_wanted in enumerate(rounds):
+        share = rule.confident_seed if index == 0 else 1.0
+        proba = _student_proba(
+            student, texts, whole.proba, is_asked, share, rng, schedule
+        )
+        is_new = np.zeros(len(texts), dtype=bool)
+        is_new[np.flatnonzero(~is_asked)[rule.accept(proba, n_wanted, rng)]] = True
+        labels = _label(teacher, texts, classes, is_new, schedule.verbose, class_bias)
+        whole = _joined(whole, _spread(labels, is_new), is_new)
+        is_asked |= is_new
     return whole
 
 
-def _ask(
+def _label(
     teacher: Teacher,
     texts: Any,
     classes: Classes,
-    which: BoolArray,
+    mask: BoolArray,
     verbose: int,
     class_bias: FloatArray | None = None,
 ) -> TeacherLabels:
-    """Ask the teacher about some of the texts."""
-    some = take(texts, np.flatnonzero(which))
+    """Label the texts of a mask."""
+    some = take(texts, np.flatnonzero(mask))
     return teacher.label(some, classes, class_bias=class_bias, verbose=verbose)
 
 
-def _spread(labels: TeacherLabels, which: BoolArray) -> TeacherLabels:
-    """Return labels of some texts as labels of all."""
-    n_rows = len(which)
+def _spread(labels: TeacherLabels, mask: BoolArray) -> TeacherLabels:
+    """Return labels of the texts of a mask as labels of all texts."""
+    n_rows = len(mask)
     log_prob = np.full((n_rows, labels.log_prob.shape[1]), np.nan)
     label_mass = np.full(n_rows, np.nan)
-    log_prob[which], label_mass[which] = labels.log_prob, labels.label_mass
+    log_prob[mask], label_mass[mask] = labels.log_prob, labels.label_mass
     source = np.full(n_rows, "", dtype=object)
     error = np.full(n_rows, "not asked", dtype=object)
     if len(labels.source):
-        source[which] = labels.source
-    error[which] = labels.error if len(labels.error) else ""
+        source[mask] = labels.source
+    error[mask] = labels.error if len(labels.error) else ""
     return replace(
         labels, log_prob=log_prob, label_mass=label_mass, source=source, error=error
     )
 
 
-def _joined(old: TeacherLabels, new: TeacherLabels, which: BoolArray) -> TeacherLabels:
-    """Return old labels with those of some texts from new ones; counts add up."""
+def _joined(old: TeacherLabels, new: TeacherLabels, mask: BoolArray) -> TeacherLabels:
+    """Return old labels with those of a mask from new ones; counts add up."""
     counts = ("n_asked", "n_reused", "n_blank", "n_truncated", "seconds")
     return replace(
         old,
-        log_prob=np.where(which[:, None], new.log_prob, old.log_prob),
-        label_mass=np.where(which, new.label_mass, old.label_mass),
-        source=np.where(which, new.source, old.source),
-        error=np.where(which, new.error, old.error),
+        log_prob=np.where(mask[:, None], new.log_prob, old.log_prob),
+        label_mass=np.where(mask, new.label_mass, old.label_mass),
+        source=np.where(mask, new.source, old.source),
+        error=np.where(mask, new.error, old.error),
         usage=old.usage.plus(new.usage),
         **{name: getattr(old, name) + getattr(new, name) for name in counts},
     )
 
 
-def _beliefs(
+def _student_proba(
     student: Student,
     texts: Any,
-    proba: FloatArray,
-    asked: BoolArray,
+    teacher_proba: FloatArray,
+    is_asked: BoolArray,
     share: float,
     rng: np.random.RandomState,
-    plan: Plan,
+    schedule: Schedule,
 ) -> FloatArray:
-    """Return what a student of the labels bought so far believes of the other texts."""
-    known = np.flatnonzero(asked & ~nan_rows(proba))
-    others = take(texts, np.flatnonzero(~asked))
-    n_classes = proba.shape[1]
+    """Train a student on the most confident labels so far; predict the other texts."""
+    known = np.flatnonzero(is_asked & ~nan_rows(teacher_proba))
+    others = take(texts, np.flatnonzero(~is_asked))
+    n_classes = teacher_proba.shape[1]
     if not len(known):
         return np.full((len(others), n_classes), 1 / n_classes)
-    quick, n_epochs = student.second_opinion(plan.n_epochs)
-    n_batches = -(-len(known) // plan.batch_size)
-    n_epochs = max(n_epochs, min(-(-_LEAST_STEPS // n_batches), _MOST_EPOCHS))
+    quick, n_epochs = student.second_opinion(schedule.n_epochs)
+    n_batches = -(-len(known) // schedule.batch_size)
+    n_epochs = max(n_epochs, min(-(-_MIN_STEPS // n_batches), _MAX_EPOCHS))
     seed = int(rng.randint(2**31 - 1))
     quick.start(take(texts, known), n_classes, seed)
-    surest = ConfidentShare(share, per_class=True)
-    surest.reset(n_classes, n_epochs * n_batches, rng, proba[known])
-    schedule = Plan(n_epochs, plan.batch_size, np.random.RandomState(seed))
-    weight = np.ones(len(known))
-    return beliefs_once_trained(quick, surest, proba[known], weight, schedule, others)
+    proba, weight = teacher_proba[known], np.ones(len(known))
+    selection = TopConfidence(share, per_class=True)
+    selection.begin(Pool(proba), n_epochs * n_batches, rng)
+    own = Schedule(n_epochs, schedule.batch_size, np.random.RandomState(seed))
+    return train_and_predict(quick, selection, proba, weight, own, others)

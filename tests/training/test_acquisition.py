@@ -1,4 +1,4 @@
-"""Which texts the teacher is asked about when not all can be."""
+"""Labelling in rounds, through the classifier."""
 
 import numpy as np
 import pytest
@@ -94,46 +94,7 @@ def test_calibration_is_that_of_the_random_first_texts(texts_and_gold):
     ).permutation(200)
     first = np.sort(order[:24])  # 0.3 of 80
     alone = teacher.label([texts[i] for i in first], TOPICS)
-    np.testing.assert_allclose(clf._class_bias, alone.class_bias)
-
-
-def test_acceptance_follows_uncertainty():
-    unsure = np.array([0.0, 0.1, 0.2, 0.5])
-    proba = np.column_stack([1 - unsure / 2, unsure / 2])  # least_confident: unsure
-    rule = AcceptReject(measure="least_confident")
-    rng = np.random.RandomState(0)
-    counts = np.zeros(4)
-    for _ in range(4000):
-        counts[rule.accept(proba, 1, rng)] += 1
-    assert counts[0] == 0
-    # drawn first and accepted, or the others were rejected: more than proportional
-    assert counts[1] < counts[2] < counts[3]
-    assert counts[3] / 4000 > 0.5
-    np.testing.assert_array_equal(rule.accept(proba, 3, rng), [1, 2, 3])
-
-
-@pytest.mark.parametrize("unsure", [0.0, 1.0])
-def test_a_student_that_is_the_same_about_all_accepts_at_random(unsure):
-    proba = np.full((50, 2), [1 - unsure / 2, unsure / 2])
-    accepted = AcceptReject().accept(proba, 10, np.random.RandomState(0))
-    assert len(set(accepted.tolist())) == 10
-    assert len(AcceptReject().accept(proba, 80, np.random.RandomState(0))) == 50
-    assert len(AcceptReject().accept(proba[:0], 3, np.random.RandomState(0))) == 0
-
-
-@pytest.mark.parametrize(
-    ("rule", "n_rows", "expected"),
-    [
-        (AcceptReject(0.5, initial=0.2, n_rounds=2), 100, [10, 20, 20]),
-        (AcceptReject(0.5, initial=1.0), 100, [50]),
-        (AcceptReject(3, n_rounds=4), 100, [1, 1, 1]),
-        (AcceptReject(1), 100, [1]),
-        (AcceptReject(1.0, n_rounds=1), 1, [1]),
-        (AcceptReject(0.001), 10, [1]),
-    ],
-)
-def test_parts_add_up_to_the_budget(rule, n_rows, expected):
-    assert rule.parts(n_rows) == expected
+    np.testing.assert_allclose(clf._fitted.class_bias, alone.class_bias)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +106,6 @@ def test_parts_add_up_to_the_budget(rule, n_rows, expected):
         {"initial": 0},
         {"n_rounds": 0},
         {"confident_seed": 2},
-        {"measure": "kl"},
     ],
 )
 def test_bad_parameters_are_named_before_labels_are_bought(texts_and_gold, bad):

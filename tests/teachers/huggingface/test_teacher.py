@@ -229,7 +229,10 @@ def test_a_plan_counts_the_tokens_and_a_budget_stops(model, texts):
 
 def test_it_teaches(model, texts):
     classifier = LLKDClassifier(
-        TransformersTeacher(model), TOPICS, student=SklearnStudent(), unchosen="warn"
+        TransformersTeacher(model),
+        TOPICS,
+        student=SklearnStudent(),
+        on_missing_class="warn",
     )
     classifier.fit(texts * 3)
     assert classifier.n_teacher_calls_ == len(texts)

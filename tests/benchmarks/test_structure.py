@@ -1,0 +1,14 @@
+"""The structure of the package stays within the bars it has reached."""
+
+import pytest
+
+from benchmarks import structure
+
+FIGURES = {figure.name: figure for figure in structure.measure()}
+REACHED = ["90th percentile of body lines"]
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_bar_holds(name):
+    figure = FIGURES[name]
+    assert figure.holds, "\n".join([str(figure), *figure.places])
