@@ -20,11 +20,9 @@ from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import predict_in_chunks
 from skllkd._core.texts import as_texts
-from skllkd._version import __version__
 from skllkd.exceptions import ModelFileError, SavedModelError, TruncationWarning
+from skllkd.persistence.file_format import check_format
 
-#: Raised when the file changes so that earlier versions could not read it.
-ONNX_FORMAT = 1
 #: The entries of the file's metadata that make a graph a classifier.
 SETTINGS, TOKENIZER = "skllkd", "skllkd.tokenizer"
 #: More texts or tokens at once leave the processor's cache and gain nothing.
@@ -241,25 +239,7 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
 
 
 def open_file(path: Path) -> Loaded:
-    """Open an exported classifier.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    Loaded
-        What it holds.
-
-    Raises
-    ------
-    ModelFileError
-        If there is no such file.
-    SavedModelError
-        If it is no exported classifier, or damaged, or of a later format.
-    """
+    """Open an exported classifier."""
     runtime = optional_import("onnxruntime", "onnx")
     path = path.expanduser()
     if not path.is_file():
@@ -300,12 +280,9 @@ def _loaded(session: Any, path: Path) -> Loaded:
         )
     try:
         settings = json.loads(metadata[SETTINGS])
-        if settings["format"] > ONNX_FORMAT:
-            raise SavedModelError(
-                f"{str(path)!r} was written by skllkd {settings['skllkd']} in format "
-                f"{settings['format']}; this is skllkd {__version__}, which reads up to "
-                f"format {ONNX_FORMAT}. Upgrade skllkd."
-            )
+        check_format(
+            settings["format"], repr(str(path)), f"skllkd {settings['skllkd']}"
+        )
         max_length = int(settings["max_length"])
         return Loaded(
             session=session,

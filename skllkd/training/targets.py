@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils import column_or_1d
 
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing, nan_rows
+from skllkd._core.arrays import BoolArray, IntArray, is_missing
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import (
@@ -94,29 +92,6 @@ def take(texts: Any, rows: IntArray) -> Any:
     return [texts[row] for row in rows]
 
 
-def digest(texts: Any) -> str:
-    """Return what a list of texts, or rows of numbers, is known by.
-
-    Parameters
-    ----------
-    texts : list of str or ndarray of shape (n_rows, n_features)
-        The texts.
-
-    Returns
-    -------
-    str
-        A BLAKE2b digest in hexadecimal; other texts or another order give another.
-    """
-    total = hashlib.blake2b(digest_size=16)
-    if isinstance(texts, np.ndarray):
-        total.update(np.ascontiguousarray(texts).tobytes())
-    else:
-        for text in texts:
-            data = text.encode("utf-8", "surrogatepass")
-            total.update(len(data).to_bytes(8, "little") + data)
-    return total.hexdigest()
-
-
 def _blank_rows(texts: Any) -> BoolArray:
     """Return a mask of empty and white-space texts; rows of numbers are never blank."""
     if isinstance(texts, np.ndarray):
@@ -151,49 +126,3 @@ def _whole_numbers(labels: list[Any]) -> list[Any]:
     if not all(isinstance(label, float) and label.is_integer() for label in known):
         return labels
     return [None if label is None else int(label) for label in labels]
-
-
-def columns_in_order(
-    proba: FloatArray, classes: Classes, names: npt.NDArray[Any]
-) -> FloatArray:
-    """Return probabilities with their columns in the order of class names.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_texts, n_classes)
-        Probabilities whose columns follow `classes`.
-    classes : Classes
-        The classes as the user gave them.
-    names : ndarray of shape (n_classes,)
-        The order wanted.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_classes)
-        The same probabilities.
-    """
-    return proba[:, [classes.names.index(name) for name in names.tolist()]]
-
-
-def likeliest_names(
-    proba: FloatArray, names: npt.NDArray[Any]
-) -> npt.NDArray[np.object_]:
-    """Return the likeliest class of each row.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_texts, n_classes)
-        Probabilities; rows of NaN have no class.
-    names : ndarray of shape (n_classes,)
-        The class names.
-
-    Returns
-    -------
-    ndarray of shape (n_texts,), object
-        Class names, None where there is none.
-    """
-    likeliest = np.full(len(proba), None, dtype=object)
-    known = ~nan_rows(proba)
-    # One object a class, not one a text.
-    likeliest[known] = names.astype(object)[proba[known].argmax(axis=1)]
-    return likeliest

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -197,9 +198,8 @@ def test_company_and_threads_change_nothing(exported, short):
 def test_a_file_that_predicts_otherwise_is_not_written(fitted, short, tmp_path):
     path = tmp_path / "m.onnx"
     path.write_bytes(b"what was here")
-    broken = LLKDClassifier.__new__(LLKDClassifier)
-    broken.__dict__.update(fitted.__dict__)
-    broken.student_ = Contrary(fitted.student_)
+    state = replace(fitted._fitted, student=Contrary(fitted.student_))
+    broken = LLKDClassifier()._with_state(state)
     with pytest.raises(
         DisagreementError, match=r"[\d.]+% of the 40 texts.*=0.01 .*save"
     ):
@@ -230,8 +230,7 @@ def test_no_number_is_no_label(fitted, short, tmp_path):
         "head.bias": np.full_like(student.weights_["head.bias"], np.nan)
     }
     student.predict_proba = lambda texts: np.eye(5)[np.zeros(len(texts), int)]
-    broken = LLKDClassifier.__new__(LLKDClassifier)
-    broken.__dict__.update(fitted.__dict__ | {"student_": student})
+    broken = LLKDClassifier()._with_state(replace(fitted._fitted, student=student))
     with pytest.raises(DisagreementError, match="100.00%"):
         broken.export_onnx(tmp_path / "m.onnx", short[0][:8])
     assert not list(tmp_path.iterdir())
