@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import column_or_1d
 
-from skllkd._core.arrays import BoolArray, IntArray, is_missing
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import (
