@@ -28,7 +28,11 @@ from skllkd.exceptions import (
 )
 from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
 from skllkd.students import SklearnStudent, Student, TransformerStudent
-from skllkd.teachers import CallableTeacher, PrecomputedTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    CallableTeacher,
+    PrecomputedTeacher,
+)
 
 from tests.conftest import TOPICS, GoldTeacher
 
@@ -352,7 +356,7 @@ def test_agreement_uses_the_calibration_of_the_pool(news):
             for label in (dict(zip(texts, gold, strict=True))[t] for t in some)
         ]
 
-    teacher = CallableTeacher(biased, calibration="batch")
+    teacher = CallableTeacher(biased, calibration=BatchCalibration())
     classifier = LLKDClassifier(teacher, ["z", "sports"], student=SklearnStudent())
     classifier.fit(texts[:200])
     assert (classifier.pseudo_labels_ == "sports").mean() > 0.1
@@ -393,7 +397,7 @@ def test_get_and_set_parameters_to_any_depth(quick_classifier):
     quick_classifier.set_params(
         selection=LLKDSelection(), selection__momentum=0.5, teacher=CallableTeacher(len)
     )
-    quick_classifier.set_params(teacher__calibration="batch")
+    quick_classifier.set_params(teacher__calibration=BatchCalibration())
     assert quick_classifier.selection.momentum == 0.5
     assert quick_classifier.get_params()["teacher__calibration"] == "batch"
 

@@ -26,7 +26,12 @@ from skllkd.exceptions import (
 from skllkd.metrics import expected_agreement
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import SklearnStudent, TransformerStudent
-from skllkd.teachers import CallableTeacher, PrecomputedTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    CallableTeacher,
+    ContextualCalibration,
+    PrecomputedTeacher,
+)
 
 from tests.conftest import TOPICS, GoldTeacher
 
@@ -181,7 +186,7 @@ def student(request, tiny_path):
 
 def test_partial_fit_goes_on_with_thresholds_calibration_and_counts(student, news):
     texts, gold = news
-    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration="batch")
+    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration=BatchCalibration())
     classifier = LLKDClassifier(
         teacher, TOPICS, selection=LLKDSelection(), student=student, random_state=0
     )
@@ -230,7 +235,7 @@ def test_partial_fit_without_a_teacher(news):
 
 def test_calibration_is_that_of_the_first_pool_whatever_comes_after(news):
     texts, gold = news
-    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration="batch")
+    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration=BatchCalibration())
     classifier = LLKDClassifier(teacher, TOPICS, student=SklearnStudent())
     classifier.fit(texts[:100])
     bias, one = classifier._fitted.class_bias, classifier.label(texts[200:201])
@@ -307,7 +312,7 @@ def test_a_teacher_of_numbers_counts_and_warns():
         assert expected_agreement(classifier, texts) == classifier.score(texts)
     with pytest.raises(InvalidParameterError, match="contextual"):
         classifier.set_params(
-            teacher=CallableTeacher(len, calibration="contextual")
+            teacher=CallableTeacher(len, calibration=ContextualCalibration())
         ).fit(X)
 
 
@@ -552,7 +557,9 @@ def test_reliability_display_raw_and_calibrated(news):
         return proba / proba.sum(axis=1, keepdims=True)
 
     order = TOPICS[::-1]
-    teacher = CallableTeacher(lambda some: biased(some)[:, ::-1], calibration="batch")
+    teacher = CallableTeacher(
+        lambda some: biased(some)[:, ::-1], calibration=BatchCalibration()
+    )
     classifier = LLKDClassifier(
         teacher, order, student=SklearnStudent(), random_state=0
     )

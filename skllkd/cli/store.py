@@ -26,9 +26,11 @@ def add_commands(commands: Any) -> None:
     )
     merge.add_argument("file", help="file to take in")
     prune = actions.add_parser("prune", help="forget answers")
-    prune.add_argument("--specification", help="those of one key only")
+    prune.add_argument("--fingerprint", help="those of one key only")
     prune.add_argument("--older-than-days", type=float, help="those older only")
-    prune.add_argument("--refused", action="store_true", help="refusals only")
+    prune.add_argument(
+        "--unanswered", action="store_true", help="texts without a usable answer only"
+    )
 
 
 def _store(options: argparse.Namespace) -> None:
@@ -40,13 +42,13 @@ def _store(options: argparse.Namespace) -> None:
         print(f"{store.merge(options.file):,} new answers")
     elif options.action == "prune":
         removed = store.prune(
-            options.specification,
+            options.fingerprint,
             older_than_days=options.older_than_days,
-            refused_only=options.refused,
+            unanswered_only=options.unanswered,
         )
         print(f"{removed:,} answers forgotten")
     else:
         print(f"{store.path}: {len(store):,} answers")
         for entry in store.contents():
             about = ", ".join(f"{k}: {v}" for k, v in entry.description.items())
-            print(f"  {entry.specification[:12]}  {entry.n_answers:>9,}  {about:.120}")
+            print(f"  {entry.fingerprint[:12]}  {entry.n_answers:>9,}  {about:.120}")

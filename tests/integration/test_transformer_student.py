@@ -19,7 +19,10 @@ from skllkd.exceptions import (
 )
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import TransformerStudent
-from skllkd.teachers import PrecomputedTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    PrecomputedTeacher,
+)
 
 from tests.conftest import TOPICS
 
@@ -232,7 +235,7 @@ def test_a_folder_keeps_parameters_and_agreement(news, minilm_path, tmp_path):
         np.full((len(texts), 5), 0.05)
         + 0.75 * np.eye(5)[[TOPICS[::-1].index(name) for name in gold]]
     )
-    teacher = PrecomputedTeacher(texts, proba, calibration="batch")
+    teacher = PrecomputedTeacher(texts, proba, calibration=BatchCalibration())
     classifier = new_classifier(
         news,
         minilm_path,

@@ -13,7 +13,11 @@ from skllkd.exceptions import (
     MissingLabelWarning,
     TeacherOutputError,
 )
-from skllkd.teachers import CallableTeacher, PrecomputedTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    CallableTeacher,
+    PrecomputedTeacher,
+)
 
 AB = ["a", "b"]
 TEXTS = ["one", 'two, "quoted"\nlines', "N/A", "None", "three"]
@@ -62,9 +66,9 @@ def test_labels_and_confidences(suffix, tmp_path):
     )
     path = written(tmp_path / f"t.{suffix}", frame)
     with_confidence = PrecomputedTeacher.from_table(
-        path, text="body", confidence="sure", calibration="batch"
+        path, text="body", confidence="sure", calibration=BatchCalibration()
     )
-    assert with_confidence.calibration == "batch"
+    assert with_confidence.calibration == BatchCalibration()
     with_confidence.calibration = None
     with pytest.warns(MissingLabelWarning, match="1 of 3"):
         proba = with_confidence.label(["x", "y", "z"], AB).proba

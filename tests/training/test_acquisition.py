@@ -8,7 +8,10 @@ from skllkd import LLKDClassifier
 from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import AcceptReject, SelectAll
 from skllkd.students import SklearnStudent
-from skllkd.teachers import CallableTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    CallableTeacher,
+)
 
 from tests.conftest import TOPICS, GoldTeacher
 
@@ -84,7 +87,7 @@ def test_after_the_first_texts_the_unsure_ones_are_bought():
 
 def test_calibration_is_that_of_the_random_first_texts(texts_and_gold):
     texts, gold = texts_and_gold
-    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration="batch")
+    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration=BatchCalibration())
     clf = classifier(texts, gold).set_params(teacher=teacher).fit(texts)
     order = np.random.RandomState(
         np.random.RandomState(0).randint(2**31 - 1)
