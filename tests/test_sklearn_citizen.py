@@ -20,13 +20,18 @@ from skllkd import EpochEnd, LLKDClassifier, ReliabilityDisplay
 from skllkd.exceptions import (
     InvalidClassesError,
     InvalidParameterError,
+    MissingLabelWarning,
     SkllkdWarning,
-    UnchosenClassWarning,
 )
 from skllkd.metrics import expected_agreement
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import SklearnStudent, TransformerStudent
-from skllkd.teachers import CallableTeacher, PrecomputedTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    CallableTeacher,
+    ContextualCalibration,
+    PrecomputedTeacher,
+)
 
 from tests.conftest import TOPICS, GoldTeacher
 
@@ -181,13 +186,16 @@ def student(request, tiny_path):
 
 def test_partial_fit_goes_on_with_thresholds_calibration_and_counts(student, news):
     texts, gold = news
-    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration="batch")
+    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration=BatchCalibration())
     classifier = LLKDClassifier(
         teacher, TOPICS, selection=LLKDSelection(), student=student, random_state=0
     )
     classifier.partial_fit(texts[:200])
     first = classifier.student_
-    n_steps, bias = len(classifier.history_["loss"]), classifier._class_bias.copy()
+    n_steps, bias = (
+        len(classifier.history_["loss"]),
+        classifier._fitted.class_bias.copy(),
+    )
     thresholds = classifier.student_thresholds_[-1].copy()
     before = classifier.score(texts[200:], gold[200:])
     for start in (200, 300):
@@ -196,7 +204,7 @@ def test_partial_fit_goes_on_with_thresholds_calibration_and_counts(student, new
     assert len(classifier.history_["loss"]) == n_steps + 2 * 3 * 4
     assert classifier.history_["epoch"].tolist() == sorted(classifier.history_["epoch"])
     assert classifier.history_["epoch"].max() == 8
-    np.testing.assert_array_equal(classifier._class_bias, bias)
+    np.testing.assert_array_equal(classifier._fitted.class_bias, bias)
     assert len(classifier.teacher_thresholds_) == len(classifier.history_["loss"])
     jump = np.abs(classifier.student_thresholds_[n_steps] - thresholds).max()
     assert jump < 0.15  # anew they would be the first batch's
@@ -227,13 +235,13 @@ def test_partial_fit_without_a_teacher(news):
 
 def test_calibration_is_that_of_the_first_pool_whatever_comes_after(news):
     texts, gold = news
-    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration="batch")
+    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration=BatchCalibration())
     classifier = LLKDClassifier(teacher, TOPICS, student=SklearnStudent())
     classifier.fit(texts[:100])
-    bias, one = classifier._class_bias, classifier.label(texts[200:201])
+    bias, one = classifier._fitted.class_bias, classifier.label(texts[200:201])
     proba = GoldTeacher(texts, gold)(texts[100:130])
     classifier.partial_fit(texts[100:130], teacher_proba=proba)
-    np.testing.assert_array_equal(classifier._class_bias, bias)
+    np.testing.assert_array_equal(classifier._fitted.class_bias, bias)
     np.testing.assert_array_equal(classifier.label(texts[200:201]), one)
     classifier.fit(texts[:100], teacher_proba=GoldTeacher(texts, gold)(texts[:100]))
     alone = classifier.label(texts[200:201])[0]  # not calibrated in `fit`, so not here
@@ -304,7 +312,7 @@ def test_a_teacher_of_numbers_counts_and_warns():
         assert expected_agreement(classifier, texts) == classifier.score(texts)
     with pytest.raises(InvalidParameterError, match="contextual"):
         classifier.set_params(
-            teacher=CallableTeacher(len, calibration="contextual")
+            teacher=CallableTeacher(len, calibration=ContextualCalibration())
         ).fit(X)
 
 
@@ -412,7 +420,7 @@ def test_early_stopping_with_few_texts_still_learns(n_texts, batch_size, student
             random_state=seed,
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnchosenClassWarning)
+            warnings.simplefilter("ignore", MissingLabelWarning)
             classifier.fit(texts[:n_texts])
         assert classifier.history_["n_presented"].min() > 0
         uniform = np.full((5, 5), 0.2)
@@ -476,7 +484,12 @@ def test_report_measures_what_it_says(quick_classifier, news, capsys):
     assert (report.n_teacher_calls, report.n_teacher_calls_saved) == (150, 10)
     assert report.model_bytes > 1000
     assert report.texts_per_second > 0
-    for part in ("95 % interval", "Suspects", "150 made, 10 saved", "texts per second"):
+    for part in (
+        "95 % interval",
+        "Label issues",
+        "150 made, 10 saved",
+        "texts per second",
+    ):
         assert part in printed
     for name in TOPICS:
         assert name in printed
@@ -497,11 +510,11 @@ def test_report_finds_the_teacher_s_confident_mistakes(news):
     )
     held_out = [i for i in range(400) if i not in (3, 50)]
     classifier.fit([texts[i] for i in held_out])
-    suspects = classifier.report(texts).suspects
+    issues = classifier.report(texts).label_issues
     confident = classifier.predict_proba(texts).max(axis=1) >= 0.8
     expected = [row for row in (3, 50) if confident[row]]
-    assert set(expected) <= set(suspects)
-    assert (classifier.predict(texts)[suspects] != np.array(wrong)[suspects]).all()
+    assert set(expected) <= set(issues)
+    assert (classifier.predict(texts)[issues] != np.array(wrong)[issues]).all()
 
 
 def test_a_loaded_classifier_reports_on_texts_it_is_given(quick_classifier, news):
@@ -544,7 +557,9 @@ def test_reliability_display_raw_and_calibrated(news):
         return proba / proba.sum(axis=1, keepdims=True)
 
     order = TOPICS[::-1]
-    teacher = CallableTeacher(lambda some: biased(some)[:, ::-1], calibration="batch")
+    teacher = CallableTeacher(
+        lambda some: biased(some)[:, ::-1], calibration=BatchCalibration()
+    )
     classifier = LLKDClassifier(
         teacher, order, student=SklearnStudent(), random_state=0
     )

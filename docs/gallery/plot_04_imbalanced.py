@@ -18,7 +18,7 @@ from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.selection import Pool, RankedImportance
 from skllkd.students import FrozenEncoderStudent
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import BatchCalibration, LlamaCppTeacher
 
 stories, topics = load_bbc_news()
 stories, topics = np.array(stories, dtype=object), np.array(topics)
@@ -51,7 +51,10 @@ axes[0].bar(place, true_share, 0.8, color="0.85", label="true share")
 scores = {}
 for offset, (name, prior) in zip((-0.25, 0, 0.25), priors.items(), strict=True):
     teacher = LlamaCppTeacher(
-        smollm2_path(), examples=examples, chat=False, class_prior=prior
+        smollm2_path(),
+        examples=examples,
+        chat=False,
+        calibration=BatchCalibration(prior),
     )
     clf = LLKDClassifier(
         teacher,

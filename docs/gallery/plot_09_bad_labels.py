@@ -53,7 +53,7 @@ plt.show()
 
 report = clf.report(texts)
 is_wrong = np.isin(np.arange(len(texts)), wrong)
-for row in report.suspects[:5]:
+for row in report.label_issues[:5]:
     mark = "wrong" if is_wrong[row] else "right"
     print(f"{mark}: labelled {given[row]}: {texts[row][:70]}")
 

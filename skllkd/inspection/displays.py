@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.validation import check_is_fitted
 
-from skllkd._classifier import LLKDClassifier
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.params import optional_import
+from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import normalised_entropy
 
@@ -64,9 +63,7 @@ class SelectionDisplay:
         self.classes = classes
 
     @classmethod
-    def from_estimator(
-        cls, estimator: LLKDClassifier, *, ax: Any = None
-    ) -> SelectionDisplay:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> SelectionDisplay:
         """Draw the selection of a fitted classifier.
 
         Parameters
@@ -81,13 +78,13 @@ class SelectionDisplay:
         SelectionDisplay
             The display.
         """
-        check_is_fitted(estimator, "student_")
-        history = estimator.history_
+        state = fitted_state(estimator)
+        learned, history = state.attributes(), state.history
         display = cls(
             history["n_selected"] / history["n_presented"],
-            getattr(estimator, "teacher_thresholds_", None),
-            getattr(estimator, "student_thresholds_", None),
-            estimator.classes_,
+            learned.get("teacher_thresholds_"),
+            learned.get("student_thresholds_"),
+            state.classes,
         )
         return display.plot(ax=ax)
 
@@ -181,7 +178,7 @@ class ConfidenceUncertaintyDisplay:
         self,
         teacher_confidence: FloatArray,
         student_uncertainty: FloatArray,
-        times_selected: IntArray,
+        times_selected: npt.NDArray[np.integer[Any]],
         disagree: BoolArray,
     ) -> None:
         self.teacher_confidence = teacher_confidence
@@ -191,7 +188,7 @@ class ConfidenceUncertaintyDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: LLKDClassifier, X: Any, *, ax: Any = None
+        cls, estimator: Any, X: Any, *, ax: Any = None
     ) -> ConfidenceUncertaintyDisplay:
         """Draw the pool a classifier was fitted on.
 
@@ -214,8 +211,8 @@ class ConfidenceUncertaintyDisplay:
         InvalidParameterError
             If `X` is not what the classifier was fitted on.
         """
-        check_is_fitted(estimator, "student_")
-        teacher = estimator.teacher_proba_
+        state = fitted_state(estimator)
+        teacher = state.teacher_proba
         if not estimator.is_pool(X):
             raise InvalidParameterError(
                 f"`X` must be the {len(teacher)} texts the classifier was fitted on, in "
@@ -227,7 +224,7 @@ class ConfidenceUncertaintyDisplay:
         display = cls(
             teacher.max(axis=1),
             normalised_entropy(student),
-            estimator.times_selected_[labelled],
+            state.times_selected[labelled],
             teacher.argmax(axis=1) != student.argmax(axis=1),
         )
         return display.plot(ax=ax)
@@ -336,7 +333,7 @@ class ReliabilityDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: LLKDClassifier,
+        estimator: Any,
         X: Any,
         y: Any,
         *,
@@ -363,19 +360,19 @@ class ReliabilityDisplay:
         ReliabilityDisplay
             The display.
         """
-        check_is_fitted(estimator, "student_")
+        state = fitted_state(estimator)
         student = estimator.predict_proba(X)
         calibrated = estimator.known_teacher_proba(X)
         known = ~nan_rows(calibrated)
         gold = np.asarray(y)[known]
-        raw = estimator.uncalibrated(calibrated)
+        raw = state.uncalibrated(calibrated)
         named = {} if raw is None else {"teacher, raw": raw[known]}
         named |= {
             "teacher, calibrated": calibrated[known],
             "student": student[known],
         }
         curves = {
-            name: (proba.max(axis=1), estimator.classes_[proba.argmax(axis=1)] == gold)
+            name: (proba.max(axis=1), state.classes[proba.argmax(axis=1)] == gold)
             for name, proba in named.items()
         }
         return cls(curves, n_bins).plot(ax=ax)
