@@ -222,8 +222,8 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path):
     """What Python and NumPy hold at most, from the growth between two sizes."""
     words = " ".join(news[0]).split()
     rng = np.random.RandomState(0)
-    texts = [" ".join(rng.choice(words, 12)) for _ in range(4000)]
-    proba = rng.dirichlet([0.5, 0.5], 4000)
+    texts = [" ".join(rng.choice(words, 12)) for _ in range(6000)]
+    proba = rng.dirichlet([0.5, 0.5], 6000)
 
     def highest(n):
         student = TransformerStudent(tiny_path, device="cpu", precision="float32")
@@ -239,7 +239,7 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path):
         tokenizer = load_tokenizer(classifier.student_.tokenizer_, 128)
         return peak - 2 * sum(len(tokenizer.encode(text).ids) for text in texts[:n])
 
-    a_row = (highest(4000) - highest(1000)) / 3000
+    a_row = (highest(6000) - highest(3000)) / 3000
     assert a_row < 110  # and 2 bytes a token
 
 
