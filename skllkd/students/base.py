@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.cloning import add_later_parameters
 
 
 class Student(BaseEstimator, ABC):
@@ -207,11 +206,6 @@ class Student(BaseEstimator, ABC):
         ndarray of shape (n_texts, n_classes)
             Distributions, rows summing to 1.
         """
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take back what was pickled, perhaps by an earlier version."""
-        super().__setstate__(state)
-        add_later_parameters(self)
 
     def without_cache(self) -> Student:
         """Return the student as it predicts texts it has never read, to time it.
