@@ -392,13 +392,13 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             student_proba = out_of_fold_proba(
                 student, texts, proba, row_weight, n_folds, schedule, resume=resume
             )
-        student.start(texts, len(training_set.classes), seed, resume=resume)
+        student.begin_fit(texts, len(training_set.classes), seed, resume=resume)
         del texts  # a pool may hold millions: nothing is kept that is not needed
         n_steps = schedule.n_steps(len(proba))
         selection.begin(Pool(proba, student_proba), n_steps, random_state, first_step)
         log = distil(student, selection, proba, row_weight, schedule)
         agreement = _sample_agreement(student, proba, self.batch_size)
-        student.finish()
+        student.end_fit()
         return log, agreement
 
     def _with_state(self, state: FittedState) -> LLKDClassifier:
@@ -720,7 +720,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         DisagreementError
             If more labels differ; nothing is written.
         InvalidParameterError
-            If the student is no `TransformerStudent`.
+            If the student has no pretrained encoder.
         MissingDependencyError
             If onnx or onnxruntime is not installed (`skllkd[onnx]`).
         """
@@ -929,7 +929,7 @@ def _with_parameters(part: Part, given: Any) -> Part:
 
 def _warn_of_hard_targets(selection: Selection, student: Student) -> None:
     """Warn where the student's loss needs a distribution and the selection gives none."""
-    if student.needs_distribution and getattr(selection, "target", None) == "hard":
+    if student.requires_soft_targets and getattr(selection, "target", None) == "hard":
         warnings.warn(
             "`student__loss` needs the teacher's distribution and is plain cross-entropy "
             'with `selection__target="hard"`. Set selection__target="soft".',
@@ -942,7 +942,9 @@ def _sample_agreement(student: Student, proba: FloatArray, batch_size: int) -> f
     """Return a student's agreement with the teacher on a sample of its pool."""
     rows = np.random.RandomState(0).permutation(len(proba))[:SAMPLE_SIZE]
     parts = np.array_split(rows, -(-len(rows) // batch_size))
-    chosen = np.concatenate([student.rows_proba(part).argmax(axis=1) for part in parts])
+    chosen = np.concatenate(
+        [student.predict_rows(part).argmax(axis=1) for part in parts]
+    )
     return float(np.mean(chosen == proba[rows].argmax(axis=1)))
 
 

@@ -220,7 +220,7 @@ def test_fit_changes_no_parameter_and_no_input(quick_classifier, news):
 class Recorder(Student):
     """A student that remembers what it was given."""
 
-    def start(self, texts, n_classes, seed, *, resume=False):
+    def begin_fit(self, texts, n_classes, seed, *, resume=False):
         self.texts_, self.n_classes_ = texts, n_classes
         self.steps_, self.scored_ = [], 0
 
@@ -228,7 +228,7 @@ class Recorder(Student):
     def n_rows(self):
         return len(self.texts_)
 
-    def rows_proba(self, rows):
+    def predict_rows(self, rows):
         self.scored_ += len(rows)
         return np.full((len(rows), self.n_classes_), 1 / self.n_classes_)
 
@@ -239,10 +239,10 @@ class Recorder(Student):
     def snapshot(self):
         return len(self.steps_)
 
-    def go_back(self, snapshot):
+    def restore(self, snapshot):
         self.went_back_to_ = snapshot
 
-    def finish(self):
+    def end_fit(self):
         pass
 
     def predict_proba(self, texts):

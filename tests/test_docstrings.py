@@ -36,7 +36,8 @@ def public_things():
             if not inspect.isclass(thing) or module is skllkd.exceptions:
                 continue
             for member, value in vars(thing).items():
-                if hasattr(value, "__override__") and not value.__doc__:
+                function = getattr(value, "fget", value)
+                if hasattr(function, "__override__") and not value.__doc__:
                     continue  # it inherits its docstring
                 if not member.startswith("_") and (
                     inspect.isfunction(value)

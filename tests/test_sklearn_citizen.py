@@ -257,7 +257,7 @@ def test_parameters_changed_between_partial_fits_are_used(news, tiny_path):
     ).fit(texts[:64])
     classifier.student_.device = "cuda:77"  # fitted where there was another device
     classifier.set_params(selection__momentum=0.0, student__learning_rate=0.0)
-    classifier.set_params(student__head_learning_rate=0.0, student__weight_decay=0.0)
+    classifier.set_params(student__head_learning_rate=0.0)
     before = classifier.student_.weights_
     classifier.partial_fit(texts[64:96])
     assert classifier.selection_.momentum == 0.0

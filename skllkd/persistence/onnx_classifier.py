@@ -20,6 +20,7 @@ from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import predict_in_chunks
 from skllkd._core.texts import as_texts
+from skllkd._core.tokens import TokenizedTexts, length_ordered_batches, load_tokenizer
 from skllkd.exceptions import ModelFileError, TruncationWarning
 from skllkd.persistence.file_format import check_format
 
@@ -149,8 +150,6 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         TruncationWarning
             If texts are longer than the window.
         """
-        from skllkd.students._torch.tokens import TokenizedTexts
-
         texts, model = as_texts(X), self._model()
         tokenized = TokenizedTexts(model.tokenizer, texts, model.pad_id)
         if tokenized.n_truncated:
@@ -168,7 +167,9 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
             return answer
 
         # The longest first: the threads then finish together.
-        batches = tokenized.in_length_order(_BATCH_SIZE, _BATCH_TOKENS)[::-1]
+        batches = length_ordered_batches(tokenized.lengths, _BATCH_SIZE, _BATCH_TOKENS)[
+            ::-1
+        ]
         with ThreadPoolExecutor(self._number_of_threads()) as pool:
             parts = list(pool.map(logits, batches))
         proba = np.empty((len(texts), len(model.classes)))
@@ -270,8 +271,6 @@ def open_file(path: Path) -> Loaded:
 
 def _loaded(session: Any, path: Path) -> Loaded:
     """Return a session with the settings in the file's metadata."""
-    from skllkd.students._torch.tokens import load_tokenizer
-
     metadata = session.get_modelmeta().custom_metadata_map
     if SETTINGS not in metadata:
         raise ModelFileError(

@@ -136,7 +136,6 @@ def test_a_folder_that_holds_no_model_is_named(kind, tmp_path, news, minilm_path
     [
         {"learning_rate": -1},
         {"dropout": 1.0},
-        {"warmup": 2},
         {"pooling": "max"},
         {"max_length": 0},
         {"device": "abacus"},
