@@ -26,7 +26,11 @@ import numpy as np
 from sklearn.metrics import f1_score, roc_auc_score
 from skllkd.datasets import smollm2_path
 from skllkd.exceptions import MissingLabelWarning
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    ContextualCalibration,
+    LlamaCppTeacher,
+)
 
 from benchmarks.cells import Cells, about, benchmark_parser
 from benchmarks.data import add_data_option
@@ -36,13 +40,13 @@ SETS += ["rtpolarity_llm", "trec6"]
 N_TEXTS, N_GOLD, N_DRAWS, N_BOOTSTRAP, N_BINS = 300, 100, 5, 1000, 15
 METHODS = {
     "raw": {"calibration": None},
-    "contextual": {"calibration": "contextual"},
-    "batch": {"calibration": "batch"},
-    "batch, prior estimated": {"calibration": "batch", "class_prior": "em"},
-    "batch, prior given": {"calibration": "batch", "class_prior": "true"},
-    "batch, short labels": {"calibration": "batch", "whole_labels": False},
-    "batch + temperature": {"calibration": "batch", "gold": "temperature"},
-    "batch + isotonic": {"calibration": "batch", "gold": "isotonic"},
+    "contextual": {"calibration": ContextualCalibration()},
+    "batch": {"calibration": BatchCalibration()},
+    "batch, prior estimated": {"calibration": BatchCalibration("em")},
+    "batch, prior given": {"calibration": BatchCalibration("true")},
+    "batch, short labels": {"calibration": BatchCalibration(), "whole_labels": False},
+    "batch + temperature": {"calibration": BatchCalibration(), "gold": "temperature"},
+    "batch + isotonic": {"calibration": BatchCalibration(), "gold": "isotonic"},
 }
 
 
@@ -125,10 +129,11 @@ def one_cell(model_path, folder):
     seconds = time.perf_counter() - start
     found, raw = {}, None
     for method, how in METHODS.items():
-        given = how.get("class_prior")
+        calibration = how["calibration"]
+        if calibration == BatchCalibration("true"):
+            calibration = BatchCalibration(shares)
         teacher.set_params(
-            calibration=how["calibration"],
-            class_prior=shares if given == "true" else given,
+            calibration=calibration,
             whole_labels=how.get("whole_labels", True),
         )
         if "gold" not in how:

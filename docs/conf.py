@@ -1,7 +1,7 @@
-"""How the site is built: `python -m sphinx -W --keep-going docs docs/_build/html`.
+"""Sphinx configuration: `python -m sphinx -W --keep-going docs docs/_build/html`.
 
-The gallery's examples run while it is built; their labels are stored in the folder that
-SKLLKD_CACHE names, and not bought again. `-D plot_gallery=0` leaves the examples unrun.
+The build runs the gallery examples. Teacher answers are cached in the folder named by
+SKLLKD_CACHE and reused by later builds. `-D plot_gallery=0` skips the examples.
 """
 
 import os
@@ -12,7 +12,7 @@ from docutils import nodes
 from latex2mathml.converter import convert as latex_to_mathml
 from skllkd import __version__
 
-# Examples run with the package's own progress bars off, and read no network.
+# Run the examples without progress bars and without network access.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 warnings.filterwarnings("error", module="skllkd")
@@ -41,7 +41,7 @@ myst_heading_anchors = 4
 
 autosummary_generate = True
 toc_object_entries_show_parents = "hide"
-autodoc_typehints = "none"  # the docstrings say it
+autodoc_typehints = "none"  # the docstrings contain the types
 numpydoc_show_class_members = False
 
 plot_html_show_source_link = False
@@ -77,31 +77,31 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "install": [], "tutorial": [], "comparison": []}
 
-#: Formulas become MathML, which browsers draw by themselves: no script from elsewhere.
+#: Formulas are rendered as MathML, which browsers support without external scripts.
 html_math_renderer = "mathml"
 
 
 def mathml(node, display="inline"):
-    """Return a formula as MathML."""
+    """Convert a formula to MathML."""
     latex = node.astext().replace(r"\arg\max", r"\operatorname{argmax}")
     return latex_to_mathml(latex, display=display)
 
 
 def inline_formula(translator, node):
-    """Write a formula inside a line."""
+    """Write an inline formula."""
     translator.body.append(mathml(node))
     raise nodes.SkipNode
 
 
 def display_formula(translator, node):
-    """Write a formula of its own."""
+    """Write a display formula."""
     formula = mathml(node, display="block")
     translator.body.append(f'<div class="formula">{formula}</div>')
     raise nodes.SkipNode
 
 
 def setup(app):
-    """Draw formulas, link to examples' pages instead of files, skip what is no API."""
+    """Render formulas, link to gallery pages instead of files, skip metadata routing."""
     app.add_html_math_renderer(
         "mathml", (inline_formula, None), (display_formula, None)
     )
@@ -125,5 +125,5 @@ def setup(app):
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-#: For `python -m sphinx -b linkcheck docs docs/_build/links`, with a network.
+#: Used by `python -m sphinx -b linkcheck docs docs/_build/links`.
 linkcheck_ignore = [r"http://localhost.*"]

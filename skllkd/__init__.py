@@ -3,17 +3,22 @@
 The scikit-learn way: `LLKDClassifier(teacher=..., classes=...).fit(texts)`.
 """
 
-from skllkd._classifier import LLKDClassifier
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from skllkd._version import __version__
-from skllkd.inspection.displays import (
-    ConfidenceUncertaintyDisplay,
-    ReliabilityDisplay,
-    SelectionDisplay,
-)
-from skllkd.inspection.report import Agreement, Report
-from skllkd.persistence.onnx_classifier import ONNXClassifier
-from skllkd.persistence.onnx_export import ONNXExport
-from skllkd.training.log import EpochEnd
+
+if TYPE_CHECKING:
+    from skllkd._classifier import LLKDClassifier
+    from skllkd.inspection.displays import (
+        ConfidenceUncertaintyDisplay,
+        ReliabilityDisplay,
+        SelectionDisplay,
+    )
+    from skllkd.inspection.report import Agreement, Report
+    from skllkd.persistence.onnx_classifier import ONNXClassifier
+    from skllkd.persistence.onnx_export import ONNXExport
+    from skllkd.training.log import EpochEnd
 
 __all__ = [
     "Agreement",
@@ -27,3 +32,31 @@ __all__ = [
     "SelectionDisplay",
     "__version__",
 ]
+
+#: The module of each public name: imported on first use, as scikit-learn takes seconds.
+_MODULES = {
+    "Agreement": "inspection.report",
+    "ConfidenceUncertaintyDisplay": "inspection.displays",
+    "EpochEnd": "training.log",
+    "LLKDClassifier": "_classifier",
+    "ONNXClassifier": "persistence.onnx_classifier",
+    "ONNXExport": "persistence.onnx_export",
+    "ReliabilityDisplay": "inspection.displays",
+    "Report": "inspection.report",
+    "SelectionDisplay": "inspection.displays",
+}
+_PACKAGES = ("datasets", "exceptions", "metrics", "selection", "students", "teachers")
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, imported now, or a subpackage."""
+    if name in _PACKAGES:
+        return import_module(f"skllkd.{name}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"skllkd.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted([*globals(), *_MODULES, *_PACKAGES])

@@ -15,29 +15,25 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._repr_html.estimator import estimator_html_repr
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import _check_sample_weight, validate_data
+from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd._core.classes import Classes, as_classes
-from skllkd._core.cloning import add_later_parameters, clone_sharing
+from skllkd._core.cloning import clone_sharing
 from skllkd._core.params import check_number, check_option
 from skllkd._core.streaming import predict_in_chunks
 from skllkd._core.texts import as_texts
+from skllkd._fitted import SAMPLE_SIZE, FittedState, fitted_state, state_after
 from skllkd.exceptions import (
     InvalidClassesError,
     InvalidParameterError,
     SkllkdWarning,
     TeacherOutputError,
-    UnchosenClassError,
-    UnchosenClassWarning,
 )
 from skllkd.inspection.report import Report, make_report, summary_html
-from skllkd.persistence import folder as _persistence
-from skllkd.persistence.model_card import check_card, write_card
+from skllkd.persistence import folder as _folder
+from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.onnx_export import ONNXExport, export
 from skllkd.selection import AcceptReject, Pool, RankedImportance, Selection
 from skllkd.students import Student, as_student
@@ -47,21 +43,11 @@ from skllkd.training.cross_fit import out_of_fold_proba
 from skllkd.training.log import Callback, TrainingLog
 from skllkd.training.loop import distil
 from skllkd.training.schedule import Schedule
-from skllkd.training.targets import (
-    columns_in_order,
-    digest,
-    labels_in_proba,
-    labels_in_y,
-    likeliest_names,
-    take,
-)
+from skllkd.training.targets import labels_in_proba, labels_in_y, take
+from skllkd.training.training_set import TrainingSet, in_class_order
 
-#: How many texts the agreement after `fit` is measured on.
-_SAMPLE_SIZE = 500
-_FEATURES = ("n_features_in_", "feature_names_in_")
 #: A selection or a student.
 Part = TypeVar("Part", Selection, Student)
-_PER_TEXT = ("teacher_proba_", "label_mass_", "times_selected_")
 
 
 class LLKDClassifier(ClassifierMixin, BaseEstimator):
@@ -199,17 +185,17 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     classes_: npt.NDArray[Any]
     student_: Student
     selection_: Selection
-    _is_recalibrated: bool = False  # files of earlier versions do not say
     teacher_proba_: FloatArray
-    label_mass_: FloatArray
     pseudo_labels_: npt.NDArray[np.object_]
-    times_selected_: IntArray
+    label_mass_: FloatArray
+    times_selected_: npt.NDArray[np.int32]
     history_: dict[str, npt.NDArray[Any]]
     validation_agreement_: FloatArray
     agreement_: float
     n_teacher_calls_: int
     n_teacher_calls_saved_: int
     seconds_: dict[str, float]
+    _fitted: FittedState  # the learned attributes are its fields
 
     def __init__(
         self,
@@ -279,9 +265,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         InvalidTextsError, InvalidClassesError, InvalidParameterError
             If the input or a parameter is not allowed.
         TeacherOutputError
-            If the teacher's answer is no labelling of the texts.
-        UnchosenClassError
-            If the teacher chose a class for no text, unless `on_missing_class="warn"`.
+            If the teacher's answer is no labelling of the texts, or it chose a class
+            for no text (unless `on_missing_class="warn"`).
 
         Warns
         -----
@@ -290,7 +275,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         TruncationWarning
             If texts are longer than a model's window.
         """
-        resume = self.warm_start and hasattr(self, "student_")
+        resume = self.warm_start and hasattr(self, "_fitted")
         return self._fit(X, y, self.classes, sample_weight, teacher_proba, resume)
 
     def partial_fit(
@@ -335,7 +320,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 f"`classes` of partial_fit must be those of the classifier; got "
                 f"{list(as_classes(classes).names)!r}."
             )
-        resume = hasattr(self, "student_")
+        resume = hasattr(self, "_fitted")
         return self._fit(X, y, names, sample_weight, teacher_proba, resume)
 
     def _fit(
@@ -350,8 +335,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         """Learn from a pool, anew or going on from what was learned."""
         self._check_parameters(classes)
         selection, student = self._new_selection(resume), self._new_student(resume)
-        _warn_of_labels_alone(selection, student)
-        texts, features = self._read_pool(X, student, resume)
+        _warn_of_hard_targets(selection, student)
+        texts, columns = self._read_pool(X, student, resume)
         random_state = check_random_state(self.random_state)
         weight: FloatArray = np.broadcast_to(1.0, len(texts))  # takes no memory
         if sample_weight is not None:
@@ -359,70 +344,75 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 sample_weight, texts, ensure_non_negative=True
             )
         start = time.perf_counter()
-        if self.acquisition is None:
-            given = self._labels(texts, y, classes, teacher_proba, resume)
-        else:
-            given = self._bought(
-                texts, teacher_proba, classes, resume, student, random_state
-            )
-        labels, given_classes = given
-        del given
-        class_names = np.unique(np.array(given_classes.names))
-        proba = columns_in_order(labels.proba, given_classes, class_names)
-        labelled = self._usable(proba, class_names, resume)
-        class_bias, label_mass = labels.class_bias, labels.label_mass
-        is_recalibrated = labels.recalibration is not None
-        calls = (labels.n_asked, labels.n_reused)
-        del labels  # what it holds of each text is not needed any more
-        labelling_done = time.perf_counter()
-
-        seed = int(random_state.randint(2**31 - 1))
-        pool, known = take(texts, labelled), take(proba, labelled)
-        weight = take(weight, labelled)
-        del labelled  # a pool may hold millions: nothing is kept that is not needed
-        first_step = len(self.history_["epoch"]) if resume else 0
-        schedule = self._schedule(random_state, first_step)
-        student_proba = None
-        if selection.n_folds:
-            n_folds = selection.n_folds
-            student_proba = out_of_fold_proba(
-                student, pool, known, weight, n_folds, schedule, resume=resume
-            )
-        student.start(pool, len(class_names), seed, resume=resume)
-        del pool
-        n_steps = schedule.n_steps(len(known))
-        selection.begin(Pool(known, student_proba), n_steps, random_state, first_step)
-        log = distil(student, selection, known, weight, schedule)
-        agreement = _sample_agreement(student, known, self.batch_size)
-        student.finish()
-
-        # Nothing is learned until all went well: a fit that fails changes nothing.
-        self.classes_ = class_names
-        self.student_, self.selection_ = student, selection
-        self._given_classes = given_classes
-        if not resume or class_bias is not None:
-            self._class_bias = class_bias
-        self._is_recalibrated = is_recalibrated
-        self.teacher_proba_, self.label_mass_ = proba, label_mass
-        self.pseudo_labels_ = likeliest_names(proba, class_names)
-        self.times_selected_ = np.zeros(len(texts), dtype=np.int32)
-        self.times_selected_[~nan_rows(proba)] = log.times_selected
-        self._pool, self._pool_digest = texts, digest(texts)
-        for name in _FEATURES:
-            self.__dict__.pop(name, None)
-        self.__dict__.update(features)
-        self.agreement_ = agreement
-        self._add_to_record(log, *calls, resume)
-        self.seconds_ = {
-            "labelling": labelling_done - start,
-            "training": time.perf_counter() - labelling_done,
+        ask = self._known_labels if self.acquisition is None else self._bought_labels
+        training_set = TrainingSet.of(
+            texts, *ask(texts, y, classes, teacher_proba, resume, student, random_state)
+        )
+        training_set.check_labelled()
+        if not resume:  # what is new today need not hold every class
+            training_set.check_classes(self.on_missing_class)
+        labelled = time.perf_counter()
+        log, agreement = self._train(
+            student, selection, training_set, weight, random_state, resume
+        )
+        seconds = {
+            "labelling": labelled - start,
+            "training": time.perf_counter() - labelled,
         }
+        state = state_after(
+            training_set,
+            student,
+            selection,
+            log,
+            self._fitted if resume else None,
+            agreement=agreement,
+            seconds=seconds,
+            **columns,
+        )
+        return self._with_state(state)  # a fit that fails changes nothing
+
+    def _train(
+        self,
+        student: Student,
+        selection: Selection,
+        training_set: TrainingSet,
+        row_weight: FloatArray,
+        random_state: np.random.RandomState,
+        resume: bool,
+    ) -> tuple[TrainingLog, float]:
+        """Train a student on the rows with a label; also return its agreement."""
+        seed = int(random_state.randint(2**31 - 1))
+        rows = training_set.labelled
+        texts, proba = take(training_set.texts, rows), training_set.teacher_proba
+        proba, row_weight = take(proba, rows), take(row_weight, rows)
+        first_step = self._fitted.n_steps if resume else 0
+        schedule = self._schedule(random_state, first_step)
+        student_proba, n_folds = None, selection.n_folds
+        if n_folds:
+            student_proba = out_of_fold_proba(
+                student, texts, proba, row_weight, n_folds, schedule, resume=resume
+            )
+        student.begin_fit(texts, len(training_set.classes), seed, resume=resume)
+        del texts  # a pool may hold millions: nothing is kept that is not needed
+        n_steps = schedule.n_steps(len(proba))
+        selection.begin(Pool(proba, student_proba), n_steps, random_state, first_step)
+        log = distil(student, selection, proba, row_weight, schedule)
+        agreement = _sample_agreement(student, proba, self.batch_size)
+        student.end_fit()
+        return log, agreement
+
+    def _with_state(self, state: FittedState) -> LLKDClassifier:
+        """Set the learned attributes, all of them, to those of a state."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        self._fitted = state
+        self.__dict__.update(state.attributes())
         return self
 
     def _schedule(
         self, random_state: np.random.RandomState, first_step: int
     ) -> Schedule:
-        """Return the schedule of a training run."""
+        """Return the training schedule."""
         return Schedule(
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
@@ -433,34 +423,6 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             first_step=first_step,
             verbose=self.verbose,
         )
-
-    def _add_to_record(
-        self, log: TrainingLog, asked: int, reused: int, resume: bool
-    ) -> None:
-        """Set, or add to, what is kept over all that was learned from."""
-        history = log.history
-        validation = log.validation_agreement
-        if resume:
-            epochs = self.history_["epoch"].max() + 1
-            history = history | {"epoch": history["epoch"] + epochs}
-            history = {  # files of earlier versions lack what was added later
-                name: np.concatenate([self.history_[name], column])
-                for name, column in history.items()
-                if name in self.history_
-            }
-            asked, reused = (
-                asked + self.n_teacher_calls_,
-                reused + self.n_teacher_calls_saved_,
-            )
-            validation = np.concatenate([self.validation_agreement_, validation])
-        self.history_ = history
-        self.validation_agreement_ = validation
-        self.n_teacher_calls_, self.n_teacher_calls_saved_ = asked, reused
-        for name in ("teacher_thresholds_", "student_thresholds_"):
-            self.__dict__.pop(name, None)
-            if hasattr(self.selection_, name):
-                done = getattr(self.selection_, name)[: len(history["epoch"])]
-                setattr(self, name, done)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the class of each text.
@@ -475,7 +437,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_texts,)
             Class names.
         """
-        likeliest = self._proba(X).argmax(axis=1)
+        likeliest = self.predict_proba(X).argmax(axis=1)
         predicted: npt.NDArray[Any] = self.classes_[likeliest]
         return predicted
 
@@ -492,7 +454,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_texts, n_classes)
             Distributions, columns as `classes_`, rows summing to 1.
         """
-        return self._proba(X)
+        texts = self._read(X)
+        return self._fitted.student.predict_proba(texts)
 
     def predict_stream(
         self, texts: Iterable[str], *, chunk_size: int = 4096, method: str = "predict"
@@ -522,37 +485,32 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         InvalidParameterError
             If the student takes numbers.
         """
-        check_is_fitted(self, "student_")
-        if not self.student_.takes_text:
+        if not fitted_state(self).student.takes_text:
             raise InvalidParameterError(
                 "`predict_stream` reads texts, and this `student` takes numbers. Give "
                 "`predict` the rows in arrays."
             )
         return predict_in_chunks(self, texts, chunk_size, method)
 
-    def _proba(self, X: Any) -> FloatArray:
-        """Return the student's distributions."""
-        check_is_fitted(self, "student_")
-        return self.student_.predict_proba(self._read(X))
-
     def _read(self, X: Any) -> Any:
         """Return the input as the fitted student takes it: texts, or numbers."""
-        if self.student_.takes_text:
+        if fitted_state(self).student.takes_text:
             return as_texts(X)
         return validate_data(self, X, reset=False, dtype=np.float64)
 
     def _read_pool(
         self, X: Any, student: Student, resume: bool
     ) -> tuple[Any, dict[str, Any]]:
-        """Return the input as a student takes it, and what to remember of its columns."""
+        """Return the input as a student takes it, and the facts about its columns."""
         if student.takes_text:
             return as_texts(X), {}
-        if resume:
-            rows = validate_data(self, X, reset=False, dtype=np.float64)
-            return rows, {k: v for k, v in vars(self).items() if k in _FEATURES}
-        blank = LLKDClassifier()  # a fit that fails must not change this one
-        rows = validate_data(blank, X, dtype=np.float64)
-        return rows, {k: v for k, v in vars(blank).items() if k in _FEATURES}
+        # A fit that fails must not change this one.
+        reader = self if resume else LLKDClassifier()
+        rows = validate_data(reader, X, reset=not resume, dtype=np.float64)
+        return rows, {
+            "n_features": getattr(reader, "n_features_in_", None),
+            "feature_names": getattr(reader, "feature_names_in_", None),
+        }
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy against labels, or the agreement with the teacher.
@@ -578,7 +536,6 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         InvalidParameterError
             If there are neither labels nor a teacher.
         """
-        check_is_fitted(self, "student_")
         if y is not None:
             return float(super().score(X, y, sample_weight=sample_weight))
         texts = self._read(X)
@@ -586,7 +543,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         known = np.flatnonzero(~nan_rows(proba))
         if not len(known):
             raise TeacherOutputError("the teacher has no usable label for these texts.")
-        chosen = self.student_.predict_proba(texts).argmax(axis=1)
+        chosen = self._fitted.student.predict_proba(texts).argmax(axis=1)
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(proba[known, chosen[known]], weights=weight))
 
@@ -610,7 +567,6 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         InvalidParameterError
             If there is no teacher.
         """
-        check_is_fitted(self, "student_")
         return self._ask_teacher(self._read(X))
 
     def _ask_teacher(self, texts: Any) -> FloatArray:
@@ -620,46 +576,14 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
                 "this needs the teacher, and the classifier has none (a loaded one has "
                 "left it behind). Give gold labels as `y`, or set_params(teacher=...)."
             )
+        state = self._fitted
         labels = as_teacher(self.teacher).label(
             texts,
-            self._given_classes,
-            class_bias=self._fixed_bias(),
+            state.given_classes,
+            class_bias=state.fixed_bias,
             verbose=self.verbose,
         )
-        return columns_in_order(labels.proba, self._given_classes, self.classes_)
-
-    def _fixed_bias(self) -> FloatArray:
-        """Return the calibration of `fit`, which other texts must not change."""
-        if self._class_bias is None:
-            return np.zeros(len(self.classes_))
-        bias: FloatArray = self._class_bias
-        return bias
-
-    def uncalibrated(self, proba: FloatArray) -> FloatArray | None:
-        """Return the teacher's distributions as they were before calibration.
-
-        Parameters
-        ----------
-        proba : ndarray of shape (n_texts, n_classes)
-            Calibrated distributions, columns as `classes_`.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes) or None
-            Distributions before calibration. Shares of votes are not calibrated as
-            such, and stay as they are. None where the teacher was calibrated on gold
-            labels, which cannot be taken back.
-        """
-        if self._is_recalibrated:
-            return None
-        if self._class_bias is None or self._class_bias.ndim == 2:
-            return proba
-        bias = columns_in_order(
-            self._class_bias[None, :], self._given_classes, self.classes_
-        )
-        weight = proba * np.exp(bias - bias.max())
-        raw: FloatArray = weight / weight.sum(axis=1, keepdims=True)
-        return raw
+        return in_class_order(labels.proba, state.given_classes)
 
     def report(self, X: Any = None) -> Report:
         """Measure, print and return what to look at before trusting the classifier.
@@ -674,21 +598,21 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         Report
-            Agreement with the teacher, suspects, costs, size and speed.
+            Agreement with the teacher, label issues, costs, size and speed.
 
         Raises
         ------
         InvalidParameterError
             If `X` is needed, or a teacher.
         """
-        check_is_fitted(self, "student_")
-        if X is None and getattr(self, "_pool", None) is None:
+        state = fitted_state(self)
+        if X is None and state.pool is None:
             raise InvalidParameterError(
                 "`report` of a loaded classifier needs `X`: the texts it was fitted on, "
                 "or others."
             )
-        texts = self._pool if X is None else self._read(X)
-        report = make_report(self, texts, self._teacher_proba_of(texts))
+        texts = state.pool if X is None else self._read(X)
+        report = make_report(state, texts, self._teacher_proba_of(texts))
         print(report)
         return report
 
@@ -705,13 +629,12 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_texts, n_classes)
             Distributions, columns as `classes_`; rows of NaN without an answer.
         """
-        check_is_fitted(self, "student_")
         return self._teacher_proba_of(self._read(X))
 
     def _teacher_proba_of(self, texts: Any) -> FloatArray:
         """Return what is known of texts that were read, or ask the teacher."""
-        is_pool = digest(texts) == self._pool_digest
-        return self.teacher_proba_ if is_pool else self._ask_teacher(texts)
+        is_pool = self._fitted.is_pool(texts)
+        return self._fitted.teacher_proba if is_pool else self._ask_teacher(texts)
 
     def is_pool(self, X: Any) -> bool:
         """Return whether these are the texts the classifier was last fitted on.
@@ -726,7 +649,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         bool
             Whether they are, in the same order.
         """
-        return digest(self._read(X)) == self._pool_digest
+        return fitted_state(self).is_pool(self._read(X))
 
     def save(
         self, folder: str | os.PathLike[str], *, card: Mapping[str, str] | None = None
@@ -759,10 +682,8 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         SkllkdWarning
             If the folder holds another README.md; it is left as it is.
         """
-        check_is_fitted(self, "student_")
-        fields = check_card(card)
-        _persistence.save(self, Path(folder))
-        write_card(self, Path(folder), fields)
+        state, params = fitted_state(self), self.get_params(deep=False)
+        _folder.save(Path(folder), state, params, card)
 
     def export_onnx(
         self,
@@ -799,12 +720,12 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         DisagreementError
             If more labels differ; nothing is written.
         InvalidParameterError
-            If the student is no `TransformerStudent`.
+            If the student has no pretrained encoder.
         MissingDependencyError
             If onnx or onnxruntime is not installed (`skllkd[onnx]`).
         """
-        check_is_fitted(self, "student_")
-        return export(self, Path(path), as_texts(texts), quantize, max_disagreement)
+        state = fitted_state(self)
+        return export(state, Path(path), as_texts(texts), quantize, max_disagreement)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> LLKDClassifier:
@@ -822,15 +743,22 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        SavedModelError
+        ModelFileError
             If the folder holds no classifier this version can load.
         """
-        return _persistence.load(cls(), Path(folder))
+        params, state = _folder.load(Path(folder))
+        return cls(**params)._with_state(state)
 
-    def _labels(
-        self, texts: Any, y: Any, classes: Any, teacher_proba: Any, resume: bool
+    def _known_labels(
+        self,
+        texts: Any,
+        y: Any,
+        classes: Any,
+        teacher_proba: Any,
+        resume: bool,
+        *_: Any,
     ) -> tuple[TeacherLabels, Classes]:
-        """Return the labels to learn from: known already, the teacher's, or `y`."""
+        """Return the labels given, the teacher's for all texts, or those in `y`."""
         if resume:
             classes = self._same_classes(classes)
         if teacher_proba is not None:
@@ -841,16 +769,17 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
         labels = as_teacher(self.teacher).label(
             texts,
             classes,
-            class_bias=self._fixed_bias() if resume else None,
+            class_bias=self._fitted.fixed_bias if resume else None,
             verbose=self.verbose,
         )
         return labels, classes
 
-    def _bought(
+    def _bought_labels(
         self,
         texts: Any,
-        teacher_proba: Any,
+        y: Any,
         classes: Any,
+        teacher_proba: Any,
         resume: bool,
         student: Student,
         random_state: np.random.RandomState,
@@ -869,7 +798,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
 
     def _same_classes(self, classes: Any) -> Classes:
         """Return the classes learned so far, if they are those asked for."""
-        learned: Classes = self._given_classes
+        learned = self._fitted.given_classes
         if classes is not None and as_classes(classes).names != learned.names:
             raise InvalidClassesError(
                 "`classes` must stay the same to go on learning; got "
@@ -878,43 +807,10 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
             )
         return learned
 
-    def _usable(
-        self, proba: FloatArray, class_names: npt.NDArray[Any], resume: bool
-    ) -> IntArray:
-        """Return the labelled rows; raise or warn if they leave a class out."""
-        labelled = np.flatnonzero(~nan_rows(proba))
-        if not len(labelled):
-            raise TeacherOutputError(
-                f"none of the {len(proba)} texts has a usable teacher label, so there is "
-                "nothing to learn from. Look at what the teacher answers: "
-                "teacher.label(texts[:5], classes)."
-            )
-        if resume:  # what is new today need not hold every class
-            return labelled
-        chosen = proba[labelled].argmax(axis=1)
-        counts = np.bincount(chosen, minlength=len(class_names))
-        absent = class_names[counts == 0].tolist()
-        if not absent:
-            return labelled
-        shown = ", ".join(map(repr, absent[:5])) + (", ..." if len(absent) > 5 else "")
-        message = (
-            f"the teacher chose {len(absent)} of the {len(counts)} `classes` for none of "
-            f"the {len(labelled)} texts: {shown}. The student cannot learn "
-            f"{'it' if len(absent) == 1 else 'them'}."
-        )
-        if self.on_missing_class == "raise":
-            raise UnchosenClassError(
-                f"{message} Describe the class better (classes={{name: description}}), "
-                "drop it, or set on_missing_class='warn' to go on without. The labels "
-                "bought are kept."
-            )
-        warnings.warn(message, UnchosenClassWarning, stacklevel=4)
-        return labelled
-
     def _new_selection(self, resume: bool) -> Selection:
         """Return a selection whose parameters are allowed, unused or to go on with."""
         if resume:
-            unchanged = copy.deepcopy(self.selection_)
+            unchanged = copy.deepcopy(self._fitted.selection)
             return _with_parameters(unchanged, self.selection)
         if self.selection is None:
             return RankedImportance()
@@ -930,7 +826,7 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     def _new_student(self, resume: bool) -> Student:
         """Return a student whose parameters are allowed, untrained or to go on with."""
         if resume:
-            return _with_parameters(copy.copy(self.student_), self.student)
+            return _with_parameters(copy.copy(self._fitted.student), self.student)
         student: Student = clone(as_student(self.student))
         student.check()
         return student
@@ -975,26 +871,26 @@ class LLKDClassifier(ClassifierMixin, BaseEstimator):
     def _html_repr(self) -> str:
         """Return the notebook's view: parameters and, once fitted, a summary."""
         diagram = str(estimator_html_repr(self))
-        return diagram + (summary_html(self) if hasattr(self, "student_") else "")
+        is_fitted = hasattr(self, "_fitted")
+        return diagram + (summary_html(self._fitted) if is_fitted else "")
 
+    @override
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled; once fitted, without teacher and texts."""
-        state = dict(super().__getstate__())
-        state["_format"] = _persistence.FORMAT
-        if "student_" in state:
-            state["teacher"], state["callbacks"] = None, ()
-            state.pop("_pool", None)
-            names = [name for name in _PER_TEXT if name in state]
-            state |= _persistence.compact({name: state[name] for name in names})
-            if isinstance(self.student, Student):
-                state["student"] = self.student.portable()
+        state = dict(super().__getstate__()) | {"_format": FORMAT}
+        if "_fitted" not in state:
+            return state
+        state = {k: v for k, v in state.items() if not k.endswith("_")}
+        state |= {"_fitted": self._fitted.portable(), "teacher": None, "callbacks": ()}
+        if isinstance(self.student, Student):
+            state["student"] = self.student.portable()
         return state
 
+    @override
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take back what was pickled, unless a later version pickled it."""
-        _persistence.check_format(state.pop("_format", 0), "this pickle")
+        check_format(state.pop("_format"), "this pickle")
         super().__setstate__(state)
-        add_later_parameters(self)
+        if "_fitted" in state:
+            self._with_state(self._fitted)
 
     def __copy__(self) -> LLKDClassifier:
         """Return a shallow copy that, unlike a pickle, keeps its teacher."""
@@ -1031,9 +927,9 @@ def _with_parameters(part: Part, given: Any) -> Part:
     return part
 
 
-def _warn_of_labels_alone(selection: Selection, student: Student) -> None:
+def _warn_of_hard_targets(selection: Selection, student: Student) -> None:
     """Warn where the student's loss needs a distribution and the selection gives none."""
-    if student.needs_distribution and getattr(selection, "target", None) == "hard":
+    if student.requires_soft_targets and getattr(selection, "target", None) == "hard":
         warnings.warn(
             "`student__loss` needs the teacher's distribution and is plain cross-entropy "
             'with `selection__target="hard"`. Set selection__target="soft".',
@@ -1044,9 +940,11 @@ def _warn_of_labels_alone(selection: Selection, student: Student) -> None:
 
 def _sample_agreement(student: Student, proba: FloatArray, batch_size: int) -> float:
     """Return a student's agreement with the teacher on a sample of its pool."""
-    rows = np.random.RandomState(0).permutation(len(proba))[:_SAMPLE_SIZE]
+    rows = np.random.RandomState(0).permutation(len(proba))[:SAMPLE_SIZE]
     parts = np.array_split(rows, -(-len(rows) // batch_size))
-    chosen = np.concatenate([student.rows_proba(part).argmax(axis=1) for part in parts])
+    chosen = np.concatenate(
+        [student.predict_rows(part).argmax(axis=1) for part in parts]
+    )
     return float(np.mean(chosen == proba[rows].argmax(axis=1)))
 
 

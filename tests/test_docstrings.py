@@ -26,6 +26,20 @@ MODULES = [
 LEFT_OUT = {"ES01", "EX01", "SA01", "SA04", "GL01", "GL02", "GL03", "RT03"}
 
 
+def inherited_members(cls):
+    """Yield the members of a class and of its bases that are not public themselves."""
+    public = {
+        getattr(module, name)
+        for module in MODULES
+        for name in module.__all__
+        if inspect.isclass(getattr(module, name))
+    }
+    for base in cls.__mro__:
+        own = base is cls or base not in public
+        if own and base.__module__.startswith("skllkd"):
+            yield from vars(base).items()
+
+
 def public_things():
     for module in MODULES:
         for name in module.__all__:
@@ -35,8 +49,9 @@ def public_things():
             yield f"{module.__name__}.{name}", thing
             if not inspect.isclass(thing) or module is skllkd.exceptions:
                 continue
-            for member, value in vars(thing).items():
-                if hasattr(value, "__override__") and not value.__doc__:
+            for member, value in inherited_members(thing):
+                function = getattr(value, "fget", value)
+                if hasattr(function, "__override__") and not value.__doc__:
                     continue  # it inherits its docstring
                 if not member.startswith("_") and (
                     inspect.isfunction(value)
@@ -60,7 +75,11 @@ def test_docstring_is_valid_numpydoc(path):
 
 @pytest.mark.parametrize(
     "path",
-    [path for path, thing in THINGS.items() if inspect.isclass(thing)],
+    [
+        path
+        for path, thing in THINGS.items()
+        if inspect.isclass(thing) and not issubclass(thing, Exception)
+    ],
 )
 def test_public_class_shows_an_example(path):
     assert ">>>" in THINGS[path].__doc__

@@ -16,7 +16,7 @@ STAGES = """
 import json, sys, sklearn
 
 loaded = [set(sys.modules)]
-import skllkd
+from skllkd import *
 loaded.append(set(sys.modules))
 import skllkd.teachers, skllkd.selection, skllkd.students, skllkd.datasets
 loaded.append(set(sys.modules))
@@ -31,14 +31,18 @@ print(json.dumps([sorted(names - loaded[0]) for names in loaded]))
 """
 
 
+def last_line(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
 @pytest.fixture(scope="module")
 def loaded():
     """Return the modules loaded after each stage, without those of scikit-learn."""
-    done = subprocess.run(
-        [sys.executable, "-c", STAGES], capture_output=True, text=True, timeout=100
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(last_line(STAGES))
 
 
 def test_importing_the_package_loads_nothing_heavy(loaded):
@@ -53,3 +57,20 @@ def test_importing_the_package_loads_little_beside_scikit_learn(loaded):
 
 def test_fitting_a_scikit_learn_student_loads_no_torch(loaded):
     assert "torch" not in loaded[3]
+
+
+def test_help_needs_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys; from skllkd.cli.main import main\n"
+        "try: main(['fit', '--help'])\n"
+        "except SystemExit: print([m for m in ('torch', 'sklearn') if m in sys.modules])"
+    )
+    assert last_line(code) == "[]"
+
+
+def test_subpackages_are_there_without_an_import_of_their_own():
+    code = (
+        "import skllkd; print(skllkd.teachers.CallableTeacher, skllkd.metrics)\n"
+        "print(set(skllkd.__all__) <= set(dir(skllkd)), hasattr(skllkd, 'nothing'))"
+    )
+    assert last_line(code) == "True False"

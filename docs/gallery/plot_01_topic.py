@@ -1,14 +1,14 @@
 """
-News by topic: the shortest complete run
-========================================
+News topics: a minimal complete run
+===================================
 
-News stories without labels, five topics, and a language model of 135 million parameters
-that runs in this process. It labels each story once; a sentence encoder is fine-tuned on
-its labels, and is then better than its teacher and some twenty times as fast.
+A language model with 135 million parameters, running in this process, labels unlabeled
+news stories with one of five topics. A sentence encoder fine-tuned on these labels is
+more accurate than its teacher and about twenty times as fast.
 """
 
 # %%
-# The texts. Their true topics are put aside; they serve to score at the end.
+# Load the texts. Their true topics are only used for the evaluation at the end.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,9 +26,9 @@ print(len(texts), "stories to learn from, for instance:")
 print(texts[0])
 
 # %%
-# The teacher. Its prompt holds one example for each topic, made up, which tells a model
-# as small as this one what is wanted. It writes no answer: the probability of each topic
-# as the next words is read from the model.
+# Define the teacher. Its prompt contains one invented example per topic, which helps such
+# a small model to understand the task. The model generates no text: the teacher reads the
+# probability of each topic as the next words.
 
 examples = [
     ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
@@ -41,12 +41,13 @@ teacher = LlamaCppTeacher(smollm2_path(), examples=examples, chat=False)
 classes = ["business", "entertainment", "politics", "sports", "tech"]
 
 # %%
-# Before a call is made, the plan says what it will take.
+# Estimate the cost with a plan, which makes no call.
 
 print(teacher.plan(texts, classes))
 
 # %%
-# ``fit`` labels, calibrates and trains. No labels are given.
+# ``fit`` labels the texts, calibrates the labels and trains the student. It needs no labels
+# from the user.
 
 clf = LLKDClassifier(
     teacher,
@@ -57,13 +58,13 @@ clf = LLKDClassifier(
 ).fit(texts)
 
 # %%
-# What can be known without any gold label: how far teacher and student agree, and where
-# both are sure and say different things.
+# Without gold labels, the report shows the agreement between teacher and student, and the
+# texts for which both are confident and disagree.
 
 report = clf.report(texts)
 
 # %%
-# And with the topics that were put aside:
+# With the true topics, the accuracy can be computed:
 
 student_right = clf.predict(held_out) == np.array(gold)
 print(f"student, on {len(gold)} stories it never saw: {student_right.mean():.1%}")
@@ -73,7 +74,7 @@ teacher_right = clf.pseudo_labels_ == np.array(
 print(f"teacher, on the stories it labelled: {teacher_right.mean():.1%}")
 
 # %%
-# The picture shows the share of each batch that the student learned from, over the steps.
+# The figure shows the share of each batch that was selected, over the training steps.
 
 SelectionDisplay.from_estimator(clf)
 plt.show()

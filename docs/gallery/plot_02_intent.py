@@ -1,16 +1,16 @@
 """
-Requests by intent: descriptions instead of examples
-====================================================
+Customer intents: class descriptions in the prompt
+==================================================
 
-What does a customer want? Each intent has a name and a description, and the description
-goes into the prompt. The student is the frozen kind: the encoder reads each text once,
-and a head trains on what it said in a second or two, so that trying things out costs
-nothing.
+This example classifies customer requests by intent. Each intent has a name and a
+description, which is part of the prompt. The student uses a frozen encoder: each text is
+encoded once, and a head is trained on the features in a second or two, so that
+experiments are cheap.
 """
 
 # %%
-# The requests are made up, of a few phrases, and are easier than real ones. They stand
-# for a column of your own, ``pandas.read_csv("requests.csv")["body"]``.
+# The requests are generated from a few phrases and are easier than real ones. Replace them
+# with a column of your own data, ``pandas.read_csv("requests.csv")["body"]``.
 
 from itertools import product
 
@@ -62,8 +62,7 @@ texts, held_out, gold = requests[:320], requests[320:], np.array(intent[320:])
 print(f"{len(texts)} requests, for instance:", *texts[:3], sep="\n  ")
 
 # %%
-# One phrase of each kind is left in the prompt as an example; the names carry
-# descriptions.
+# The prompt contains one example per intent in addition to the descriptions.
 
 teacher = LlamaCppTeacher(
     smollm2_path(),
@@ -89,12 +88,12 @@ clf = LLKDClassifier(
 print(f"median label mass: {np.median(clf.label_mass_):.2f}")
 
 # %%
-# The label mass is the probability that the model put on any of the three names. Near 1,
-# it has understood what is asked of it; near 0, it wants to say something else, and the
-# prompt is what to mend, not the student.
+# The label mass is the total probability that the model assigned to the three names. A
+# value near 1 shows that the model has understood the task. Near 0, it would answer
+# something else: improve the prompt, not the student.
 #
-# The pictures compare the teacher's labels and the student's predictions with the intents
-# that the texts were made for.
+# The figures compare the labels of the teacher and the predictions of the student with
+# the true intents.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 truth = dict(zip(requests, intent, strict=True))
@@ -104,6 +103,6 @@ ConfusionMatrixDisplay.from_predictions(
 ConfusionMatrixDisplay.from_predictions(
     gold, clf.predict(held_out), ax=axes[1], colorbar=False
 )
-axes[0].set(title="teacher, on the pool", xlabel="label given")
-axes[1].set(title="student, on requests not seen", xlabel="prediction")
+axes[0].set(title="teacher, on the pool", xlabel="teacher label")
+axes[1].set(title="student, on unseen requests", xlabel="prediction")
 plt.show()

@@ -1,15 +1,15 @@
 """
-Sentiment: can the confidence be trusted?
-=========================================
+Sentiment: label bias and calibration
+=====================================
 
-A small language model that is asked whether a review is positive or negative leans to one
-of the two words whatever the review says. This example shows the leaning, what
-calibration and two examples in the prompt make of it, and how far the student's
-probabilities can be taken at their word.
+A small language model that classifies reviews as positive or negative prefers one of the
+two words regardless of the review. This example shows this bias, the effect of
+calibration and of two examples in the prompt, and the reliability of the probabilities
+of the student.
 """
 
 # %%
-# Reviews, made up of a few phrases, and easier than real ones.
+# The reviews are generated from a few phrases and are easier than real ones.
 
 from itertools import product
 
@@ -19,7 +19,7 @@ from sklearn.utils import shuffle
 from skllkd import LLKDClassifier, ReliabilityDisplay
 from skllkd.datasets import minilm_path, smollm2_path
 from skllkd.students import FrozenEncoderStudent
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import BatchCalibration, LlamaCppTeacher
 
 opinions = {
     "positive": [
@@ -61,9 +61,10 @@ texts, gold = reviews[:300], tone[:300]
 held_out, held_out_gold = reviews[300:], tone[300:]
 
 # %%
-# Three ways to label them. ``calibration`` is applied to stored log-probabilities, so the
-# second asks the model nothing: it takes out the mean over the texts of what the model
-# prefers. The third has an example of each class in the prompt as well.
+# Label the reviews with three settings. Calibration is applied to stored
+# log-probabilities, so the second setting makes no further calls: it subtracts the mean
+# log-probability of each class. The third also has an example of each class in the
+# prompt.
 
 classes = ["positive", "negative"]
 examples = [
@@ -72,8 +73,8 @@ examples = [
 ]
 ways = {
     "raw": {"calibration": None},
-    "calibrated": {"calibration": "batch"},
-    "with two examples": {"calibration": "batch", "examples": examples},
+    "calibrated": {"calibration": BatchCalibration()},
+    "with two examples": {"calibration": BatchCalibration(), "examples": examples},
 }
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
 for axis, (name, parameters) in zip(axes, ways.items(), strict=True):
@@ -90,18 +91,19 @@ for axis, (name, parameters) in zip(axes, ways.items(), strict=True):
     print(f"{name}: median label mass {np.median(label.label_mass):.2f}")
     axis.axvline(0.5, color="0.3", lw=1)
 axes[0].set_ylabel("reviews")
-axes[0].legend(title="in truth")
+axes[0].legend(title="true class")
 plt.show()
 
 # %%
-# Raw, the model calls every review positive. Nothing of this shows in how far teacher and
-# student agree: a student of the raw labels would agree perfectly. It shows in the label
-# mass, which is low without examples, and in the shares of the labels.
+# Without calibration, the model labels every review as positive. The agreement between
+# teacher and student cannot reveal this, because a student of these labels would agree
+# perfectly. The label mass, which is low without examples, and the class frequencies of
+# the labels do.
 #
-# The student learns from the third. The diagram compares how sure it is with how often it
-# is right, on reviews it has not seen; on the diagonal, a probability of 0.8 means right
-# in 80 of 100 cases. Teachers this small are surest where the task is easiest, and the
-# student, taught hard labels, is too sure of itself: read its probabilities as a ranking.
+# The student is trained with the third setting. The diagram compares its confidence with
+# its accuracy on unseen reviews; on the diagonal, a probability of 0.8 corresponds to an
+# accuracy of 80 %. Small teachers are most confident where the task is easiest, and a
+# student trained on hard labels is overconfident: use its probabilities as a ranking.
 
 clf = LLKDClassifier(
     teacher,
@@ -116,6 +118,6 @@ ReliabilityDisplay.from_estimator(clf, held_out, held_out_gold)
 plt.show()
 
 # %%
-# With labels of your own, ``teacher.calibrate(texts, y)`` fits a temperature on some 30
-# of them, or an isotonic curve on a few hundred: the guide's page on calibration says
-# when.
+# With gold labels, ``teacher.calibrate(texts, y)`` fits a temperature on about 30 of them,
+# or an isotonic regression on a few hundred; see the page on calibration in the user
+# guide.

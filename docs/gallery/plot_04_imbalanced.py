@@ -1,15 +1,15 @@
 """
-Unequal classes: tell the teacher how rare they are
-===================================================
+Class imbalance: calibration with a class prior
+===============================================
 
-Calibration takes out a language model's preference for some labels by assuming that the
-classes are equally frequent. Where they are not, it takes out too much. Here nine stories
-of ten are about sports or business, and the rest about three other topics; the shares are
-given, estimated, or left out. Which is best depends on what you want to be right about.
+Calibration removes the preference of a language model for some labels, and assumes that
+the classes are equally frequent. If they are not, it over-corrects. In this example nine
+of ten stories are about sports or business, and the others about three rare topics. The
+class proportions are given, estimated, or omitted. The best choice depends on the metric.
 """
 
 # %%
-# A pool with unequal topics, drawn from the stories, and a balanced set to score on.
+# Draw an imbalanced pool and a balanced test set.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +18,7 @@ from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.selection import Pool, RankedImportance
 from skllkd.students import FrozenEncoderStudent
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import BatchCalibration, LlamaCppTeacher
 
 stories, topics = load_bbc_news()
 stories, topics = np.array(stories, dtype=object), np.array(topics)
@@ -34,7 +34,7 @@ texts = list(stories[pool])
 shares = {name: n / len(pool) for name, n in n_of.items()}
 
 # %%
-# The same stored answers, three calibrations: the model is asked once.
+# Compare three calibrations of the same stored answers; the model is called once per text.
 
 examples = [
     ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
@@ -43,15 +43,18 @@ examples = [
     ("Captain out for six weeks with knee injury. He will miss the final.", "sports"),
     ("Virus spreads through email. Users are told to update software.", "tech"),
 ]
-priors = {"not said": None, 'estimated ("em")': "em", "given": shares}
+priors = {"omitted": None, 'estimated ("em")': "em", "given": shares}
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 place = np.arange(len(classes))
 true_share = [shares[name] for name in classes]
-axes[0].bar(place, true_share, 0.8, color="0.85", label="in truth")
+axes[0].bar(place, true_share, 0.8, color="0.85", label="true share")
 scores = {}
 for offset, (name, prior) in zip((-0.25, 0, 0.25), priors.items(), strict=True):
     teacher = LlamaCppTeacher(
-        smollm2_path(), examples=examples, chat=False, class_prior=prior
+        smollm2_path(),
+        examples=examples,
+        chat=False,
+        calibration=BatchCalibration(prior),
     )
     clf = LLKDClassifier(
         teacher,
@@ -82,16 +85,16 @@ axes[1].legend(loc="upper left", fontsize=8)
 plt.show()
 
 # %%
-# Without the shares, the teacher spreads the pool over all topics, and most of what it
-# calls tech or politics is business. With them, far more of the pool is labelled right.
-# But the rare topics then have hardly a label left, and a student that should find *them*
-# is better off with the labels that hold too many of each. So: give the shares where
-# texts will come as they came in the pool and each error costs the same; leave them out,
-# or look for more texts of the rare topics, where each topic matters.
+# Without the proportions, the teacher distributes the pool over all topics, and most of the
+# stories labelled tech or politics are about business. With them, far more labels are
+# correct, but the rare topics have hardly any labels left, and a student that should find
+# *these* topics benefits from the larger number of labels. Pass the proportions if the
+# texts to predict have the same distribution and all errors cost the same. Omit them, or
+# collect more texts of the rare topics, if all topics are equally important.
 #
-# Whichever you choose, the default selection ranks confidence *within* each class, so
-# that a class of few labels is learned from as every other, from its surest texts first.
-# Each class has the same mean sample weight:
+# In either case, the default selection ranks confidence *within* each class, so that the
+# most confident texts of a rare class are preferred as in any other class. The mean
+# sample weight is the same for all classes:
 
 selection = RankedImportance()
 selection.begin(Pool(clf.teacher_proba_), 1, np.random.RandomState(0))

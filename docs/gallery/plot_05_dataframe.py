@@ -1,14 +1,14 @@
 """
-A DataFrame, a pipeline, cross-validation
-=========================================
+DataFrames, pipelines and cross-validation
+==========================================
 
-Texts seldom come as a list. Here they are two columns of a table, a headline and a first
-sentence, with missing values; a pipeline joins them, and scikit-learn's own tools do the
-rest.
+In this example the texts are two columns of a DataFrame, a headline and a first sentence,
+with missing values. A pipeline joins the columns, and the usual tools of scikit-learn
+apply.
 """
 
 # %%
-# The table.
+# Create the table.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,13 +31,13 @@ table.loc[::9, "first_sentence"] = None
 table.head()
 
 # %%
-# A step that joins the columns, and the classifier. Each part is an argument, so that it
-# is a parameter: ``llkdclassifier__selection``,
+# The pipeline joins the columns and trains the classifier. All components are nested
+# parameters, for example ``llkdclassifier__selection`` and
 # ``llkdclassifier__student__learning_rate``.
 
 
 def joined(columns):
-    """Return one text for each row."""
+    """Join the columns of each row into one text."""
     return columns.fillna("").agg(". ".join, axis=1)
 
 
@@ -66,9 +66,8 @@ pipeline = make_pipeline(
 pipeline
 
 # %%
-# Cross-validation, with gold labels where there are some (they score, and are never
-# trained on) and without. The teacher is asked about each text once, over all folds and
-# students.
+# Cross-validate with and without gold labels, which are only used for scoring and never
+# for training. The teacher labels each text once for all folds and students.
 
 columns, gold = table[["headline", "first_sentence"]], table["topic"]
 students = {
@@ -90,7 +89,7 @@ for name, student in students.items():
     print(f"{name}: gold accuracy {scores['test_gold accuracy'].mean():.3f}")
 
 # %%
-# Both scores rank the students alike: without gold you would have chosen the same one.
+# Both scores rank the students equally: without gold labels you would make the same choice.
 
 figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for shift, key in ((-0.18, "test_gold accuracy"), (0.18, "test_agreement")):

@@ -1,18 +1,17 @@
 """
-Choosing the selection without labels
-=====================================
+Grid search without labels
+==========================
 
-Which share of the texts should the student learn from, and how quickly should the
-thresholds move? ``GridSearchCV`` answers that for the selection's parameters as for any
-others, and needs no gold labels: candidates are scored by their agreement with the
-teacher on texts they were not trained on. The language model is asked about each text
-once, however many candidates and folds there are.
+``GridSearchCV`` can tune the parameters of the selection, such as the momentum of its
+thresholds, like any others. It needs no gold labels: candidates are scored by their
+agreement with the teacher on texts they were not trained on. The language model labels
+each text once, regardless of the number of candidates and folds.
 """
 
 # %%
-# The texts are news stories, the teacher a small language model that runs in process;
-# both come as packages. The gold topics are used at the end only, to see how well the
-# choice did.
+# The texts are news stories, and the teacher is a small language model that runs in
+# process; both are installed as packages. The true topics are only used at the end, to
+# evaluate the choice.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,7 +37,7 @@ examples = [
 teacher = LlamaCppTeacher(smollm2_path(), examples=examples, chat=False)
 
 # %%
-# The classifier, with each part given so that its parameters can be searched over. The
+# Pass all components explicitly, so that their parameters can be part of the search. The
 # student is a linear model on words, which trains in a fraction of a second.
 
 classifier = LLKDClassifier(
@@ -62,8 +61,8 @@ print("chosen:", search.best_params_)
 print("teacher calls made by the last fit:", search.best_estimator_.n_teacher_calls_)
 
 # %%
-# What each setting costs and brings: the agreement over the folds, with the standard
-# error of its mean, and the share of the texts it selected.
+# Plot the mean agreement over the folds, with its standard error, and the share of
+# selected texts for each setting.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 results = search.cv_results_
@@ -100,7 +99,7 @@ axes[1].set(xlabel="momentum of the thresholds", ylabel="share selected")
 plt.show()
 
 # %%
-# And with gold, which the search never saw:
+# Compute the accuracy with gold labels, which were not available to the search:
 
 chosen = search.best_estimator_
 print(f"accuracy on held-out stories: {chosen.score(held_out, gold):.3f}")

@@ -1,16 +1,15 @@
 """
-Your own API as the teacher
+A custom API as the teacher
 ===========================
 
-Anything that takes texts and gives labels can teach: a service of your company, an agent,
-a set of rules. A function of a list of texts is all it takes. This example starts a
-service on this machine that is slow, refuses some texts and fails now and then, as
-services do.
+Anything that labels texts can be a teacher, for example an internal service, an agent or
+a set of rules. It only has to be wrapped in a function that takes a list of texts. This
+example starts a local service that does not answer all texts and fails temporarily.
 """
 
 # %%
-# The service, which stands for yours. It answers with a label and a confidence, one text
-# at a time; it has no opinion about some texts, and is overloaded for a while.
+# Define the service. It answers one text per request with a label and a confidence, has
+# no answer for some texts, and is overloaded for a while.
 
 import json
 import threading
@@ -38,7 +37,7 @@ asked = []
 
 
 class Service(BaseHTTPRequestHandler):
-    """Counts words, and says so with too much confidence."""
+    """Labels texts by counting words, with too much confidence."""
 
     def do_POST(self):
         """Answer one text."""
@@ -63,7 +62,7 @@ class Service(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments):
-        """Say nothing."""
+        """Disable logging."""
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
@@ -71,13 +70,13 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 url = f"http://127.0.0.1:{server.server_port}"
 
 # %%
-# The function. What it returns for a text is a label and how sure it is; ``None`` where
-# there is no answer. Errors of the way are yours to handle, as you know your service
-# best: here each request is tried three times.
+# Define the function. For each text it returns a label, or ``None`` without an answer, and
+# a confidence. It also has to handle transient errors: here each request is tried three
+# times.
 
 
 def ask_service(texts):
-    """Return the service's labels and confidences."""
+    """Request labels and confidences from the service."""
     labels, sure = [], []
     for text in texts:
         request = urllib.request.Request(url, json.dumps({"text": text}).encode())
@@ -95,8 +94,8 @@ def ask_service(texts):
 
 
 # %%
-# With a name, answers go to the store on disk as they come. ``max_calls`` is a budget
-# over all runs that share the name.
+# With a ``cache_key``, answers are written to the store on disk as they arrive, and
+# ``max_calls`` limits the calls of all runs that share the key.
 
 teacher = CallableTeacher(
     ask_service, cache_key="topics, word list 3", max_calls=2000, batch_size=32
@@ -109,8 +108,8 @@ classes = list(words)
 print(teacher.plan(texts, classes))
 
 # %%
-# About some texts the service says nothing. They are reported, and left out of training;
-# the student has an answer for every text.
+# Texts without an answer are reported by a warning and excluded from training. The student
+# can predict every text.
 
 clf = LLKDClassifier(
     teacher,
@@ -120,16 +119,17 @@ clf = LLKDClassifier(
     random_state=0,
     verbose=0,
 )
-with warnings.catch_warnings(record=True) as told:
+with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     clf.fit(texts)
-for warning in told:
+for warning in caught:
     print(warning.message)
 server.shutdown()
 server.server_close()
 
 # %%
-# Better than its teacher, because a word list says nothing about texts without its words:
+# The student is more accurate than its teacher, which knows nothing about texts without its
+# words:
 
 known = ~np.isnan(clf.teacher_proba_[:, 0])
 teacher_right = np.mean(clf.pseudo_labels_[known] == np.array(of_pool)[known])
@@ -137,8 +137,8 @@ print(f"the service, where it answers ({known.mean():.0%}): {teacher_right:.1%}"
 print(f"the student, on unseen texts: {clf.score(held_out, gold):.1%}")
 
 # %%
-# The map of the pool: where the service is sure and the student is not, there is
-# something to learn; where both are sure and disagree, one of them is wrong.
+# Plot the pool by confidence and uncertainty. Texts for which the service is confident and
+# the student uncertain are informative; if both are confident and disagree, one is wrong.
 
 ConfidenceUncertaintyDisplay.from_estimator(clf, texts)
 plt.show()

@@ -1,15 +1,14 @@
 """
-Files: save, load, ONNX, and how fast each predicts
-===================================================
+File formats: joblib, folder and ONNX
+=====================================
 
-A fitted classifier is wanted elsewhere: in a service without torch, on a colleague's
-machine, in next year's version. This example writes each kind of file, and compares their
-size and speed.
+This example saves a fitted classifier in each available format, for use on other machines
+or without torch, and compares the size and speed of the files.
 """
 
 # %%
-# A classifier. The labels are bought already here, a column of the teacher's answers:
-# that is all ``fit`` needs, and the quickest way to try something on labels you have.
+# Train a classifier on existing labels. Without a teacher, ``fit`` takes the labels as
+# ``y``, which is also the quickest way to experiment with labels you already have.
 
 import tempfile
 import time
@@ -32,9 +31,9 @@ clf = LLKDClassifier(
 ).fit(texts, labels)
 
 # %%
-# joblib, as for any estimator; and a folder of JSON and safetensors, in which nothing
-# runs when it is loaded, with a model card. Neither holds a teacher, a key, a text or a
-# path of this machine.
+# Save it with joblib, as any estimator, and as a folder of JSON and safetensors files with
+# a model card. Loading the folder executes no code. Neither format contains a teacher, a
+# key, a text or a path of this machine.
 
 folder = Path(tempfile.mkdtemp())
 joblib.dump(clf, folder / "classifier.joblib", compress=3)
@@ -45,8 +44,8 @@ print(*sorted(path.name for path in (folder / "classifier").iterdir()), sep="\n"
 print((folder / "classifier" / "README.md").read_text(encoding="utf-8")[:600])
 
 # %%
-# ONNX, in 32 and in 8 bits. The export runs both on the texts given and refuses to write
-# a file that predicts otherwise more often than allowed.
+# Export it to ONNX in 32 and in 8 bits. The export compares the file with the classifier on
+# the given texts, and writes no file if too many predictions differ.
 
 exact = clf.export_onnx(folder / "exact.onnx", others[:200])
 small = clf.export_onnx(
@@ -55,7 +54,7 @@ small = clf.export_onnx(
 print(exact, small, sep="\n")
 
 # %%
-# Each is loaded and predicts. The last two need onnxruntime and tokenizers, and no torch.
+# Load all files and predict. The ONNX files need onnxruntime and tokenizers, but no torch.
 
 ways = {
     "joblib": (joblib.load(folder / "classifier.joblib"), "classifier.joblib"),
@@ -65,27 +64,26 @@ ways = {
 }
 expected, megabytes, speed = clf.predict(others), [], []
 for name, (loaded, file) in ways.items():
-    loaded.predict(others[:32])  # the first call loads what it needs
+    loaded.predict(others[:32])  # the first call loads the model
     start = time.perf_counter()
     same = np.mean(loaded.predict(others) == expected)
     speed.append(len(others) / (time.perf_counter() - start))
     path = folder / file
     parts = path.rglob("*") if path.is_dir() else [path]
     megabytes.append(sum(part.stat().st_size for part in parts) / 1e6)
-    print(f"{name:13} {same:6.1%} of labels as before")
+    print(f"{name:13} {same:6.1%} equal labels")
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 axes[0].barh(list(ways), megabytes, color="0.7")
 axes[0].set(xlabel="megabytes")
 axes[1].barh(list(ways), speed, color="tab:blue")
-axes[1].set(xlabel="texts a second, on this machine")
+axes[1].set(xlabel="texts per second, on this machine")
 for axis in axes:
     axis.invert_yaxis()
 plt.show()
 
 # %%
-# A stream of texts needs no list: ``predict_stream`` reads it a chunk at a time, and
-# keeps nothing of what went by.
+# ``predict_stream`` predicts an iterable in chunks, without loading all texts into memory.
 
 for chunk in clf.predict_stream(iter(others), chunk_size=256):
     print(len(chunk), "texts, the first:", chunk[0])

@@ -1,16 +1,15 @@
 """
-When it will not work, and how you notice
-=========================================
+Detecting failed distillation
+=============================
 
-A student learns what its teacher knows. Four teachers that are of no use are asked about
-the same stories, beside one that works: a prompt the model does not understand, a
-distinction it cannot make, labels that do not follow from the text, and two names mixed
-up. No gold labels are needed to find the first three, and the last shows why a few are
-worth having.
+A student can only learn from its teacher. This example compares a working teacher with
+four that fail: a prompt the model does not understand, classes it cannot distinguish,
+labels that do not depend on the content, and two names that are swapped. The first three
+can be detected without gold labels; the last one shows why a few gold labels are useful.
 """
 
 # %%
-# The stories and the teachers.
+# Define the stories and the teachers.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,13 +37,13 @@ working = LlamaCppTeacher(smollm2_path(), examples=examples, chat=False)
 
 
 def by_length(some):
-    """Return a label that follows from the number of letters, and nothing else."""
-    place = [len(text) % 5 for text in some]
-    return [topic_names[i] for i in place], np.full(len(some), 0.9)
+    """Label texts by their number of characters only."""
+    row = [len(text) % 5 for text in some]
+    return [topic_names[i] for i in row], np.full(len(some), 0.9)
 
 
-def mixed_up(some):
-    """Return the working teacher's answers with two names in each other's place."""
+def swapped(some):
+    """Swap two classes in the answers of the working teacher."""
     return working.label(some, topic_names).proba[:, [3, 1, 2, 0, 4]]
 
 
@@ -59,13 +58,13 @@ teachers = {
         ["written in the morning", "written in the evening"],
     ),
     "not in the text": (by_length, topic_names),
-    "mixed up": (mixed_up, topic_names),
+    "swapped": (swapped, topic_names),
 }
 
 # %%
-# What is looked at needs no gold: the label mass, the teacher's confidence after
-# calibration, and the agreement with the teacher *on texts the student has not seen*,
-# beside what a student would reach that always says the teacher's most frequent class.
+# Compute three indicators without gold labels: the label mass, the confidence of the
+# teacher after calibration, and the agreement with the teacher *on unseen texts*, compared
+# with a constant prediction of the most frequent class of the teacher.
 
 figures = {}
 for name, (teacher, classes) in teachers.items():
@@ -78,21 +77,19 @@ for name, (teacher, classes) in teachers.items():
         random_state=0,
         verbose=0,
     ).fit(texts)
-    unseen = clf.label(held_out)  # labels it, calibrated as the pool was
+    unseen = clf.label(held_out)  # calibrated as the pool was
     taught = np.array(clf.classes_)[unseen.argmax(axis=1)]
     agreement = np.mean(clf.predict(held_out) == taught)
     frequent = max(np.mean(taught == label) for label in classes)
     chance = 1 / len(classes)
     sure = (np.nanmax(clf.teacher_proba_, axis=1).mean() - chance) / (1 - chance)
     figures[name] = (np.median(clf.label_mass_), sure, agreement, frequent)
-    print(
-        f"{' '.join(name.split())}: label mass {figures[name][0]:.2f}, sure {sure:.2f}, ",
-        end="",
-    )
-    print(f"agreement {agreement:.2f} where one class alone has {frequent:.2f}")
+    print(f"{' '.join(name.split())}: label mass {figures[name][0]:.2f}, ", end="")
+    print(f"confidence {sure:.2f}, ", end="")
+    print(f"agreement {agreement:.2f}, most frequent class {frequent:.2f}")
 
 # %%
-# Side by side:
+# Plot the indicators side by side:
 
 titles = ("label mass (median)", "confidence above chance", "agreement on unseen texts")
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
@@ -100,25 +97,26 @@ values = np.array(list(figures.values()), dtype=float)
 for axis, title, column in zip(axes, titles, values.T, strict=False):
     axis.barh(list(figures), column, color="tab:blue")
     axis.set(title=title, xlim=(0, 1))
-axes[2].plot(values[:, 3], range(len(figures)), "k|", ms=22, label="one class alone")
+axes[2].plot(
+    values[:, 3], range(len(figures)), "k|", ms=22, label="most frequent class"
+)
 axes[2].legend(loc="lower right", fontsize=8)
 axes[0].invert_yaxis()
 plt.show()
 
 # %%
-# - **Low label mass**: the model wants to say something else. Mend the prompt: examples,
-#   instruction, names that are words.
-# - **Low confidence** after calibration: the model does not know. Take a larger model, or
-#   classes that differ more.
-# - **Agreement no better than the most frequent class alone**: what the labels follow is
-#   not in the text, or not in a form that the student can learn. No number of texts mends
-#   that.
-# - **All well, and wrong**: names mixed up, or a word the model understands otherwise
-#   than you. Only gold shows it, and little is enough: of 50 texts you label yourself, a
-#   classifier that is right in half of them is not one that is right in nine tenths.
+# - **Low label mass**: the model would answer something else. Improve the prompt with
+#   examples, an instruction, or meaningful names.
+# - **Low confidence** after calibration: the model cannot distinguish the classes. Use a
+#   larger model, or classes that differ more.
+# - **Agreement no better than the most frequent class**: the labels do not depend on the
+#   text, or not in a form that the student can learn. More texts do not help.
+# - **Good indicators, wrong labels**: names are swapped, or the model interprets a word
+#   differently from you. Only gold labels reveal this, and few are sufficient: 50 labelled
+#   texts distinguish an accuracy of one half from one of nine tenths.
 
 sample = held_out[:50]
 right = np.mean(clf.predict(sample) == np.array(gold[:50]))
 print(
-    f"the student of the mixed-up teacher is right in {right:.0%} of 50 labelled texts"
+    f"accuracy of the student of the swapped teacher on 50 labelled texts: {right:.0%}"
 )

@@ -1,12 +1,19 @@
-"""Rows of text files and tables, read and written as they come."""
+"""The one reader and writer of tables: csv, tsv, JSON Lines, parquet and plain lines.
+
+No value is converted: a cell of a csv or tsv file is the string that stands there, and
+JSON and parquet keep their types. csv and json are the standard library's: pyarrow's
+own readers turn strings that look like dates, numbers or flags into such, and read a
+pipe in blocks.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,42 +21,28 @@ from skllkd._core.params import optional_import
 from skllkd.exceptions import InvalidParameterError
 
 Row = dict[str, Any]
-FORMATS = ("csv", "jsonl", "parquet", "txt")
-_SUFFIXES = {
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "txt")
+#: The format of a file, by the end of its name.
+SUFFIXES = {
+    ".parquet": "parquet",
     ".csv": "csv",
+    ".tsv": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "jsonl",
-    ".parquet": "parquet",
     ".txt": "txt",
 }
+#: Rows read, or written, together.
+_BATCH = 4096
 
 
 def format_of(path: str, given: str | None) -> str:
-    """Return the format of a file, from its name unless it is given.
-
-    Parameters
-    ----------
-    path : str
-        The file; "-" for standard input or output.
-    given : str or None
-        The format, if the user said it.
-
-    Returns
-    -------
-    str
-        One of `FORMATS`; "txt" for "-" if nothing else is said.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the name does not say.
-    """
+    """Return the format given, or else that of a file's name; "txt" for "-"."""
     if given is not None:
         return given
     if path == "-":
         return "txt"
-    found = _SUFFIXES.get(Path(path).suffix.lower())
+    found = SUFFIXES.get(Path(path).suffix.lower())
     if found is None:
         raise InvalidParameterError(
             f"`{path}`: the name does not say what format the file has. Say "
@@ -58,82 +51,80 @@ def format_of(path: str, given: str | None) -> str:
     return found
 
 
-def read_rows(path: str, kind: str, column: str) -> Iterator[Row]:
-    """Generate the rows of a file, in memory that does not grow.
+def read_rows(path: str, kind: str, text_column: str = "text") -> Iterator[Row]:
+    """Generate the rows of a file, or of standard input for "-", as they come.
 
-    Parameters
-    ----------
-    path : str
-        The file; "-" for standard input.
-    kind : {"csv", "jsonl", "parquet", "txt"}
-        Its format; "txt" has a text a line.
-    column : str
-        The column of the texts.
-
-    Yields
-    ------
-    dict
-        A row by column.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the file is not there, or a row cannot be read or has no such column; the row
-        is named.
+    A row maps columns to values; a plain line is the value of `text_column`.
     """
     if path != "-" and not Path(path).is_file():
         raise InvalidParameterError(f"there is no file {path!r}.")
-    for number, row in enumerate(_rows(path, kind, column), start=1):
-        if None in row:
-            raise InvalidParameterError(
-                f"{path}, row {number}: there are more cells than columns. Is a text "
-                "with a comma or a line end without quotation marks?"
-            )
-        if not isinstance(row.get(column), str):
-            raise InvalidParameterError(
-                f"{path}, row {number}: there is no text in column {column!r}; the "
-                f"columns are {[str(name) for name in row]}. Say --column."
-            )
-        yield row
-
-
-def _rows(path: str, kind: str, column: str) -> Iterator[Row]:
-    """Generate rows as the format gives them."""
     if kind == "parquet":
-        if path == "-":
-            raise InvalidParameterError("parquet cannot be read from standard input.")
-        parquet = optional_import("pyarrow.parquet", "table")
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=4096):
-                yield from batch.to_pylist()
+        yield from _parquet_rows(path)
         return
     with _opened(path, "r") as file:
         if kind == "txt":
-            for line in file:
-                yield {column: line.rstrip("\r\n")}
-        elif kind == "csv":
-            try:
-                yield from csv.DictReader(file)
-            except csv.Error as error:
-                raise InvalidParameterError(f"{path} is no CSV: {error}.") from error
-        else:
+            yield from ({text_column: line.rstrip("\r\n")} for line in file)
+        elif kind == "jsonl":
             yield from _objects(file, path)
+        else:
+            yield from _cells(file, path, "\t" if kind == "tsv" else ",")
 
 
-def _objects(lines: Iterable[str], path: str) -> Iterator[Row]:
+def read_columns(path: str) -> dict[str, list[Any]]:
+    """Return a whole file by column; None where a row has no such column."""
+    rows = list(read_rows(path, format_of(path, None)))
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _cells(file: Iterable[str], path: str, delimiter: str) -> Iterator[Row]:
+    """Generate the rows of a csv or tsv file."""
+    try:
+        for number, row in enumerate(csv.DictReader(file, delimiter=delimiter), 1):
+            if None in row:
+                raise InvalidParameterError(
+                    f"{path}, row {number}: there are more cells than columns. Is a text "
+                    "with a comma or a line end without quotation marks?"
+                )
+            yield row
+    except csv.Error as error:
+        raise InvalidParameterError(f"{path} is no CSV: {error}.") from error
+
+
+def _objects(file: Iterable[str], path: str) -> Iterator[Row]:
     """Generate the objects of JSON Lines."""
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError as error:
             raise InvalidParameterError(
-                f"{path}, line {number} is no JSON: {error}."
+                f"{path}, line {number} is no JSON: {error}. The file must hold one JSON "
+                "object a line."
             ) from error
         if not isinstance(row, dict):
-            raise InvalidParameterError(f"{path}, line {number} is no JSON object.")
+            raise InvalidParameterError(
+                f"{path}, line {number} is no JSON object. The file must hold one JSON "
+                "object a line."
+            )
         yield row
+
+
+def _parquet_rows(path: str) -> Iterator[Row]:
+    """Generate the rows of a parquet file."""
+    if path == "-":
+        raise InvalidParameterError("parquet cannot be read from standard input.")
+    arrow = optional_import("pyarrow", "table")
+    parquet = optional_import("pyarrow.parquet", "table")
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH):
+                yield from batch.to_pylist()
+    except arrow.ArrowException as error:
+        raise InvalidParameterError(
+            f"{path!r} cannot be read as parquet: {error}."
+        ) from error
 
 
 @contextmanager
@@ -148,48 +139,54 @@ def _opened(path: str, mode: str) -> Iterator[IO[str]]:
 
 
 def write_rows(rows: Iterable[Row], path: str, kind: str) -> int:
-    """Write rows as they come; what was written stays if a later row fails.
+    """Write rows as they come, and return their number; "-" is standard output.
 
-    Parameters
-    ----------
-    rows : iterable of dict
-        The rows, all with the columns of the first.
-    path : str
-        The file, replaced if it is there; "-" for standard output.
-    kind : {"csv", "jsonl", "parquet", "txt"}
-        Its format; "txt" writes the column "predicted" alone.
-
-    Returns
-    -------
-    int
-        How many were written.
+    Rows written stay if a later one fails. Plain lines hold the column "predicted".
     """
     if kind == "parquet":
         return _write_parquet(rows, path)
     n_written = 0
     with _opened(path, "w") as file:
-        writer = None
-        for row in rows:
-            if kind == "jsonl":
-                file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
-            elif kind == "txt":
-                file.write(f"{row['predicted']}\n")
-            else:
-                if writer is None:
-                    writer = csv.DictWriter(file, list(row), lineterminator="\n")
-                    writer.writeheader()
-                if list(row) != list(writer.fieldnames):
-                    raise InvalidParameterError(
-                        f"row {n_written + 1} has the columns {list(row)}, the first "
-                        f"{list(writer.fieldnames)}: as CSV they do not go together. "
-                        "Write .jsonl."
-                    )
-                writer.writerow(row)
-            n_written += 1
-            if n_written % 4096 == 0:
+        write = _row_writer(file, kind)
+        for n_written, row in enumerate(rows, start=1):
+            write(row)
+            if n_written % _BATCH == 0:
                 file.flush()
         file.flush()
     return n_written
+
+
+def _row_writer(file: IO[str], kind: str) -> Callable[[Row], Any]:
+    """Return a function that writes one row."""
+    if kind == "jsonl":
+        return lambda row: file.write(
+            json.dumps(row, ensure_ascii=False, default=str) + "\n"
+        )
+    if kind == "txt":
+        return lambda row: file.write(f"{row['predicted']}\n")
+    return _CellWriter(file, "\t" if kind == "tsv" else ",").write
+
+
+class _CellWriter:
+    """Rows as csv or tsv, all with the columns of the first."""
+
+    def __init__(self, file: IO[str], delimiter: str) -> None:
+        self._writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        self._columns: list[str] | None = None
+        self._n_written = 0
+
+    def write(self, row: Row) -> None:
+        """Write a row, and before the first of them the header."""
+        if self._columns is None:
+            self._columns = list(row)
+            self._writer.writerow(self._columns)
+        if list(row) != self._columns:
+            raise InvalidParameterError(
+                f"row {self._n_written + 1} has the columns {list(row)}, the first "
+                f"{self._columns}: as CSV they do not go together. Write .jsonl."
+            )
+        self._writer.writerow(row.values())
+        self._n_written += 1
 
 
 def _write_parquet(rows: Iterable[Row], path: str) -> int:
@@ -198,28 +195,15 @@ def _write_parquet(rows: Iterable[Row], path: str) -> int:
         raise InvalidParameterError("parquet cannot be written to standard output.")
     arrow = optional_import("pyarrow", "table")
     parquet = optional_import("pyarrow.parquet", "table")
-    writer, n_written, waiting = None, 0, []
+    writer, n_written, waiting = None, 0, iter(rows)
     try:
-        for row in rows:
-            waiting.append(row)
-            n_written += 1
-            if len(waiting) == 4096:
-                writer = _write_batch(arrow, parquet, writer, waiting, path)
-                waiting = []
-        if waiting:
-            writer = _write_batch(arrow, parquet, writer, waiting, path)
+        while batch := list(islice(waiting, _BATCH)):
+            schema = None if writer is None else writer.schema
+            table = arrow.Table.from_pylist(batch, schema=schema)
+            writer = writer or parquet.ParquetWriter(path, table.schema)
+            writer.write_table(table)
+            n_written += len(batch)
     finally:
         if writer is not None:
             writer.close()
     return n_written
-
-
-def _write_batch(
-    arrow: Any, parquet: Any, writer: Any, rows: list[Row], path: str
-) -> Any:
-    """Write some rows, and return the writer, which the first of them make."""
-    schema = None if writer is None else writer.schema
-    table = arrow.Table.from_pylist(rows, schema=schema)
-    writer = parquet.ParquetWriter(path, table.schema) if writer is None else writer
-    writer.write_table(table)
-    return writer

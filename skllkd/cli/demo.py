@@ -141,7 +141,10 @@ def run_demo(
     ).fit(split.pool.texts)
     say(f"Asking the teacher about the {n_held_out} held-out stories, to score it ...")
     teacher_held_out = teacher.label(
-        split.held_out.texts, CLASSES, class_bias=classifier._class_bias, verbose=1
+        split.held_out.texts,
+        CLASSES,
+        class_bias=classifier._fitted.class_bias,
+        verbose=1,
     )
     start = time.perf_counter()
     predicted = classifier.predict(split.held_out.texts)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.validation import check_is_fitted
 
-from skllkd._classifier import LLKDClassifier
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.params import optional_import
+from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import normalised_entropy
 
@@ -64,9 +63,7 @@ class SelectionDisplay:
         self.classes = classes
 
     @classmethod
-    def from_estimator(
-        cls, estimator: LLKDClassifier, *, ax: Any = None
-    ) -> SelectionDisplay:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> SelectionDisplay:
         """Draw the selection of a fitted classifier.
 
         Parameters
@@ -81,13 +78,13 @@ class SelectionDisplay:
         SelectionDisplay
             The display.
         """
-        check_is_fitted(estimator, "student_")
-        history = estimator.history_
+        state = fitted_state(estimator)
+        learned, history = state.attributes(), state.history
         display = cls(
             history["n_selected"] / history["n_presented"],
-            getattr(estimator, "teacher_thresholds_", None),
-            getattr(estimator, "student_thresholds_", None),
-            estimator.classes_,
+            learned.get("teacher_thresholds_"),
+            learned.get("student_thresholds_"),
+            state.classes,
         )
         return display.plot(ax=ax)
 
@@ -181,7 +178,7 @@ class ConfidenceUncertaintyDisplay:
         self,
         teacher_confidence: FloatArray,
         student_uncertainty: FloatArray,
-        times_selected: IntArray,
+        times_selected: npt.NDArray[np.integer[Any]],
         disagree: BoolArray,
     ) -> None:
         self.teacher_confidence = teacher_confidence
@@ -191,7 +188,7 @@ class ConfidenceUncertaintyDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: LLKDClassifier, X: Any, *, ax: Any = None
+        cls, estimator: Any, X: Any, *, ax: Any = None
     ) -> ConfidenceUncertaintyDisplay:
         """Draw the pool a classifier was fitted on.
 
@@ -214,8 +211,8 @@ class ConfidenceUncertaintyDisplay:
         InvalidParameterError
             If `X` is not what the classifier was fitted on.
         """
-        check_is_fitted(estimator, "student_")
-        teacher = estimator.teacher_proba_
+        state = fitted_state(estimator)
+        teacher = state.teacher_proba
         if not estimator.is_pool(X):
             raise InvalidParameterError(
                 f"`X` must be the {len(teacher)} texts the classifier was fitted on, in "
@@ -227,7 +224,7 @@ class ConfidenceUncertaintyDisplay:
         display = cls(
             teacher.max(axis=1),
             normalised_entropy(student),
-            estimator.times_selected_[labelled],
+            state.times_selected[labelled],
             teacher.argmax(axis=1) != student.argmax(axis=1),
         )
         return display.plot(ax=ax)
@@ -289,6 +286,14 @@ class ConfidenceUncertaintyDisplay:
         return self
 
 
+class _Bins(NamedTuple):
+    """A reliability curve, a value a bin."""
+
+    confidence: FloatArray
+    accuracy: FloatArray
+    n_texts: npt.NDArray[np.intp]
+
+
 class ReliabilityDisplay:
     """How far confidence can be trusted: accuracy against confidence, with gold labels.
 
@@ -298,7 +303,7 @@ class ReliabilityDisplay:
         For each of "teacher, raw", "teacher, calibrated" and "student": the
         confidence of each text, in [0, 1], and whether it was right.
     n_bins : int, default=10
-        How many bins of equal counts are drawn.
+        The number of bins of about equal counts; equal confidences share a bin.
 
     Attributes
     ----------
@@ -336,7 +341,7 @@ class ReliabilityDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: LLKDClassifier,
+        estimator: Any,
         X: Any,
         y: Any,
         *,
@@ -354,7 +359,7 @@ class ReliabilityDisplay:
         y : array-like of shape (n_texts,)
             Their gold labels.
         n_bins : int, default=10
-            How many bins of equal counts are drawn.
+            The number of bins of about equal counts; equal confidences share a bin.
         ax : matplotlib Axes, optional
             Where to draw; a new figure by default.
 
@@ -363,19 +368,19 @@ class ReliabilityDisplay:
         ReliabilityDisplay
             The display.
         """
-        check_is_fitted(estimator, "student_")
+        state = fitted_state(estimator)
         student = estimator.predict_proba(X)
         calibrated = estimator.known_teacher_proba(X)
         known = ~nan_rows(calibrated)
         gold = np.asarray(y)[known]
-        raw = estimator.uncalibrated(calibrated)
+        raw = state.uncalibrated(calibrated)
         named = {} if raw is None else {"teacher, raw": raw[known]}
         named |= {
             "teacher, calibrated": calibrated[known],
             "student": student[known],
         }
         curves = {
-            name: (proba.max(axis=1), estimator.classes_[proba.argmax(axis=1)] == gold)
+            name: (proba.max(axis=1), state.classes[proba.argmax(axis=1)] == gold)
             for name, proba in named.items()
         }
         return cls(curves, n_bins).plot(ax=ax)
@@ -389,21 +394,23 @@ class ReliabilityDisplay:
             A row a curve and bin: mean confidence, accuracy and number of texts.
         """
         pandas = optional_import("pandas", "plot")
-        rows = [
-            (name, float(np.mean(confidence)), float(np.mean(right)), len(right))
+        frames = [
+            pandas.DataFrame({"curve": name, **self._bins(*curve)._asdict()})
             for name, curve in self.curves.items()
-            for confidence, right in self._bins(*curve)
         ]
-        columns = ["curve", "confidence", "accuracy", "n_texts"]
-        return pandas.DataFrame(rows, columns=columns)
+        return pandas.concat(frames, ignore_index=True)
 
-    def _bins(
-        self, confidence: FloatArray, right: BoolArray
-    ) -> list[tuple[FloatArray, BoolArray]]:
-        """Return confidence and correctness in bins of equal counts."""
-        order = np.argsort(confidence, kind="stable")
-        parts = np.array_split(order, min(self.n_bins, len(order)))
-        return [(confidence[part], right[part]) for part in parts]
+    def _bins(self, confidence: FloatArray, right: BoolArray) -> _Bins:
+        """Return mean confidence and accuracy in bins of about equal counts."""
+        from sklearn.calibration import calibration_curve  # slow to import
+
+        confidence = np.minimum(confidence, 1.0)  # sums of probabilities are rounded
+        accuracy, mean_confidence = calibration_curve(
+            right, confidence, n_bins=self.n_bins, strategy="quantile"
+        )
+        edges = np.percentile(confidence, np.linspace(0, 100, self.n_bins + 1))
+        n_texts = np.bincount(np.searchsorted(edges[1:-1], confidence))
+        return _Bins(mean_confidence, accuracy, n_texts[n_texts > 0])
 
     def calibration_error(self, name: str) -> float:
         """Return the expected calibration error of a curve.
@@ -419,9 +426,8 @@ class ReliabilityDisplay:
             The mean distance of accuracy and confidence, in [0, 1].
         """
         bins = self._bins(*self.curves[name])
-        total = sum(len(right) for _, right in bins)
-        gaps = [abs(c.mean() - r.mean()) * len(r) for c, r in bins]
-        return float(sum(gaps) / total)
+        distance = np.abs(bins.accuracy - bins.confidence)
+        return float(np.average(distance, weights=bins.n_texts))
 
     def plot(self, *, ax: Any = None) -> ReliabilityDisplay:
         """Draw.
@@ -442,8 +448,8 @@ class ReliabilityDisplay:
             bins = self._bins(*curve)
             error = self.calibration_error(name)
             ax.plot(
-                [confidence.mean() for confidence, _ in bins],
-                [right.mean() for _, right in bins],
+                bins.confidence,
+                bins.accuracy,
                 "o-",
                 markersize=4,
                 label=f"{name} (calibration error {error:.2f})",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import pickle
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from skllkd._core.arrays import FloatArray, IntArray, nan_rows
-
-if TYPE_CHECKING:
-    from skllkd._classifier import LLKDClassifier
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.intervals import wilson_interval
+from skllkd._fitted import FittedState
+from skllkd.students import Student
 
 #: From what probability on a student and a teacher count as sure of themselves.
 _SURE = 0.8
@@ -67,7 +68,7 @@ class Report:
         The agreement with the teacher on all texts.
     per_class : list of Agreement
         The agreement for each class of the teacher.
-    suspects : ndarray of shape (n_suspects,), int
+    label_issues : ndarray of shape (n_issues,), int
         Rows where a student that is sure contradicts a teacher that is sure, the
         surest first: one of them is wrong, and often it is the teacher.
     n_teacher_calls : int
@@ -96,7 +97,7 @@ class Report:
 
     overall: Agreement
     per_class: list[Agreement]
-    suspects: IntArray
+    label_issues: IntArray
     n_teacher_calls: int
     n_teacher_calls_saved: int
     share_selected: float
@@ -105,8 +106,8 @@ class Report:
 
     def __repr__(self) -> str:
         """Return the report in one line: `report` has printed it already."""
-        share, n_suspects = self.overall.share, len(self.suspects)
-        return f"<Report: agreement {share:.3f}, {n_suspects} suspects>"
+        share, n_issues = self.overall.share, len(self.label_issues)
+        return f"<Report: agreement {share:.3f}, {n_issues} label issues>"
 
     def __str__(self) -> str:
         """Return the report as a table."""
@@ -121,7 +122,8 @@ class Report:
             [
                 "Agreement with the teacher, and its 95 % interval:",
                 *lines,
-                f"Suspects, where both are sure and disagree: {len(self.suspects):,}",
+                "Label issues, where both are sure and disagree: "
+                f"{len(self.label_issues):,}",
                 f"Teacher calls: {self.n_teacher_calls:,} made, "
                 f"{self.n_teacher_calls_saved:,} saved",
                 f"Selected of what was presented: {self.share_selected:.1%}",
@@ -131,27 +133,10 @@ class Report:
         )
 
 
-def make_report(
-    classifier: LLKDClassifier, X: Any, teacher_proba: FloatArray
-) -> Report:
-    """Return the report of a fitted classifier on texts with teacher labels.
-
-    Parameters
-    ----------
-    classifier : LLKDClassifier
-        The fitted classifier.
-    X : list of str or ndarray of shape (n_rows, n_features)
-        The texts.
-    teacher_proba : ndarray of shape (n_texts, n_classes)
-        The teacher's distribution for each, columns as `classes_`.
-
-    Returns
-    -------
-    Report
-        The report.
-    """
+def make_report(state: FittedState, X: Any, teacher_proba: FloatArray) -> Report:
+    """Return the report of a fitted classifier on texts with teacher distributions."""
     known = np.flatnonzero(~nan_rows(teacher_proba))
-    student_proba = classifier.student_.predict_proba(X)[known]
+    student_proba = state.student.predict_proba(X)[known]
     proba = teacher_proba[known]
     label, chosen = proba.argmax(axis=1), student_proba.argmax(axis=1)
     agrees = label == chosen
@@ -159,110 +144,51 @@ def make_report(
     sureness = np.minimum(proba.max(axis=1), student_proba.max(axis=1))
     contradictions = np.flatnonzero(~agrees & (sureness >= _SURE))
     order = np.argsort(-sureness[contradictions], kind="stable")
-    some, timed = X[:_TIMED_TEXTS], classifier.student_.without_cache()
+    some, timed = X[:_TIMED_TEXTS], state.student.without_cache()
     start = time.perf_counter()
     timed.predict_proba(some)
     seconds = time.perf_counter() - start
-    history = classifier.history_
     return Report(
         overall=agreement_of("all classes", agrees),
         per_class=[
             agreement_of(name, agrees[label == k])
-            for k, name in enumerate(classifier.classes_.tolist())
+            for k, name in enumerate(state.classes.tolist())
         ],
-        suspects=known[contradictions[order]],
-        n_teacher_calls=classifier.n_teacher_calls_,
-        n_teacher_calls_saved=classifier.n_teacher_calls_saved_,
-        share_selected=share_selected(history),
-        model_bytes=student_bytes(classifier.student_),
+        label_issues=known[contradictions[order]],
+        n_teacher_calls=state.n_teacher_calls,
+        n_teacher_calls_saved=state.n_teacher_calls_saved,
+        share_selected=state.share_selected,
+        model_bytes=student_bytes(state.student),
         texts_per_second=len(some) / seconds,
     )
 
 
-def agreement_of(name: Any, agrees: Any) -> Agreement:
-    """Return the share of texts student and teacher agree on, with its interval.
-
-    Parameters
-    ----------
-    name : object
-        What it is the agreement of.
-    agrees : ndarray of shape (n_texts,), bool
-        Whether they agree.
-
-    Returns
-    -------
-    Agreement
-        The share with its 95 % Wilson interval.
-    """
-    from scipy.stats import binomtest
-
+def agreement_of(name: Any, agrees: BoolArray) -> Agreement:
+    """Return the share of texts student and teacher agree on, with its interval."""
     n_texts, n_same = len(agrees), int(np.sum(agrees))
-    if not n_texts:
-        return Agreement(name, 0, float("nan"), float("nan"), float("nan"))
-    interval = binomtest(n_same, n_texts).proportion_ci(method="wilson")
-    low, high = float(interval.low), float(interval.high)
-    return Agreement(name, n_texts, n_same / n_texts, low, high)
+    share = n_same / n_texts if n_texts else float("nan")
+    return Agreement(name, n_texts, share, *wilson_interval(n_same, n_texts))
 
 
-def share_selected(history: dict[str, Any]) -> float:
-    """Return the share of the texts presented that was selected.
-
-    Parameters
-    ----------
-    history : dict of str to ndarray
-        The classifier's `history_`.
-
-    Returns
-    -------
-    float
-        The share, in [0, 1].
-    """
-    return float(history["n_selected"].sum() / history["n_presented"].sum())
-
-
-def student_bytes(student: Any) -> int:
-    """Return the size of a student.
-
-    Parameters
-    ----------
-    student : Student
-        The fitted student.
-
-    Returns
-    -------
-    int
-        Bytes of its weights, or of its pickle where it has none of its own.
-    """
+def student_bytes(student: Student) -> int:
+    """Return the bytes of a student's weights, or of its pickle if it has none."""
     weights = getattr(student, "weights_", None)
     if weights is None:
         return len(pickle.dumps(student))
     return sum(array.nbytes for array in weights.values())
 
 
-def summary_html(classifier: LLKDClassifier) -> str:
-    """Return a fitted classifier's summary for a notebook.
-
-    Parameters
-    ----------
-    classifier : LLKDClassifier
-        The fitted classifier.
-
-    Returns
-    -------
-    str
-        An HTML table.
-    """
-    import html
-
-    names = classifier.classes_.tolist()
+def summary_html(state: FittedState) -> str:
+    """Return a fitted classifier's summary for a notebook, as an HTML table."""
+    names = state.classes.tolist()
     shown = ", ".join(map(str, names[:12])) + (", ..." if len(names) > 12 else "")
     rows = {
         f"{len(names)} classes": shown,
-        "teacher calls": f"{classifier.n_teacher_calls_:,} made, "
-        f"{classifier.n_teacher_calls_saved_:,} saved",
-        "selected": f"{share_selected(classifier.history_):.1%} of what was presented, "
-        f"{np.mean(classifier.times_selected_ > 0):.1%} of the texts at least once",
-        "agreement with the teacher": f"{classifier.agreement_:.1%} "
+        "teacher calls": f"{state.n_teacher_calls:,} made, "
+        f"{state.n_teacher_calls_saved:,} saved",
+        "selected": f"{state.share_selected:.1%} of what was presented, "
+        f"{np.mean(state.times_selected > 0):.1%} of the texts at least once",
+        "agreement with the teacher": f"{state.agreement:.1%} "
         "(on a sample of the texts it was fitted on)",
     }
     cells = "".join(

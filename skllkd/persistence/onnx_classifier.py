@@ -20,11 +20,10 @@ from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import predict_in_chunks
 from skllkd._core.texts import as_texts
-from skllkd._version import __version__
-from skllkd.exceptions import ModelFileError, SavedModelError, TruncationWarning
+from skllkd._core.tokens import TokenizedTexts, length_ordered_batches, load_tokenizer
+from skllkd.exceptions import ModelFileError, TruncationWarning
+from skllkd.persistence.file_format import check_format
 
-#: Raised when the file changes so that earlier versions could not read it.
-ONNX_FORMAT = 1
 #: The entries of the file's metadata that make a graph a classifier.
 SETTINGS, TOKENIZER = "skllkd", "skllkd.tokenizer"
 #: More texts or tokens at once leave the processor's cache and gain nothing.
@@ -104,7 +103,7 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         ------
         ModelFileError
             If there is no such file.
-        SavedModelError
+        ModelFileError
             If it is no exported classifier, or damaged, or of a later format.
         """
         self.__dict__.pop("_loaded", None)
@@ -151,8 +150,6 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         TruncationWarning
             If texts are longer than the window.
         """
-        from skllkd.students._torch.tokens import TokenizedTexts
-
         texts, model = as_texts(X), self._model()
         tokenized = TokenizedTexts(model.tokenizer, texts, model.pad_id)
         if tokenized.n_truncated:
@@ -170,7 +167,9 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
             return answer
 
         # The longest first: the threads then finish together.
-        batches = tokenized.in_length_order(_BATCH_SIZE, _BATCH_TOKENS)[::-1]
+        batches = length_ordered_batches(tokenized.lengths, _BATCH_SIZE, _BATCH_TOKENS)[
+            ::-1
+        ]
         with ThreadPoolExecutor(self._number_of_threads()) as pool:
             parts = list(pool.map(logits, batches))
         proba = np.empty((len(texts), len(model.classes)))
@@ -241,25 +240,7 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
 
 
 def open_file(path: Path) -> Loaded:
-    """Open an exported classifier.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    Loaded
-        What it holds.
-
-    Raises
-    ------
-    ModelFileError
-        If there is no such file.
-    SavedModelError
-        If it is no exported classifier, or damaged, or of a later format.
-    """
+    """Open an exported classifier."""
     runtime = optional_import("onnxruntime", "onnx")
     path = path.expanduser()
     if not path.is_file():
@@ -280,7 +261,7 @@ def open_file(path: Path) -> Loaded:
             disabled_optimizers=_SLOWER,
         )
     except Exception as error:  # its errors share no class but this one
-        raise SavedModelError(
+        raise ModelFileError(
             f"{str(path)!r} cannot be read as an ONNX file: "
             f"{str(error).splitlines()[0]}. Export it again with "
             "LLKDClassifier.export_onnx."
@@ -290,22 +271,17 @@ def open_file(path: Path) -> Loaded:
 
 def _loaded(session: Any, path: Path) -> Loaded:
     """Return a session with the settings in the file's metadata."""
-    from skllkd.students._torch.tokens import load_tokenizer
-
     metadata = session.get_modelmeta().custom_metadata_map
     if SETTINGS not in metadata:
-        raise SavedModelError(
+        raise ModelFileError(
             f"{str(path)!r} is an ONNX file but no classifier of skllkd's. Give the file "
             "that LLKDClassifier.export_onnx wrote."
         )
     try:
         settings = json.loads(metadata[SETTINGS])
-        if settings["format"] > ONNX_FORMAT:
-            raise SavedModelError(
-                f"{str(path)!r} was written by skllkd {settings['skllkd']} in format "
-                f"{settings['format']}; this is skllkd {__version__}, which reads up to "
-                f"format {ONNX_FORMAT}. Upgrade skllkd."
-            )
+        check_format(
+            settings["format"], repr(str(path)), f"skllkd {settings['skllkd']}"
+        )
         max_length = int(settings["max_length"])
         return Loaded(
             session=session,
@@ -314,10 +290,10 @@ def _loaded(session: Any, path: Path) -> Loaded:
             max_length=max_length,
             pad_id=int(settings["pad_id"]),
         )
-    except SavedModelError:
+    except ModelFileError:
         raise
     except Exception as error:  # tokenizers raises Exception itself
-        raise SavedModelError(
+        raise ModelFileError(
             f"the classifier in {str(path)!r} is damaged: {type(error).__name__}: "
             f"{error}. Export it again with LLKDClassifier.export_onnx."
         ) from error

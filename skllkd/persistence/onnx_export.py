@@ -6,24 +6,18 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number, check_option
+from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import DisagreementError, InvalidParameterError
-from skllkd.persistence.onnx_classifier import (
-    ONNX_FORMAT,
-    SETTINGS,
-    TOKENIZER,
-    ONNXClassifier,
-)
-from skllkd.students import TransformerStudent
-
-if TYPE_CHECKING:
-    from skllkd._classifier import LLKDClassifier
+from skllkd.persistence.file_format import FORMAT
+from skllkd.persistence.onnx_classifier import SETTINGS, TOKENIZER, ONNXClassifier
+from skllkd.students.encoder_base import EncoderStudent
 
 _LARGEST = 2**31 - 2**20  # bytes; what one file of the format can hold, less the rest
 
@@ -58,46 +52,19 @@ class ONNXExport:
 
 
 def export(
-    classifier: LLKDClassifier,
+    state: FittedState,
     path: Path,
-    texts: Any,
+    texts: list[str],
     quantize: str | None,
     max_disagreement: float,
 ) -> ONNXExport:
-    """Write a fitted classifier as an ONNX file, if that predicts the same.
-
-    Parameters
-    ----------
-    classifier : LLKDClassifier
-        The fitted classifier.
-    path : Path
-        The file.
-    texts : list of str
-        What to compare on.
-    quantize : {None, "int8"}
-        Whether to multiply in eight bits.
-    max_disagreement : float
-        The largest share of texts with another label, in [0, 1].
-
-    Returns
-    -------
-    ONNXExport
-        How the two compare.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a parameter has a value that is not allowed, or the student cannot be
-        exported.
-    DisagreementError
-        If the labels of too many texts differ. Nothing is written.
-    """
+    """Write a fitted classifier as an ONNX file, if that predicts the same."""
     check_option(quantize, "quantize", [None, "int8"])
     check_number(max_disagreement, "max_disagreement", 0, 1)
-    student = classifier.student_
-    if not isinstance(student, TransformerStudent):
+    student = state.student
+    if not isinstance(student, EncoderStudent):
         raise InvalidParameterError(
-            "only a classifier whose `student` is a TransformerStudent can be exported "
+            "only a classifier whose `student` has a pretrained encoder can be exported "
             f"to ONNX; got {type(student).__name__}. Save this one with joblib.dump."
         )
     n_bytes = sum(array.nbytes for array in student.weights_.values())
@@ -107,14 +74,14 @@ def export(
             "holds 2 GiB. Train a smaller `student`, or use `save`."
         )
     graph = student.onnx_graph(quantize)
-    _describe(graph, classifier, student)
+    _describe(graph, state.classes.tolist(), student)
     path = path.expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}.onnx")
     try:
         unfinished.write_bytes(graph.SerializeToString())
         exported = ONNXClassifier(unfinished).predict_proba(texts)
-        result = _compare(exported, classifier.predict_proba(texts), unfinished)
+        result = _compare(exported, student.predict_proba(texts), unfinished)
         _check(result, quantize, max_disagreement)
         unfinished.replace(path)
     finally:
@@ -122,14 +89,12 @@ def export(
     return result
 
 
-def _describe(
-    graph: Any, classifier: LLKDClassifier, student: TransformerStudent
-) -> None:
+def _describe(graph: Any, classes: list[Any], student: EncoderStudent) -> None:
     """Add to a graph what makes it a classifier: class names and tokenizer."""
     settings = {
-        "format": ONNX_FORMAT,
+        "format": FORMAT,
         "skllkd": __version__,
-        "classes": classifier.classes_.tolist(),
+        "classes": classes,
         "max_length": student.max_length_,
         "pad_id": student.pad_id,
     }

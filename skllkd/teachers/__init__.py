@@ -1,38 +1,38 @@
-"""Teachers: who labels the texts, and how surely."""
+"""Teachers: models that label texts with a distribution over the classes."""
 
-from collections.abc import Callable
-from typing import Any
-
-from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.base import Answers, Teacher
+from skllkd.teachers.base import Teacher
+from skllkd.teachers.calibration import BatchCalibration, ContextualCalibration
 from skllkd.teachers.callable import CallableTeacher
 from skllkd.teachers.ensemble import EnsembleTeacher
 from skllkd.teachers.huggingface.teacher import TransformersTeacher
-from skllkd.teachers.labels import TeacherLabels
+from skllkd.teachers.labels import TeacherLabels, Usage
 from skllkd.teachers.llamacpp.teacher import LlamaCppTeacher
-from skllkd.teachers.metered.budget import LabellingPlan, TokenCount
-from skllkd.teachers.metered.store import LabelStore
-from skllkd.teachers.metered.teacher import AskedTeacher
-from skllkd.teachers.metered.usage import StoredAnswers, Usage
+from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.store import LabelStore, StoredAnswers
+from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.openai_api.batch import BatchStatus
 from skllkd.teachers.openai_api.teacher import OpenAITeacher
 from skllkd.teachers.outputs import log_prob_of_output
+from skllkd.teachers.plan import LabellingPlan, TokenCount
 from skllkd.teachers.precomputed import PrecomputedTeacher
 from skllkd.teachers.recalibration import CalibratedTeacher
 from skllkd.teachers.sklearn import SklearnTeacher
+from skllkd.teachers.wrapping import as_teacher
 
 __all__ = [
-    "Answers",
-    "AskedTeacher",
+    "BatchCalibration",
     "BatchStatus",
     "CalibratedTeacher",
     "CallableTeacher",
+    "ContextualCalibration",
     "EnsembleTeacher",
     "LabelStore",
     "LabellingPlan",
     "LlamaCppTeacher",
+    "MeteredTeacher",
     "OpenAITeacher",
     "PrecomputedTeacher",
+    "Scores",
     "SklearnTeacher",
     "StoredAnswers",
     "Teacher",
@@ -43,37 +43,3 @@ __all__ = [
     "as_teacher",
     "log_prob_of_output",
 ]
-
-
-def as_teacher(teacher: Teacher | Callable[[list[str]], Any]) -> Teacher:
-    """Return a teacher from a teacher, a fitted classifier or a plain function.
-
-    Parameters
-    ----------
-    teacher : Teacher, classifier or callable
-        What the user set.
-
-    Returns
-    -------
-    Teacher
-        The teacher itself, a `SklearnTeacher` around the classifier, or a
-        `CallableTeacher` around the function.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it is none of them.
-    """
-    is_class = isinstance(teacher, type)
-    if not is_class and hasattr(teacher, "fit") and hasattr(teacher, "get_params"):
-        return SklearnTeacher(
-            teacher
-        )  # also an LLKDClassifier, which has a `label` too
-    if hasattr(teacher, "label") and not is_class:
-        return teacher  # type: ignore[return-value]
-    if isinstance(teacher, Callable) and not is_class:
-        return CallableTeacher(teacher)
-    raise InvalidParameterError(
-        "`teacher` must be a teacher of skllkd.teachers, a fitted classifier or a "
-        f"function of a list of texts; got {type(teacher).__name__}."
-    )

@@ -1,115 +1,46 @@
-"""The seam every teacher fills, and the asking, storing and calibrating they share."""
+"""Base class of the teachers: labels, plans and calibration."""
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray, is_numeric_table
+from skllkd._core.arrays import FloatArray, is_numeric_table
 from skllkd._core.classes import Classes, as_classes
-from skllkd._core.params import check_option
 from skllkd._core.texts import as_texts, is_blank
 from skllkd.exceptions import (
-    BudgetReachedWarning,
     InvalidParameterError,
     MissingLabelWarning,
     TruncationWarning,
 )
-from skllkd.teachers.calibration import (
-    CONTENT_FREE_TEXTS,
-    as_class_prior,
-    mean_bias,
-    pool_bias,
-)
+from skllkd.teachers.calibration import Calibration, check_calibration
 from skllkd.teachers.labels import TeacherLabels
-from skllkd.teachers.metered.budget import LabellingPlan
-from skllkd.teachers.metered.usage import Answer, Usage
+from skllkd.teachers.plan import LabellingPlan
+from skllkd.teachers.recalibration import CalibratedTeacher
 
-#: How many texts a worker is given at once.
-_CHUNK = 256
-#: How many reasons for missing labels a warning names.
+#: Number of reasons for missing labels that a warning names.
 _REASONS = 3
-_memory_lock = threading.RLock()
-
-
-class Answers(NamedTuple):
-    """Some of the answers to a question, as they come.
-
-    Parameters
-    ----------
-    places : ndarray of shape (n,), int
-        Which of the texts asked about these are, in the order they were drawn.
-    log_prob : ndarray of shape (n, n_classes)
-        Raw log-probabilities in nats; a row of NaN is a text without a usable answer.
-    label_mass : ndarray of shape (n,)
-        The probability on any of the labels; NaN where unknown.
-    n_truncated : int
-        How many of these texts were longer than the window.
-    errors : mapping of int to str
-        Why there is no usable answer, by place.
-    refused : collection of int
-        The places the model itself has no usable answer for, and would have none
-        again: they are stored as such. Other failures are not stored.
-    n_calls : int or None
-        How often the model was called for these; None for once a text.
-    input_tokens, output_tokens : int
-        The tokens it read and wrote for these, where that is known.
-
-    Examples
-    --------
-    The answers to the third and the first text asked about, two classes:
-
-    >>> import numpy as np
-    >>> from skllkd.teachers import Answers
-    >>> log_prob = np.log([[0.9, 0.1], [0.2, 0.8]])
-    >>> answers = Answers(np.array([2, 0]), log_prob, label_mass=np.array([0.7, 0.9]))
-    >>> dict(answers.errors)
-    {}
-    """
-
-    places: IntArray
-    log_prob: FloatArray
-    label_mass: FloatArray
-    n_truncated: int = 0
-    errors: Mapping[int, str] = MappingProxyType({})
-    refused: Collection[int] = ()
-    n_calls: int | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
-class Found(NamedTuple):
-    """Answers by text, and what it took to get them."""
-
-    found: dict[str, Answer]
-    errors: Mapping[str, str] = MappingProxyType({})  # why a text has no answer
-    fresh: frozenset[str] = frozenset()  # answered just now
-    n_asked: int = 0
-    n_truncated: int = 0
-    usage: Usage = Usage()
-    stopped_by: str = ""  # the budget that was reached
+_NESTED = "calibration__"
 
 
 class Teacher(BaseEstimator, ABC):
     """Base class of the teachers.
 
-    A teacher is a specification of who answers and how, never a live connection or
-    loaded model: it can be cloned, compared and pickled at no cost. Parameters of
-    subclasses hold no secrets.
+    A teacher is a specification, never a live connection or loaded model: it can be
+    cloned, compared and pickled at no cost. Parameters of subclasses hold no secrets.
 
     See Also
     --------
     CallableTeacher : Any function of texts.
-    PrecomputedTeacher : Labels or probabilities that are there already.
+    PrecomputedTeacher : Labels or probabilities that exist already.
     LlamaCppTeacher : A local language model in GGUF format.
     OpenAITeacher : A language model behind the OpenAI API.
 
@@ -122,10 +53,11 @@ class Teacher(BaseEstimator, ABC):
     True
     """
 
-    calibration: str | None
-    class_prior: Any
-    #: The parameter that says how much of a text is read.
+    calibration: Calibration | None
+    #: Name of the parameter that limits how much of a text is read.
     _window = "max_text_tokens"
+    #: Meaning of the probabilities, as in `TeacherLabels.confidence`.
+    _confidence = "log-probabilities"
 
     def label(
         self,
@@ -135,13 +67,13 @@ class Teacher(BaseEstimator, ABC):
         class_bias: FloatArray | None = None,
         verbose: int = 0,
     ) -> TeacherLabels:
-        """Return the teacher's distribution over the classes for every text.
+        """Label texts: a distribution over the classes for each.
 
         Parameters
         ----------
         texts : sequence of str, or ndarray of shape (n_rows, n_features)
-            The texts. Repeats are asked about once; empty ones are not asked about.
-            Some teachers read rows of numbers as well.
+            The texts. Repeats are sent once, empty ones never. Some teachers read rows of
+            numbers as well.
         classes : sequence or mapping
             The class names, or names with descriptions.
         class_bias : ndarray of shape (n_classes,), optional
@@ -153,7 +85,7 @@ class Teacher(BaseEstimator, ABC):
         Returns
         -------
         TeacherLabels
-            The answers.
+            The labels.
 
         Raises
         ------
@@ -168,66 +100,34 @@ class Teacher(BaseEstimator, ABC):
             If texts have no label.
         TruncationWarning
             If texts were longer than the model's window.
+        BudgetReachedWarning
+            If a limit on calls or cost was reached.
         """
-        classes = as_classes(classes)
-        check_option(self.calibration, "calibration", ["batch", "contextual", None])
-        prior = as_class_prior(self.class_prior, classes)
-        if (
-            self.class_prior is not None
-            and prior is None
-            and self.calibration != "batch"
-        ):
-            raise InvalidParameterError(
-                '`class_prior="em"` is estimated by batch calibration only, and '
-                f'`calibration` is {self.calibration!r}. Set calibration="batch", or '
-                "give the shares."
-            )
-        if self.class_prior is not None and self.calibration is None:
-            raise InvalidParameterError(
-                "`class_prior` is used by calibration only, and `calibration` is None. "
-                'Set calibration="batch", or leave the prior out.'
-            )
-        if is_numeric_table(texts):
-            return self._labels_of_rows(np.asarray(texts), classes, class_bias, prior)
-        texts = as_texts(texts, "texts")
         start = time.perf_counter()
-        distinct = list(dict.fromkeys(text for text in texts if not is_blank(text)))
-        answers = self._answer(distinct, classes, verbose)
-        if answers.stopped_by:
-            _warn_of_budget(answers)
-
-        n_classes = len(classes)
-        nothing = Answer(np.full(n_classes, np.nan), np.nan)
-        rows = [answers.found.get(text, nothing) for text in texts]
-        log_prob = np.array([row.log_prob for row in rows]).reshape(-1, n_classes)
-        n_asked = answers.n_asked
-        if class_bias is None and self.calibration == "batch":
-            class_bias = self._bias(log_prob, prior)
-        elif class_bias is None and self.calibration == "contextual":
-            neutral = self._answer(list(CONTENT_FREE_TEXTS), classes, 0)
-            n_asked += neutral.n_asked
-            known = [answer.log_prob for answer in neutral.found.values()]
-            class_bias = mean_bias(np.array(known).reshape(-1, n_classes), prior)
-        labels = TeacherLabels(
-            classes=classes.names,
-            log_prob=log_prob,
-            label_mass=np.array([row.label_mass for row in rows]),
-            class_bias=class_bias,
-            n_asked=n_asked,
-            n_reused=sum(text in answers.found for text in texts) - len(answers.fresh),
-            n_blank=sum(map(is_blank, texts)),
-            n_truncated=answers.n_truncated,
-            seconds=time.perf_counter() - start,
-            source=np.array([_source(text, answers) for text in texts], dtype=object),
-            error=np.array([_error(text, answers) for text in texts], dtype=object),
-            usage=answers.usage,
-            confidence=self._confidence(),
-        )
+        classes = as_classes(classes)
+        calibration = check_calibration(self.calibration, classes)
+        extra = calibration.content_free if calibration and class_bias is None else ()
+        if is_numeric_table(texts):
+            labels = self._label_rows(np.asarray(texts), classes)
+            if extra:
+                raise InvalidParameterError(
+                    "`calibration=ContextualCalibration()` needs texts; got rows of "
+                    "numbers. Use BatchCalibration()."
+                )
+            evidence = labels.log_prob
+        else:
+            texts = as_texts(texts, "texts")
+            labels, evidence = self._label_texts(texts, extra, classes, verbose)
+            evidence = evidence if extra else labels.log_prob
+        if calibration and class_bias is None:
+            class_bias = calibration.class_bias(evidence, classes)
+        seconds = time.perf_counter() - start
+        labels = replace(labels, class_bias=class_bias, seconds=seconds)
         self._warn(labels)
         return labels
 
     def plan(self, texts: Any, classes: Any) -> LabellingPlan:
-        """Return what labelling texts would take, before the model is called.
+        """Plan a labelling: calls, tokens, cost and time, before the model is called.
 
         Parameters
         ----------
@@ -243,28 +143,12 @@ class Teacher(BaseEstimator, ABC):
         """
         classes = as_classes(classes)
         texts = as_texts(texts, "texts")
-        distinct = list(dict.fromkeys(text for text in texts if not is_blank(text)))
-        return self._plan(texts, distinct, classes)
+        return self._plan(texts, distinct_texts(texts), classes)
 
-    def _plan(
-        self, texts: list[str], distinct: list[str], classes: Classes
-    ) -> LabellingPlan:
-        """Return the plan of a teacher whose answers cost nothing."""
-        n_blank = sum(map(is_blank, texts))
-        return LabellingPlan(len(texts), len(distinct), n_blank, len(distinct), 0, 0)
-
-    def _confidence(self) -> str:
-        """Return what the probabilities are, as `TeacherLabels.confidence` says it."""
-        return "log-probabilities"
-
-    def _bias(self, log_prob: FloatArray, prior: FloatArray | None) -> FloatArray:
-        """Return the class bias of a pool, for batch calibration."""
-        if self.class_prior is None:
-            return mean_bias(log_prob, None)
-        return pool_bias(log_prob, prior)
-
-    def calibrate(self, texts: Any, y: Any, *, method: str = "temperature") -> Any:
-        """Return this teacher with its confidence calibrated on a few gold labels.
+    def calibrate(
+        self, texts: Any, y: Any, *, method: str = "temperature"
+    ) -> CalibratedTeacher:
+        """Calibrate the confidence on a few gold labels.
 
         Parameters
         ----------
@@ -273,50 +157,83 @@ class Teacher(BaseEstimator, ABC):
         y : sequence of shape (n_texts,)
             Their right classes.
         method : {"temperature", "isotonic"}, default="temperature"
-            How: one number, which some 30 labels determine, or a rising curve, which
-            wants a few hundred.
+            One number, which some 30 labels determine, or a rising curve, which wants a
+            few hundred.
 
         Returns
         -------
         CalibratedTeacher
-            It asks this teacher, from whose stored answers it learns.
+            A teacher that asks this one, and learns from its stored answers.
         """
-        from skllkd.teachers.recalibration import CalibratedTeacher
-
         return CalibratedTeacher(self, texts, y, method=method)
 
+    @override
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; `calibration__class_prior` replaces the calibration.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name.
+
+        Returns
+        -------
+        Teacher
+            This teacher.
+        """
+        nested = {
+            name.removeprefix(_NESTED): params.pop(name)
+            for name in list(params)
+            if name.startswith(_NESTED)
+        }
+        super().set_params(**params)
+        if nested:  # a calibration may be shared, so it is never changed itself
+            calibration: Any = self.calibration
+            known = calibration.get_params() if calibration else {}
+            if unknown := sorted(nested.keys() - known.keys()):
+                raise InvalidParameterError(
+                    f"`{_NESTED}{unknown[0]}` is no parameter of calibration="
+                    f"{calibration!r}, which has {sorted(known)}."
+                )
+            self.calibration = type(calibration)(**{**known, **nested})
+        return self
+
     @abstractmethod
-    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
-        """Return the answers for distinct, non-blank texts."""
-
-    def _labels_of_rows(
-        self,
-        rows: FloatArray,
-        classes: Classes,
-        class_bias: FloatArray | None,
-        prior: FloatArray | None,
+    def _label_distinct(
+        self, texts: list[str], classes: Classes, verbose: int
     ) -> TeacherLabels:
-        """Return the teacher's distributions for rows of numbers; none is stored."""
-        if self.calibration == "contextual":
-            raise InvalidParameterError(
-                '`calibration="contextual"` needs texts; got rows of numbers. Use "batch".'
-            )
-        log_prob, n_asked = self._label_rows(rows, classes)
-        if class_bias is None and self.calibration == "batch":
-            class_bias = self._bias(log_prob, prior)
-        unknown_mass = np.full(len(rows), np.nan)
-        labels = TeacherLabels(
-            classes.names, log_prob, unknown_mass, class_bias, n_asked=n_asked
-        )
-        self._warn(labels)
-        return labels
+        """Label distinct texts that are not blank, without calibration and warnings."""
 
-    def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
-        """Return log-probabilities for rows of numbers, and how many were asked."""
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
+        """Label rows of numbers, without calibration and warnings."""
         raise InvalidParameterError(
             f"a {type(self).__name__} reads texts; got rows of numbers, which the student "
             "takes. Use a student that takes texts, or a function of rows as teacher."
         )
+
+    def _plan(
+        self, texts: list[str], distinct: list[str], classes: Classes
+    ) -> LabellingPlan:
+        """Plan for a teacher whose answers cost nothing."""
+        n_blank = sum(map(is_blank, texts))
+        return LabellingPlan(len(texts), len(distinct), n_blank, len(distinct), 0, 0)
+
+    def _label_texts(
+        self, texts: list[str], extra: tuple[str, ...], classes: Classes, verbose: int
+    ) -> tuple[TeacherLabels, FloatArray]:
+        """Label texts in any order, and return the log-probabilities of extra ones."""
+        pool = [text for text in distinct_texts(texts) if text not in extra]
+        row_of = {text: row for row, text in enumerate([*pool, *extra])}
+        labels = self._label_distinct(list(row_of), classes, verbose)
+        rows = np.array([row_of.get(text, -1) for text in texts], dtype=np.int64)
+        used = np.unique(rows[rows >= 0])
+        spread = _spread(labels, rows)
+        n_new = np.count_nonzero(labels.source[used] == "model")
+        n_blank = int(np.count_nonzero(rows < 0))
+        n_reused = int(np.count_nonzero(~spread.missing) - n_new)
+        of_extra = [row_of[text] for text in extra]
+        spread = replace(spread, n_blank=n_blank, n_reused=n_reused)
+        return spread, labels.log_prob[of_extra]
 
     def _warn(self, labels: TeacherLabels) -> None:
         """Warn of texts that have no label or were cut."""
@@ -330,44 +247,41 @@ class Teacher(BaseEstimator, ABC):
             )
         if labels.n_truncated:
             warnings.warn(
-                f"{labels.n_truncated} of the texts the teacher was asked about were "
-                "longer than its window; only their beginning was "
-                f"read. Raise `{self._window}`, or shorten the texts.",
+                f"{labels.n_truncated} of the texts sent to the teacher were longer than "
+                f"its window; only their beginning was read. Raise `{self._window}`, or "
+                "shorten the texts.",
                 TruncationWarning,
                 stacklevel=3,
             )
 
 
-def _source(text: str, answers: Found) -> str:
-    """Return where a text's answer is from."""
-    if text in answers.found:
-        return "model" if text in answers.fresh else "store"
-    return ""
+Teacher.register(CalibratedTeacher)  # which wraps a teacher, and so comes before it
 
 
-def _error(text: str, answers: Found) -> str:
-    """Return why a text has no answer, "" where it has one."""
-    if text in answers.found:
-        return ""
-    if is_blank(text):
-        return "empty or white space"
-    return answers.errors.get(text, "without a usable answer")
+def distinct_texts(texts: list[str]) -> list[str]:
+    """List each text that is not blank once."""
+    return list(dict.fromkeys(text for text in texts if not is_blank(text)))
+
+
+def _spread(labels: TeacherLabels, rows: Any) -> TeacherLabels:
+    """Repeat labels of distinct texts; row -1 is a blank text."""
+
+    def column(values: Any, of_blank: Any) -> Any:
+        return np.append(values, [of_blank], axis=0)[rows]
+
+    nothing = np.full(len(labels.classes), np.nan)
+    return replace(
+        labels,
+        log_prob=column(labels.log_prob, nothing),
+        label_mass=column(labels.label_mass, np.nan),
+        source=column(labels.source, ""),
+        error=column(labels.error, "empty or white space"),
+    )
 
 
 def _reasons(labels: TeacherLabels) -> str:
-    """Return how many texts have no label for which reason, the frequent ones first."""
+    """Count the reasons for missing labels, the frequent ones first."""
     counts = Counter(labels.error[labels.missing])
     parts = [f"{n} {why}" for why, n in counts.most_common(_REASONS)]
     n_others = labels.missing.sum() - sum(n for _, n in counts.most_common(_REASONS))
     return ", ".join([*parts, *([f"{n_others} other"] if n_others else [])])
-
-
-def _warn_of_budget(answers: Found) -> None:
-    """Warn that a limit was reached."""
-    n_left = sum(why.startswith("not asked") for why in answers.errors.values())
-    warnings.warn(
-        f"{answers.stopped_by} is reached: {n_left} distinct texts were not asked about. "
-        "What was answered so far is kept; raise the limit to go on from there.",
-        BudgetReachedWarning,
-        stacklevel=3,
-    )

@@ -7,42 +7,157 @@ in log-probability, and calibrating subtracts it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd._core.classes import Classes
+from skllkd._core.params import shown
 from skllkd.exceptions import InvalidParameterError
 
 #: How far below a text's likeliest class, in nats, a class counts as impossible when
 #: averages are taken: a label without a confidence puts probability 0 on the others.
 _FLOOR = float(np.log(1e-12))
 
-#: When the turns of `pool_bias` end: after so many, or at a step so small in nats.
+#: Limits of the iterations of `pool_bias`: their number, and the smallest step in nats.
 _EM_STEPS, _EM_TOLERANCE = 500, 1e-6
 
-#: Texts without content, for contextual calibration (Zhao et al. 2021).
+#: Texts without content (Zhao et al. 2021).
 CONTENT_FREE_TEXTS = ("N/A", "[MASK]", "...")
 
 
-def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray:
-    """Return distributions from log-probabilities less a bias per class.
+class Calibration(BaseEstimator, ABC):
+    """Base class of the calibrations, which are frozen so that they can be shared."""
+
+    class_prior: Any
+
+    @property
+    def content_free(self) -> tuple[str, ...]:
+        """Texts without content that are scored beside the pool."""
+        return ()
+
+    @abstractmethod
+    def check(self, classes: Classes) -> None:
+        """Raise InvalidParameterError unless the parameters fit the classes."""
+
+    @abstractmethod
+    def class_bias(self, log_prob: FloatArray, classes: Classes) -> FloatArray:
+        """Estimate the bias of each class, in nats, to be subtracted."""
+
+
+@dataclass(frozen=True, repr=False)
+class BatchCalibration(Calibration):
+    r"""Subtract the mean log-probability of each class over the pool.
+
+    Batch calibration, Zhou et al. 2024 (arXiv:2309.17249). It assumes a pool in which the
+    classes are equally frequent, unless a prior says otherwise.
 
     Parameters
     ----------
-    log_prob : ndarray of shape (n_texts, n_classes)
-        Log-probabilities in nats; NaN rows stay NaN.
-    class_bias : ndarray of shape (n_classes,) or None
-        What to subtract; None for nothing.
+    class_prior : mapping, sequence or "em", optional
+        Expected share of each class, by name or in order; "em" to have it estimated from
+        the pool. The mean is then taken over a pool weighted to hold as much of each class.
 
-    Returns
-    -------
-    ndarray of shape (n_texts, n_classes)
-        Rows summing to 1.
+    See Also
+    --------
+    ContextualCalibration : The bias on texts without content.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import BatchCalibration, PrecomputedTeacher
+    >>> teacher = PrecomputedTeacher(
+    ...     ["x", "y"], [[0.9, 0.1], [0.6, 0.4]], calibration=BatchCalibration()
+    ... )
+    >>> teacher.label(["x", "y"], ["ham", "spam"]).proba.round(2)
+    array([[0.71, 0.29],
+           [0.29, 0.71]])
     """
+
+    class_prior: Any = None
+
+    @override
+    def check(self, classes: Classes) -> None:
+        as_class_prior(self.class_prior, classes)
+
+    @override
+    def class_bias(self, log_prob: FloatArray, classes: Classes) -> FloatArray:
+        if self.class_prior is None:
+            return mean_bias(log_prob, None)
+        return pool_bias(log_prob, as_class_prior(self.class_prior, classes))
+
+
+@dataclass(frozen=True, repr=False)
+class ContextualCalibration(Calibration):
+    """Subtract the mean log-probability of each class over texts without content.
+
+    Contextual calibration, Zhao et al. 2021 (arXiv:2102.09690).
+
+    Parameters
+    ----------
+    class_prior : mapping or sequence, optional
+        Expected share of each class, by name or in order; equal shares by default.
+    texts : sequence of str, default=("N/A", "[MASK]", "...")
+        The texts without content, which are sent to the model once.
+
+    See Also
+    --------
+    BatchCalibration : The bias on the pool itself, mostly the better choice.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import CallableTeacher, ContextualCalibration
+    >>> def prefers_spam(texts):
+    ...     return [[0.2, 0.8] if text == "N/A" else [0.5, 0.5] for text in texts]
+    >>> calibration = ContextualCalibration(texts=["N/A"])
+    >>> teacher = CallableTeacher(prefers_spam, calibration=calibration)
+    >>> teacher.label(["at noon"], ["ham", "spam"]).proba.round(2)
+    array([[0.8, 0.2]])
+    """
+
+    class_prior: Any = None
+    texts: Sequence[str] = CONTENT_FREE_TEXTS
+
+    @property
+    @override
+    def content_free(self) -> tuple[str, ...]:
+        return tuple(self.texts)
+
+    @override
+    def check(self, classes: Classes) -> None:
+        if isinstance(self.class_prior, str) and self.class_prior == "em":
+            raise InvalidParameterError(
+                '`class_prior="em"` is estimated from the pool, which is not what '
+                'contextual calibration looks at. Use BatchCalibration("em"), or give '
+                "the shares."
+            )
+        as_class_prior(self.class_prior, classes)
+
+    @override
+    def class_bias(self, log_prob: FloatArray, classes: Classes) -> FloatArray:
+        return mean_bias(log_prob, as_class_prior(self.class_prior, classes))
+
+
+def check_calibration(calibration: Any, classes: Classes) -> Calibration | None:
+    """Check a teacher's calibration; raise InvalidParameterError if it is none."""
+    if calibration is None:
+        return None
+    if not isinstance(calibration, Calibration):
+        raise InvalidParameterError(
+            "`calibration` must be BatchCalibration(...), ContextualCalibration(...) or "
+            f"None; got {shown(calibration)}."
+        )
+    calibration.check(classes)
+    return calibration
+
+
+def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray:
+    """Turn log-probabilities less a bias into distributions; NaN rows stay NaN."""
     score = log_prob if class_bias is None else log_prob - class_bias
     proba: FloatArray = score - score.max(axis=1, keepdims=True)
     np.exp(proba, out=proba)  # in place: there may be millions of texts
@@ -51,41 +166,13 @@ def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray
 
 
 def floored(log_prob: FloatArray) -> FloatArray:
-    """Return log-probabilities fit for averages, in which one minus infinity is all.
-
-    Parameters
-    ----------
-    log_prob : ndarray of shape (n_texts, n_classes)
-        Log-probabilities in nats, without NaN.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_classes)
-        The same, none further than log(1e-12) below its row's highest.
-    """
+    """Raise log-probabilities to at least log(1e-12) below their row's highest."""
     floor: FloatArray = log_prob.max(axis=1, keepdims=True) + _FLOOR
     return np.maximum(log_prob, floor)
 
 
 def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
-    r"""Return the mean log-probability of each class, less that of its share.
-
-    Batch calibration, Zhou et al. 2024 (arXiv:2309.17249), and with content-free
-    texts contextual calibration, Zhao et al. 2021 (arXiv:2102.09690):
-    :math:`b_k = \mathrm{mean}_x \log p(k \mid x) - \log \pi_k`, to be subtracted.
-
-    Parameters
-    ----------
-    log_prob : ndarray of shape (n_texts, n_classes)
-        Log-probabilities in nats; NaN rows are left out.
-    class_prior : ndarray of shape (n_classes,) or None
-        The expected share of each class; None for equal shares.
-
-    Returns
-    -------
-    ndarray of shape (n_classes,)
-        The bias in nats.
-    """
+    """Average the log-probability of each class, less the logarithm of its share."""
     known = log_prob[~nan_rows(log_prob)]
     if not len(known):
         return np.zeros(log_prob.shape[1])
@@ -96,7 +183,7 @@ def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
 
 
 def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
-    r"""Return the bias of a pool whose classes are not equally frequent.
+    r"""Estimate the bias of a pool whose classes are not equally frequent.
 
     In such a pool the mean log-probability of a frequent class is high for good
     reason, and batch calibration takes that reason out. So the mean is taken over the
@@ -115,19 +202,7 @@ def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     drawn to equal shares by :math:`\lambda = ((1 - I) / I)^2`, where
     :math:`I = 1 - \mathrm{mean}_x\, H(q(x)) / \log C` of the first posterior, between 0
     and 1, is how much the teacher says. The weights and the draw are our own
-    additions; `benchmarks/teacher_calibration.py` says what they do.
-
-    Parameters
-    ----------
-    log_prob : ndarray of shape (n_texts, n_classes)
-        Log-probabilities in nats; NaN rows are left out.
-    class_prior : ndarray of shape (n_classes,) or None
-        The share of each class; None to have it estimated.
-
-    Returns
-    -------
-    ndarray of shape (n_classes,)
-        The bias less the logarithm of the shares, in nats, to be subtracted.
+    additions, measured in `benchmarks/teacher_calibration.py`.
     """
     known = log_prob[~nan_rows(log_prob)]
     n_texts, n_classes = known.shape
@@ -152,156 +227,15 @@ def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
 
 
 def _draw_to_equal_shares(posterior: FloatArray) -> float:
-    """Return how strongly estimated shares are drawn to equal ones."""
+    """Compute how strongly estimated shares are drawn to equal ones."""
     surprise = np.log(np.maximum(posterior, 1e-12))
     entropy = -(posterior * surprise).sum(axis=1).mean()
     said = max(1 - entropy / np.log(posterior.shape[1]), 1e-3)
     return float(((1 - said) / said) ** 2)
 
 
-class Recalibration(Protocol):
-    """What gold labels teach about a teacher's confidence."""
-
-    def __call__(self, proba: FloatArray) -> FloatArray:
-        """Return distributions whose confidence means what it says.
-
-        Parameters
-        ----------
-        proba : ndarray of shape (n_texts, n_classes)
-            The teacher's distributions; NaN rows stay NaN.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes)
-            Distributions with the same likeliest classes.
-        """
-
-
-@dataclass(frozen=True)
-class Temperature:
-    r"""Temperature scaling, Guo et al. 2017 (arXiv:1706.04599): :math:`p_k^{1/T}`.
-
-    Parameters
-    ----------
-    temperature : float
-        :math:`T`, above 1 where the teacher is too sure of itself.
-    """
-
-    temperature: float
-
-    @classmethod
-    def fitted(cls, proba: FloatArray, gold: IntArray) -> Temperature:
-        """Return the temperature under which the gold labels are the likeliest.
-
-        Parameters
-        ----------
-        proba : ndarray of shape (n_texts, n_classes)
-            The teacher's distributions.
-        gold : ndarray of shape (n_texts,), int
-            The right columns.
-
-        Returns
-        -------
-        Temperature
-            Between 0.05 and 20.
-        """
-        from scipy.optimize import minimize_scalar
-
-        rows = np.arange(len(gold))
-
-        def loss(log_temperature: float) -> float:
-            scaled = cls(float(np.exp(log_temperature)))(proba)
-            return -float(np.log(np.maximum(scaled[rows, gold], 1e-12)).mean())
-
-        span = (np.log(0.05), np.log(20.0))
-        best = minimize_scalar(loss, bounds=span, method="bounded")
-        return cls(float(np.exp(best.x)))
-
-    def __call__(self, proba: FloatArray) -> FloatArray:
-        """Return the distributions at this temperature."""
-        with np.errstate(divide="ignore"):
-            return normalise(np.log(proba) / self.temperature, None)
-
-
-@dataclass(frozen=True)
-class Isotonic:
-    """Isotonic regression of being right on the confidence.
-
-    Zadrozny and Elkan 2002 (doi:10.1145/775047.775151), on the likeliest class: the
-    others share what it leaves as they did before, and it stays the likeliest.
-
-    Parameters
-    ----------
-    confidence : ndarray of shape (n_points,)
-        Confidences of the teacher, rising.
-    accuracy : ndarray of shape (n_points,)
-        How often it is right there; linear between the points.
-    """
-
-    confidence: FloatArray
-    accuracy: FloatArray
-
-    @classmethod
-    def fitted(cls, proba: FloatArray, gold: IntArray) -> Isotonic:
-        """Return the rising curve that fits the gold labels best.
-
-        Parameters
-        ----------
-        proba : ndarray of shape (n_texts, n_classes)
-            The teacher's distributions.
-        gold : ndarray of shape (n_texts,), int
-            The right columns.
-
-        Returns
-        -------
-        Isotonic
-            Between 1 / (n + 2) and (n + 1) / (n + 2): few labels make no one certain.
-        """
-        from sklearn.isotonic import IsotonicRegression
-
-        right = (proba.argmax(axis=1) == gold).astype(np.float64)
-        margin = 1 / (len(gold) + 2)
-        curve = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
-        curve.fit(proba.max(axis=1), right)
-        return cls(curve.X_thresholds_, curve.y_thresholds_)
-
-    def __call__(self, proba: FloatArray) -> FloatArray:
-        """Return the distributions with the confidence the curve gives."""
-        rows = np.arange(len(proba))
-        top = proba.argmax(axis=1)
-        before = proba[rows, top]
-        rest = np.maximum(1 - before, 1e-12)
-        others = proba.copy()
-        others[rows, top] = 0
-        share = others / rest[:, None]  # of what the likeliest class leaves
-        second = share.max(axis=1)
-        wanted = np.interp(before, self.confidence, self.accuracy)
-        after = np.maximum(wanted, second / (1 + second) + 1e-6)
-        spread: FloatArray = share * (1 - after)[:, None]
-        spread[rows, top] = 1 - spread.sum(axis=1)
-        return spread
-
-
 def as_class_prior(class_prior: Any, classes: Classes) -> FloatArray | None:
-    """Return the expected share of each class as an array.
-
-    Parameters
-    ----------
-    class_prior : mapping, sequence, "em" or None
-        A share for each class, by name or in order; "em" to have it estimated.
-    classes : Classes
-        The classes.
-
-    Returns
-    -------
-    ndarray of shape (n_classes,) or None
-        Shares summing to 1; None for equal shares, or shares to be estimated.
-
-    Raises
-    ------
-    InvalidParameterError
-        If a class has no share, or a share is not positive.
-    """
+    """Turn the expected shares into an array; None for equal or estimated shares."""
     if class_prior is None or (isinstance(class_prior, str) and class_prior == "em"):
         return None
     if isinstance(class_prior, Mapping):

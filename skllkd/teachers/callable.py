@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.params import check_number
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.base import Answers
-from skllkd.teachers.metered.teacher import AskedTeacher
-from skllkd.teachers.metered.usage import Answer
+from skllkd.teachers.calibration import Calibration
+from skllkd.teachers.labels import TeacherLabels
+from skllkd.teachers.metered.cache import Memory
+from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.outputs import log_prob_of_output
 
 #: Answers of functions without a `cache_key`, by identity and for as long as the
 #: function lives: a grid search clones the teacher, but the function stays the same.
-_answers_of: dict[int, dict[tuple[str, ...], dict[str, Answer]]] = {}
+_answers_of: dict[int, dict[tuple[str, ...], Memory]] = {}
 
 
-class CallableTeacher(AskedTeacher):
+class CallableTeacher(MeteredTeacher):
     """Any function of texts as a teacher.
 
     A plain function passed as `LLKDClassifier(teacher=...)` is wrapped in this.
@@ -45,14 +46,12 @@ class CallableTeacher(AskedTeacher):
         this process, as long as the function lives; the worker processes of
         `n_jobs=2` are others.
     batch_size : int, default=64
-        How many texts the function is given at once.
-    calibration : {"batch", "contextual", None}, default=None
-        Whether to take out a preference for some labels: see `LlamaCppTeacher`.
-    class_prior : mapping, sequence or "em", optional
-        The expected share of each class, for calibration; "em" to have it estimated.
+        Number of texts given to the function at once.
+    calibration : BatchCalibration or ContextualCalibration, optional
+        Correction of a preference for some labels; None, the default, for none.
     max_calls : int, optional
-        At most so many texts are asked about, over all runs that share the store. What
-        was answered until then is kept, and the rest reported as missing.
+        Maximum number of texts given to the function, over all runs that share the store.
+        Answers until then are kept, and the rest reported as missing.
     store : str, Path or False, optional
         The label store's file; False keeps no answers at all.
 
@@ -78,8 +77,7 @@ class CallableTeacher(AskedTeacher):
         *,
         cache_key: str | None = None,
         batch_size: int = 64,
-        calibration: str | None = None,
-        class_prior: Any = None,
+        calibration: Calibration | None = None,
         max_calls: int | None = None,
         store: str | os.PathLike[str] | bool | None = None,
     ) -> None:
@@ -87,16 +85,20 @@ class CallableTeacher(AskedTeacher):
         self.cache_key = cache_key
         self.batch_size = batch_size
         self.calibration = calibration
-        self.class_prior = class_prior
         self.max_calls = max_calls
         self.store = store
 
     def __sklearn_clone__(self) -> CallableTeacher:
-        """Return a clone that shares the function."""
+        """Clone; the function is shared."""
         return clone_sharing(self, "function")
 
-    def _specification(self, classes: Classes) -> dict[str, Any] | None:
-        """Return the name the user gave the function, with the classes."""
+    @property
+    def _chunk_size(self) -> int:  # type: ignore[override]
+        """Number of texts given to the function at once."""
+        return self.batch_size
+
+    @override
+    def fingerprint(self, classes: Classes) -> dict[str, Any] | None:
         if self.cache_key is None:
             return None
         if not isinstance(self.cache_key, str) or not self.cache_key.strip():
@@ -107,8 +109,12 @@ class CallableTeacher(AskedTeacher):
         names = list(map(repr, classes.names))
         return {"teacher": "callable", "key": self.cache_key, "classes": names}
 
-    def _memory(self, classes: Classes) -> dict[str, Answer]:
-        """Return the answers the function gave earlier in this process."""
+    @override
+    def score_batch(self, texts: list[str], classes: Classes) -> Scores:
+        return Scores(log_prob_of_output(self.function(texts), len(texts), classes))
+
+    @override
+    def _memory(self, classes: Classes) -> Memory:
         if self.store is False:
             return {}
         key = id(self.function)
@@ -120,27 +126,19 @@ class CallableTeacher(AskedTeacher):
             _answers_of[key] = {}
         return _answers_of[key].setdefault(tuple(map(repr, classes.names)), {})
 
-    def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
-        """Return the function's answers for rows of numbers."""
-        self._check_function()
-        log_prob = log_prob_of_output(self.function(rows), len(rows), classes)
-        return log_prob, len(rows)
+    @override
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
+        self._check_parameters(classes)
+        scores = Scores(log_prob_of_output(self.function(rows), len(rows), classes))
+        n_rows = len(rows)
+        return TeacherLabels(
+            classes.names, scores.log_prob, scores.label_mass, n_asked=n_rows
+        )
 
-    def _check_function(self) -> None:
-        """Raise unless the function is one."""
+    @override
+    def _check_parameters(self, classes: Classes) -> None:
         if not callable(self.function):
             raise InvalidParameterError(
                 f"`function` must be callable; got {type(self.function).__name__}."
             )
-
-    def _ask(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
-        """Yield the function's answers, batch by batch."""
-        self._check_function()
         check_number(self.batch_size, "batch_size", 1, integer=True)
-        batches = iter(texts)
-        start = 0
-        while some := list(itertools.islice(batches, self.batch_size)):
-            log_prob = log_prob_of_output(self.function(some), len(some), classes)
-            unknown_mass = np.full(len(some), np.nan)
-            yield Answers(np.arange(start, start + len(some)), log_prob, unknown_mass)
-            start += len(some)

@@ -3,52 +3,33 @@
 from __future__ import annotations
 
 import functools
-import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, is_numeric_table, nan_rows
-from skllkd._core.classes import Classes, as_classes
+from skllkd._core.arrays import FloatArray
+from skllkd._core.classes import Classes
 from skllkd._core.cloning import clone_sharing
-from skllkd._core.params import check_option
-from skllkd._core.texts import as_texts, is_blank
 from skllkd.exceptions import (
     InvalidParameterError,
     MissingLabelWarning,
     TruncationWarning,
 )
-from skllkd.teachers.base import Found, Teacher
-from skllkd.teachers.calibration import (
-    CONTENT_FREE_TEXTS,
-    floored,
-    normalise,
-)
-from skllkd.teachers.labels import TeacherLabels
-from skllkd.teachers.metered.budget import LabellingPlan
-from skllkd.teachers.metered.usage import Answer, Usage
-
-
-@dataclass(frozen=True)
-class VoteLabels(TeacherLabels):
-    """Shares of votes.
-
-    `log_prob` holds the logarithm of the shares, and `class_bias`, of shape
-    (n_members, n_classes), what calibration subtracted for each member before it voted.
-    """
-
-    @property
-    def proba(self) -> FloatArray:
-        """The share of votes of each class, NaN rows where missing."""
-        share = normalise(self.log_prob, None)
-        return share if self.recalibration is None else self.recalibration(share)
+from skllkd.teachers.base import Teacher
+from skllkd.teachers.calibration import BatchCalibration, Calibration, floored
+from skllkd.teachers.labels import TeacherLabels, Usage
+from skllkd.teachers.plan import LabellingPlan
+from skllkd.teachers.wrapping import as_teacher
 
 
 class EnsembleTeacher(Teacher):
     """Several teachers, or several prompts of one model, as one teacher.
+
+    The weighted mean of their log-probabilities before calibration, which heeds how sure
+    each member is.
 
     Several prompts of one model are several teachers that differ in `instruction` or
     `examples`. Each member answers from the store what it answered before.
@@ -58,19 +39,11 @@ class EnsembleTeacher(Teacher):
     teachers : sequence of Teacher, callable or fitted classifier
         The members.
     weights : sequence of float of shape (n_members,), optional
-        How much each counts; equally by default.
-    combine : {"log_mean", "vote"}, default="log_mean"
-        How the members' answers become one. The weighted mean of their log-probabilities
-        before calibration, which heeds how sure each is. Or the weighted share of their
-        votes, each for its likeliest class after its own calibration: with n members
-        and C classes (votes + 1 / C) / (n + 1), so that no class is impossible.
-    calibration : {"batch", "contextual", None}, default="batch"
-        How a preference for some labels is taken out of the mean: see
-        `LlamaCppTeacher`. Batch calibration is linear in log-probabilities, so that of
-        the mean is the mean of the members', where each has answered every text. It
-        does not apply to votes, which are calibrated by each member.
-    class_prior : mapping, sequence, "em" or None, default=None
-        The expected share of each class, for calibration.
+        Weight of each member; equal by default.
+    calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
+        Correction of a preference for some labels in the mean; None for none. Batch
+        calibration is linear in log-probabilities, so that of the mean is the mean of the
+        members', where each has answered every text.
 
     See Also
     --------
@@ -100,138 +73,109 @@ class EnsembleTeacher(Teacher):
         teachers: Sequence[Teacher | Callable[[list[str]], Any]],
         *,
         weights: Sequence[float] | None = None,
-        combine: str = "log_mean",
-        calibration: str | None = "batch",
-        class_prior: Any = None,
+        calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
     ) -> None:
         self.teachers = teachers
         self.weights = weights
-        self.combine = combine
         self.calibration = calibration
-        self.class_prior = class_prior
 
     def __sklearn_clone__(self) -> EnsembleTeacher:
-        """Return a clone; members that are functions or fitted are shared with it."""
+        """Clone; members that are functions or fitted are shared."""
         return clone_sharing(self, "teachers")
 
-    def label(
-        self,
-        texts: Any,
-        classes: Any,
-        *,
-        class_bias: FloatArray | None = None,
-        verbose: int = 0,
-    ) -> TeacherLabels:
-        """Return the ensemble's distribution over the classes for every text.
-
-        Parameters
-        ----------
-        texts : sequence of str, or ndarray of shape (n_rows, n_features)
-            The texts, or rows of numbers if every member reads them.
-        classes : sequence or mapping
-            The class names, or names with descriptions.
-        class_bias : ndarray, optional
-            The calibration of an earlier pool (`TeacherLabels.class_bias`): of shape
-            (n_classes,), for votes (n_members, n_classes).
-        verbose : int, default=0
-            Whether to show progress.
-
-        Returns
-        -------
-        TeacherLabels
-            The answers.
-        """
-        check_option(self.combine, "combine", ["log_mean", "vote"])
-        check_option(self.calibration, "calibration", ["batch", "contextual", None])
-        if self.combine == "vote":
-            labels = self._vote(texts, as_classes(classes), class_bias, verbose)
-            self._warn(labels)
-            return labels
-        return super().label(texts, classes, class_bias=class_bias, verbose=verbose)
-
+    @override
     def plan(self, texts: Any, classes: Any) -> LabellingPlan:
-        """Return what labelling texts would take of all members together.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            The texts.
-        classes : sequence or mapping
-            The class names, or names with descriptions.
-
-        Returns
-        -------
-        LabellingPlan
-            Texts, calls, tokens, cost and time.
-        """
         plans = [member.plan(texts, classes) for member in self._members()]
         return functools.reduce(LabellingPlan.plus, plans)
 
     def close(self) -> None:
-        """Free the models of the members that have one loaded."""
+        """Free the models that members have loaded."""
         for member in self._members():
             getattr(member, "close", lambda: None)()
 
-    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
-        """Return the mean of the members' log-probabilities."""
+    @override
+    def _label_distinct(
+        self, texts: list[str], classes: Classes, verbose: int
+    ) -> TeacherLabels:
         if not texts:
-            return Found({})
-        parts = self._parts(texts, classes, self._no_bias(classes), verbose)
-        self._check_contextual(texts, parts)
-        log_prob, joined = self._log_mean(parts), _joined(parts)
-        known = ~nan_rows(log_prob)
-        found = {
-            text: Answer(log_prob[row], joined["label_mass"][row])
-            for row, text in enumerate(texts)
-            if known[row]
-        }
-        fresh = {
-            t
-            for t, where in zip(texts, joined["source"], strict=True)
-            if where == "model"
-        }
-        return Found(
-            found,
-            {t: w for t, w in zip(texts, joined["error"], strict=True) if w},
-            frozenset(fresh & found.keys()),
-            joined["n_asked"],
-            joined["n_truncated"],
-            joined["usage"],
-        )
+            self._members()
+            nothing = np.empty((0, len(classes)))
+            return TeacherLabels(classes.names, nothing, np.empty(0))
+        parts = self._parts(texts, classes, verbose)
+        self._check_content_free(texts, parts)
+        return self._joined(parts, classes)
 
-    def _check_contextual(self, texts: list[str], parts: list[TeacherLabels]) -> None:
-        """Raise if contextual calibration would be that of some members only."""
-        if self.calibration != "contextual" or texts != list(CONTENT_FREE_TEXTS):
-            return
-        silent = [place for place, labels in enumerate(parts) if labels.missing.any()]
-        if silent:
-            raise InvalidParameterError(
-                '`calibration="contextual"` needs teachers that can be asked about texts '
-                f"without content; that at place {silent[0]} has no answer. Use "
-                '"batch".'
-            )
+    @override
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
+        return self._joined(self._parts(rows, classes, 0), classes)
 
-    def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
-        """Return the mean of the members' log-probabilities for rows of numbers."""
-        parts = self._parts(rows, classes, self._no_bias(classes), 0)
-        return self._log_mean(parts), _joined(parts)["n_asked"]
-
-    def _log_mean(self, parts: list[TeacherLabels]) -> FloatArray:
-        """Return the weighted mean of log-probabilities over those who answered."""
-        for place, labels in enumerate(parts):
+    def _parts(self, texts: Any, classes: Classes, verbose: int) -> list[TeacherLabels]:
+        """Label with each member, without its calibration."""
+        parts: list[TeacherLabels] = []
+        no_bias = np.zeros(len(classes))
+        for member in self._members():
+            with warnings.catch_warnings():  # the ensemble warns of missing labels
+                warnings.simplefilter("ignore", MissingLabelWarning)
+                warnings.simplefilter("ignore", TruncationWarning)
+                labels = member.label(
+                    texts, classes, class_bias=no_bias, verbose=verbose
+                )
             if labels.recalibration is not None:
                 raise InvalidParameterError(
-                    f'`teachers` must not hold a CalibratedTeacher with combine="log_mean" '
-                    f"(place {place}): the mean is of log-probabilities before any "
+                    "`teachers` must not hold a CalibratedTeacher (place "
+                    f"{len(parts)}): the mean is of log-probabilities before any "
                     "calibration. Calibrate the ensemble: "
                     "EnsembleTeacher([...]).calibrate(texts, y)."
                 )
+            parts.append(labels)
+        return parts
+
+    def _check_content_free(self, texts: list[str], parts: list[TeacherLabels]) -> None:
+        """Raise if contextual calibration would be that of some members only."""
+        extra = self.calibration.content_free if self.calibration else ()
+        if not extra or tuple(texts[-len(extra) :]) != extra:
+            return
+        silent = [i for i, p in enumerate(parts) if p.missing[-len(extra) :].any()]
+        if silent:
+            raise InvalidParameterError(
+                "`calibration=ContextualCalibration()` needs teachers that can be asked "
+                f"about texts without content; that at place {silent[0]} has no answer. "
+                "Use BatchCalibration()."
+            )
+
+    def _joined(self, parts: list[TeacherLabels], classes: Classes) -> TeacherLabels:
+        """Join the members' labels: means, sums, and the reasons of all."""
+        mass = np.array([labels.label_mass for labels in parts])
+        known = ~np.isnan(mass)
+        n_known = known.sum(axis=0)
+        mean_mass = np.where(known, mass, 0).sum(axis=0) / np.maximum(n_known, 1)
+        missing = np.logical_and.reduce([labels.missing for labels in parts])
+        sources = np.array([labels.source for labels in parts], dtype=object)
+        is_new = (sources == "model").any(axis=0)
+        source = np.where(is_new, "model", "store").astype(object)
+        source[missing] = ""
+        error = np.full(len(missing), "", dtype=object)
+        for row in np.flatnonzero(missing):
+            reasons = dict.fromkeys(str(labels.error[row]) for labels in parts)
+            error[row] = "; ".join(reasons)
+        return TeacherLabels(
+            classes.names,
+            self._log_mean(parts),
+            np.where(n_known > 0, mean_mass, np.nan),
+            n_asked=sum(labels.n_asked for labels in parts),
+            n_truncated=max(labels.n_truncated for labels in parts),
+            source=source,
+            error=error,
+            usage=functools.reduce(Usage.plus, (labels.usage for labels in parts)),
+        )
+
+    def _log_mean(self, parts: list[TeacherLabels]) -> FloatArray:
+        """Average log-probabilities over the members that answered, by weight."""
         answered = np.array([~labels.missing for labels in parts])
         weight = self._weights()[:, None] * answered
         total = weight.sum(axis=0)
         mean = np.full(parts[0].log_prob.shape, np.nan)
-        known = total > 0
-        mean[known] = 0
+        mean[total > 0] = 0
         for labels, w in zip(parts, weight, strict=True):
             rows = np.flatnonzero(w)
             log_prob = floored(labels.log_prob[rows])
@@ -239,67 +183,8 @@ class EnsembleTeacher(Teacher):
             mean[rows] += log_prob * (w[rows] / total[rows])[:, None]
         return mean
 
-    def _vote(
-        self, texts: Any, classes: Classes, class_bias: Any, verbose: int
-    ) -> TeacherLabels:
-        """Return the shares of the members' votes."""
-        if self.class_prior is not None:
-            raise InvalidParameterError(
-                '`class_prior` does not apply to combine="vote". Set that of the members.'
-            )
-        start = time.perf_counter()
-        numeric = is_numeric_table(texts)
-        texts = np.asarray(texts) if numeric else as_texts(texts, "texts")
-        given = self._biases(class_bias, classes)
-        parts = self._parts(texts, classes, given, verbose)
-        weights, n_classes = self._weights(), len(classes)
-        votes, total = np.zeros((len(texts), n_classes)), np.zeros(len(texts))
-        for labels, weight in zip(parts, weights, strict=True):
-            rows = np.flatnonzero(~labels.missing)
-            votes[rows, labels.proba[rows].argmax(axis=1)] += weight
-            total[rows] += weight
-        share = (votes + 1 / n_classes) / (total + 1)[:, None]
-        share[total == 0] = np.nan
-        joined = _joined(parts)
-        fresh = {
-            texts[row] if not numeric else row
-            for row in np.flatnonzero((joined["source"] == "model") & (total > 0))
-        }
-        zero = np.zeros(n_classes)
-        biases = [zero if p.class_bias is None else p.class_bias for p in parts]
-        return VoteLabels(
-            classes.names,
-            np.log(share),
-            class_bias=np.array(biases),
-            n_reused=int((total > 0).sum()) - len(fresh),
-            n_blank=0 if numeric else sum(map(is_blank, texts)),
-            seconds=time.perf_counter() - start,
-            confidence="votes",
-            **joined,
-        )
-
-    def _parts(
-        self, texts: Any, classes: Classes, biases: list[Any], verbose: int
-    ) -> list[TeacherLabels]:
-        """Return the labels of each member."""
-        parts: list[TeacherLabels] = []
-        for member, bias in zip(self._members(), biases, strict=True):
-            with warnings.catch_warnings():  # the ensemble warns of what is left
-                warnings.simplefilter("ignore", MissingLabelWarning)
-                warnings.simplefilter("ignore", TruncationWarning)
-                labels = member.label(texts, classes, class_bias=bias, verbose=verbose)
-            if isinstance(labels, VoteLabels):
-                raise InvalidParameterError(
-                    "`teachers` must not hold an ensemble that votes: its members' "
-                    "calibration would change with the texts. Put its members in."
-                )
-            parts.append(labels)
-        return parts
-
     def _members(self) -> list[Teacher]:
-        """Return the members as teachers."""
-        from skllkd.teachers import as_teacher
-
+        """Wrap the members as teachers."""
         if not isinstance(self.teachers, (list, tuple)) or not self.teachers:
             raise InvalidParameterError(
                 f"`teachers` must list at least one teacher; got {self.teachers!r}."
@@ -307,7 +192,7 @@ class EnsembleTeacher(Teacher):
         return [as_teacher(teacher) for teacher in self.teachers]
 
     def _weights(self) -> FloatArray:
-        """Return the members' weights, 1 on average."""
+        """Scale the members' weights to 1 on average."""
         n = len(self.teachers)
         try:
             weights = (
@@ -322,48 +207,3 @@ class EnsembleTeacher(Teacher):
             )
         scaled: FloatArray = weights / weights.mean()
         return scaled
-
-    def _no_bias(self, classes: Classes) -> list[Any]:
-        """Return what tells the members to calibrate nothing."""
-        return [np.zeros(len(classes))] * len(self._members())
-
-    def _biases(self, class_bias: Any, classes: Classes) -> list[Any]:
-        """Return the calibration each member is to use; None for its own."""
-        n, n_classes = len(self._members()), len(classes)
-        if class_bias is None:
-            return [None] * n
-        biases = np.asarray(class_bias, dtype=np.float64)
-        if biases.shape not in ((n, n_classes), (n_classes,)):
-            raise InvalidParameterError(
-                f"`class_bias` must have shape {(n, n_classes)}, a row a member; got "
-                f"{biases.shape}."
-            )
-        return list(np.broadcast_to(biases, (n, n_classes)))
-
-
-def _joined(parts: list[TeacherLabels]) -> dict[str, Any]:
-    """Return what else is known of the members' answers, as one."""
-    mass = np.array([labels.label_mass for labels in parts])
-    known = ~np.isnan(mass)
-    n_known = known.sum(axis=0)
-    mean = np.where(known, mass, 0).sum(axis=0) / np.maximum(n_known, 1)
-    missing = np.logical_and.reduce([labels.missing for labels in parts])
-    sources = np.array([labels.source for labels in parts], dtype=object)
-    source = np.where((sources == "model").any(axis=0), "model", "store").astype(object)
-    source[missing] = ""
-    reasons = zip(*(labels.error for labels in parts), strict=True)
-    error = np.array(
-        [
-            "; ".join(dict.fromkeys(map(str, why))) if no_one else ""
-            for why, no_one in zip(reasons, missing, strict=True)
-        ],
-        dtype=object,
-    )
-    return {
-        "label_mass": np.where(n_known > 0, mean, np.nan),
-        "n_asked": sum(labels.n_asked for labels in parts),
-        "n_truncated": max(labels.n_truncated for labels in parts),
-        "source": source,
-        "error": error,
-        "usage": functools.reduce(Usage.plus, (labels.usage for labels in parts)),
-    }

@@ -1,67 +1,114 @@
-"""What a teacher returns: a distribution over the classes for every text."""
+"""Labels of a teacher: a distribution over the classes for every text."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.params import optional_import
-from skllkd.teachers.calibration import Recalibration, normalise
-from skllkd.teachers.metered.usage import Usage
+from skllkd.teachers.calibration import normalise
+
+#: The reason for a missing answer where none is given.
+NO_ANSWER = "without a usable answer"
+
+
+class Usage(NamedTuple):
+    """Calls, tokens and time of labelling.
+
+    Parameters
+    ----------
+    n_calls : int
+        Calls of a model, for most teachers one for each text.
+    input_tokens, output_tokens : int
+        Tokens it read and wrote, as far as it says.
+    seconds : float
+        Wall time, in seconds.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import CallableTeacher
+    >>> teacher = CallableTeacher(lambda texts: ["ham"] * len(texts), store=False)
+    >>> teacher.label(["a prize", "at noon"], ["spam", "ham"]).usage.n_calls
+    2
+    """
+
+    n_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+
+    def plus(self, other: Usage) -> Usage:
+        """Add another usage.
+
+        Parameters
+        ----------
+        other : Usage
+            The other usage.
+
+        Returns
+        -------
+        Usage
+            The sum.
+        """
+        return Usage(*(a + b for a, b in zip(self, other, strict=True)))  # type: ignore[arg-type]
+
+
+class Recalibration(Protocol):
+    """Correction of confidences, learned from gold labels."""
+
+    def __call__(self, proba: FloatArray) -> FloatArray:
+        """Correct distributions; the likeliest classes and NaN rows stay."""
 
 
 def _no_entries() -> npt.NDArray[np.object_]:
-    """Return an empty array."""
+    """Make an empty array of objects."""
     return np.empty(0, dtype=object)
 
 
 @dataclass(frozen=True)
 class TeacherLabels:
-    """A teacher's answers for a list of texts.
+    """Distribution over the classes for each of a list of texts.
 
     Parameters
     ----------
     classes : tuple
         The class names, in the order of the columns.
     log_prob : ndarray of shape (n_texts, n_classes)
-        The raw log-probability of each class, in nats and before any calibration;
-        NaN rows where the teacher gave no usable answer.
+        Raw log-probability of each class, in nats and before any calibration; NaN rows
+        where the teacher gave no usable answer.
     label_mass : ndarray of shape (n_texts,)
-        The probability the model put on any of the labels before renormalising,
-        in [0, 1]: a model that wants to say something else altogether shows here.
-        NaN where it is not known.
+        Probability the model put on any of the labels before renormalising, in [0, 1]:
+        low where the model prefers to say something else altogether. NaN where unknown.
     class_bias : ndarray of shape (n_classes,) or None
-        What calibration subtracts from `log_prob`, in nats; None for nothing. Of votes,
-        shape (n_members, n_classes): what was subtracted before each member voted.
+        Bias that calibration subtracts from `log_prob`, in nats; None for none.
     n_asked : int
-        How many texts the model was asked about for this, those without content that
-        contextual calibration needs included.
+        Number of texts sent to the model, those without content that contextual
+        calibration needs included.
     n_reused : int
-        How many texts have an answer that needed no call: stored before, or repeats.
+        Number of texts with an answer that needed no call: stored before, or repeats.
     n_blank : int
-        How many texts were empty or white space and so never asked about.
+        Number of texts that are empty or white space, which are never sent.
     n_truncated : int
-        How many of the texts asked about were longer than the model's window.
+        Number of texts sent that were longer than the model's window.
     seconds : float
-        The wall time of the asking, in seconds.
+        Wall time, in seconds.
     source : ndarray of shape (n_texts,), object
-        Where each answer is from: "model" for one asked for now, "store" for one that
-        was known, "" for none.
+        "model" for an answer given just now, "store" for one that was known, "" for none.
     error : ndarray of shape (n_texts,), object
-        Why a text has no answer, "" where it has one.
+        Reason for a missing answer, "" where there is one.
     usage : Usage
-        The calls and tokens of the asking.
+        Calls and tokens.
     confidence : str
-        What the probabilities are: "log-probabilities" of the labels, the share of
-        "votes", or "none", for labels without a confidence.
-    recalibration : Recalibration or None
-        What was learned from gold labels, applied last: see `Teacher.calibrate`.
+        Meaning of the probabilities: "log-probabilities" of the labels, share of "votes",
+        or "none", for labels without a confidence.
+    recalibration : callable or None
+        Correction learned from gold labels, applied last: see `Teacher.calibrate`.
 
     Examples
     --------
@@ -91,11 +138,11 @@ class TeacherLabels:
     recalibration: Recalibration | None = None
 
     def __post_init__(self) -> None:
-        """Fill in what is known of texts without answers."""
+        """Fill in sources and reasons."""
         if len(self.error) != len(self.log_prob):
             missing = nan_rows(self.log_prob).astype(int)
             # One object for all texts, not one each: a pool may hold millions.
-            error = np.array(["", "without a usable answer"], dtype=object)[missing]
+            error = np.array(["", NO_ANSWER], dtype=object)[missing]
             source = np.array(["model", ""], dtype=object)[missing]
             object.__setattr__(self, "error", error)
             object.__setattr__(self, "source", source)
@@ -106,22 +153,22 @@ class TeacherLabels:
 
     @property
     def proba(self) -> FloatArray:
-        """The calibrated distribution of each text, NaN rows where missing."""
+        """Calibrated distribution of each text, NaN rows where missing."""
         proba = normalise(self.log_prob, self.class_bias)
         return proba if self.recalibration is None else self.recalibration(proba)
 
     @property
     def raw_proba(self) -> FloatArray:
-        """The distribution of each text before calibration."""
+        """Distribution of each text before calibration."""
         return normalise(self.log_prob, None)
 
     @property
     def missing(self) -> BoolArray:
-        """Which texts have no usable answer."""
+        """Mask of the texts without a usable answer."""
         return nan_rows(self.log_prob)
 
     def to_pandas(self, texts: Any = None) -> Any:
-        """Return the answers as a table.
+        """Make a table of the labels.
 
         Parameters
         ----------

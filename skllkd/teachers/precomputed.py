@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.base import Found, Teacher
-from skllkd.teachers.metered.usage import Answer
+from skllkd.teachers.base import Teacher
+from skllkd.teachers.calibration import Calibration, ContextualCalibration
+from skllkd.teachers.labels import NO_ANSWER, TeacherLabels
 from skllkd.teachers.outputs import log_prob_of_output
 from skllkd.teachers.tables import answers_in_table
 
@@ -32,10 +34,8 @@ class PrecomputedTeacher(Teacher):
         label; or, as a pair of sequences, labels and confidences. None, NaN or a row
         of NaN is a text without an answer. Or a mapping of each class to the column of
         its probabilities, in any order.
-    calibration : {"batch", None}, default=None
-        Whether to take out a preference for some labels: see `LlamaCppTeacher`.
-    class_prior : mapping, sequence or "em", optional
-        The expected share of each class, for calibration; "em" to have it estimated.
+    calibration : BatchCalibration, optional
+        Correction of a preference for some labels; None, the default, for none.
 
     See Also
     --------
@@ -56,13 +56,11 @@ class PrecomputedTeacher(Teacher):
         texts: Any,
         answers: Any,
         *,
-        calibration: str | None = None,
-        class_prior: Any = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.texts = texts
         self.answers = answers
         self.calibration = calibration
-        self.class_prior = class_prior
 
     @classmethod
     def from_table(
@@ -73,10 +71,9 @@ class PrecomputedTeacher(Teacher):
         label: str | None = None,
         confidence: str | None = None,
         proba: Mapping[Any, str] | None = None,
-        calibration: str | None = None,
-        class_prior: Any = None,
+        calibration: Calibration | None = None,
     ) -> PrecomputedTeacher:
-        """Return the teacher whose answers are in a table.
+        """Make a teacher from a table.
 
         Parameters
         ----------
@@ -93,10 +90,8 @@ class PrecomputedTeacher(Teacher):
             The column of the labels' confidences, in [0, 1].
         proba : mapping of class to str, optional
             The column of each class's probability.
-        calibration : {"batch", None}, default=None
-            Whether to take out a preference for some labels.
-        class_prior : mapping, sequence, "em" or None, default=None
-            The expected share of each class, for calibration.
+        calibration : BatchCalibration, optional
+            Correction of a preference for some labels.
 
         Returns
         -------
@@ -121,28 +116,46 @@ class PrecomputedTeacher(Teacher):
         array([[0.3, 0.7]])
         """
         texts, answers = answers_in_table(table, text, label, confidence, proba)
-        return cls(texts, answers, calibration=calibration, class_prior=class_prior)
+        return cls(texts, answers, calibration=calibration)
 
-    def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
-        """Look rows of numbers up."""
+    @override
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
         labelled = np.ascontiguousarray(self.texts, dtype=np.float64)
-        known = self._mean_answers([row.tobytes() for row in labelled], classes)
-        nothing = np.full(len(classes), np.nan)
         wanted = np.ascontiguousarray(rows, dtype=np.float64)
-        return np.array([known.get(row.tobytes(), nothing) for row in wanted]), 0
+        keys = [row.tobytes() for row in labelled]
+        return self._labels(keys, [row.tobytes() for row in wanted], classes)
 
-    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
-        """Look the texts up."""
-        if self.calibration == "contextual":
+    @override
+    def _label_distinct(
+        self, texts: list[str], classes: Classes, verbose: int
+    ) -> TeacherLabels:
+        if isinstance(self.calibration, ContextualCalibration):
             raise InvalidParameterError(
-                '`calibration="contextual"` needs a teacher that can be asked about '
-                'texts without content; got precomputed answers. Use "batch".'
+                "`calibration=ContextualCalibration()` needs a teacher that can be asked "
+                "about texts without content; got precomputed answers. Use "
+                "BatchCalibration()."
             )
-        known = self._mean_answers(as_texts(self.texts, "texts"), classes)
-        return Found({t: Answer(known[t], np.nan) for t in texts if t in known})
+        return self._labels(as_texts(self.texts, "texts"), texts, classes)
+
+    def _labels(
+        self, keys: list[Any], wanted: list[Any], classes: Classes
+    ) -> TeacherLabels:
+        """Look up the mean answers of some keys."""
+        known = self._mean_answers(keys, classes)
+        nothing = np.full(len(classes), np.nan)
+        is_known = np.array([key in known for key in wanted], dtype=int)
+        return TeacherLabels(
+            classes.names,
+            np.array([known.get(key, nothing) for key in wanted]).reshape(
+                -1, len(classes)
+            ),
+            np.full(len(wanted), np.nan),
+            source=np.array(["", "store"], dtype=object)[is_known],
+            error=np.array([NO_ANSWER, ""], dtype=object)[is_known],
+        )
 
     def _mean_answers(self, keys: list[Any], classes: Classes) -> dict[Any, FloatArray]:
-        """Return the log of the mean probability of each text that has an answer."""
+        """Average the answers of each key that has one; in log-probabilities."""
         answers = _in_order(self.answers, classes)
         log_prob = log_prob_of_output(answers, len(keys), classes)
         proba_of: dict[Any, list[FloatArray]] = {}
@@ -154,7 +167,7 @@ class PrecomputedTeacher(Teacher):
 
 
 def _in_order(answers: Any, classes: Classes) -> Any:
-    """Return answers with the classes as they are named, and columns in their order.
+    """Put answers in the order of the classes.
 
     A file may have made strings of numbers, or numbers of strings: where a class is not
     found by its name, it is found by its word.
@@ -174,7 +187,7 @@ def _in_order(answers: Any, classes: Classes) -> Any:
 
 
 def _named(labels: Any, classes: Classes) -> Any:
-    """Return labels by the names of the classes; anything else as it is."""
+    """Give labels the type of the class names; anything else stays as it is."""
     if not isinstance(labels, list):
         return labels
     name_of = dict(zip(classes.words, classes.names, strict=True))
@@ -182,6 +195,8 @@ def _named(labels: Any, classes: Classes) -> Any:
     def named(label: Any) -> Any:
         if not isinstance(label, (str, int)) or label in classes.names:
             return label
-        return name_of.get(str(label), label)
+        word = str(label)
+        whole = word.removesuffix(".0")  # a gap turns a column of integers into floats
+        return name_of.get(word, name_of.get(whole, label))
 
     return [named(label) for label in labels]

@@ -1,26 +1,91 @@
-"""A teacher whose confidence is calibrated on a few gold labels."""
+"""Confidence calibrated on a few gold labels."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
+from sklearn.base import BaseEstimator
+from sklearn.isotonic import IsotonicRegression
 
-from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.params import check_option
 from skllkd._core.texts import as_texts, column_entries
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.base import Found, Teacher
-from skllkd.teachers.calibration import Isotonic, Temperature
+from skllkd.teachers.calibration import normalise
 from skllkd.teachers.labels import TeacherLabels
+from skllkd.teachers.plan import LabellingPlan
 
-#: With fewer gold labels than this there is nothing to learn from.
+#: Smallest number of gold labels that something can be learned from.
 _MIN_GOLD = 10
 
 
-class CalibratedTeacher(Teacher):
+@dataclass(frozen=True)
+class _Temperature:
+    r"""Temperature scaling, Guo et al. 2017 (arXiv:1706.04599): :math:`p_k^{1/T}`."""
+
+    temperature: float
+
+    @classmethod
+    def fitted(cls, proba: FloatArray, gold: IntArray) -> _Temperature:
+        """Find the temperature, in [0.05, 20], under which gold is the likeliest."""
+        rows = np.arange(len(gold))
+
+        def loss(log_temperature: float) -> float:
+            scaled = cls(float(np.exp(log_temperature)))(proba)
+            return -float(np.log(np.maximum(scaled[rows, gold], 1e-12)).mean())
+
+        span = (np.log(0.05), np.log(20.0))
+        best = minimize_scalar(loss, bounds=span, method="bounded")
+        return cls(float(np.exp(best.x)))
+
+    def __call__(self, proba: FloatArray) -> FloatArray:
+        """Scale distributions."""
+        with np.errstate(divide="ignore"):
+            return normalise(np.log(proba) / self.temperature, None)
+
+
+@dataclass(frozen=True)
+class _Isotonic:
+    """Isotonic regression of being right on the confidence.
+
+    Zadrozny and Elkan 2002 (doi:10.1145/775047.775151), on the likeliest class: the
+    others share what it leaves as they did before, and it stays the likeliest.
+    """
+
+    confidence: FloatArray
+    accuracy: FloatArray
+
+    @classmethod
+    def fitted(cls, proba: FloatArray, gold: IntArray) -> _Isotonic:
+        """Fit a rising curve between 1 / (n + 2) and (n + 1) / (n + 2)."""
+        right = (proba.argmax(axis=1) == gold).astype(np.float64)
+        margin = 1 / (len(gold) + 2)
+        curve = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
+        curve.fit(proba.max(axis=1), right)
+        return cls(curve.X_thresholds_, curve.y_thresholds_)
+
+    def __call__(self, proba: FloatArray) -> FloatArray:
+        """Give distributions the confidence of the curve."""
+        rows = np.arange(len(proba))
+        top = proba.argmax(axis=1)
+        before = proba[rows, top]
+        rest = np.maximum(1 - before, 1e-12)
+        others = proba.copy()
+        others[rows, top] = 0
+        share = others / rest[:, None]  # of what the likeliest class leaves
+        second = share.max(axis=1)
+        wanted = np.interp(before, self.confidence, self.accuracy)
+        after = np.maximum(wanted, second / (1 + second) + 1e-6)
+        spread: FloatArray = share * (1 - after)[:, None]
+        spread[rows, top] = 1 - spread.sum(axis=1)
+        return spread
+
+
+class CalibratedTeacher(BaseEstimator):
     """A teacher whose confidence is calibrated on a few gold labels.
 
     `teacher.calibrate(texts, y)` makes one. The likeliest class of a text is that of
@@ -30,14 +95,14 @@ class CalibratedTeacher(Teacher):
     Parameters
     ----------
     teacher : Teacher
-        Who labels. Its own calibration comes first.
+        The teacher. Its own calibration comes first.
     texts : sequence of str
         Texts with known classes, at least 10.
     y : sequence of shape (n_texts,)
         Their classes.
     method : {"temperature", "isotonic"}, default="temperature"
-        How: one number, which some 30 labels determine, or a rising curve, which wants
-        a few hundred.
+        One number, which some 30 labels determine, or a rising curve, which wants a few
+        hundred.
 
     See Also
     --------
@@ -70,7 +135,7 @@ class CalibratedTeacher(Teacher):
         class_bias: FloatArray | None = None,
         verbose: int = 0,
     ) -> TeacherLabels:
-        """Return the teacher's labels, with the confidence calibrated.
+        """Label texts, with the confidence calibrated.
 
         Parameters
         ----------
@@ -86,24 +151,24 @@ class CalibratedTeacher(Teacher):
         Returns
         -------
         TeacherLabels
-            The answers.
+            The labels.
         """
         check_option(self.method, "method", ["temperature", "isotonic"])
         named = as_classes(classes)
         labels: TeacherLabels = self.teacher.label(
             texts, classes, class_bias=class_bias, verbose=verbose
         )
-        gold, places = self._gold(labels, classes, named, verbose)
-        usable = ~nan_rows(gold.log_prob)
+        gold, columns = self._gold(labels, classes, named, verbose)
+        usable = ~gold.missing
         if usable.sum() < _MIN_GOLD:
             raise InvalidParameterError(
                 f"`texts` must hold at least {_MIN_GOLD} texts that the teacher has an "
                 f"answer for; got {int(usable.sum())}. Label some more by hand."
             )
-        kind = Temperature if self.method == "temperature" else Isotonic
+        kind = _Temperature if self.method == "temperature" else _Isotonic
         return replace(
             labels,
-            recalibration=kind.fitted(gold.proba[usable], places[usable]),
+            recalibration=kind.fitted(gold.proba[usable], columns[usable]),
             n_asked=labels.n_asked + gold.n_asked,
             usage=labels.usage.plus(gold.usage),
             seconds=labels.seconds + gold.seconds,
@@ -112,7 +177,7 @@ class CalibratedTeacher(Teacher):
     def _gold(
         self, labels: TeacherLabels, classes: Any, named: Classes, verbose: int
     ) -> tuple[TeacherLabels, IntArray]:
-        """Return the teacher's labels of the gold texts, calibrated as others, and y."""
+        """Label the gold texts with the pool's calibration; also return their columns."""
         texts = as_texts(self.texts, "texts")
         gold = column_entries(self.y, "y")
         if len(gold) != len(texts):
@@ -130,8 +195,8 @@ class CalibratedTeacher(Teacher):
         )
         return known, np.array([named.names.index(name) for name in gold])
 
-    def plan(self, texts: Any, classes: Any) -> Any:
-        """Return what labelling texts would take, the gold ones included.
+    def plan(self, texts: Any, classes: Any) -> LabellingPlan:
+        """Plan a labelling, the gold texts included.
 
         Parameters
         ----------
@@ -146,9 +211,5 @@ class CalibratedTeacher(Teacher):
             Texts, calls, tokens, cost and time.
         """
         every = [*as_texts(texts, "texts"), *as_texts(self.texts, "texts")]
-        return self.teacher.plan(every, classes)
-
-    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
-        """Answer as the teacher does."""
-        answers: Found = self.teacher._answer(texts, classes, verbose)
-        return answers
+        plan: LabellingPlan = self.teacher.plan(every, classes)
+        return plan

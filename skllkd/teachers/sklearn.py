@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
 from skllkd._core.cloning import clone_sharing
 from skllkd.exceptions import InvalidClassesError, InvalidParameterError
-from skllkd.teachers.base import Found, Teacher
-from skllkd.teachers.metered.usage import Answer
+from skllkd.teachers.base import Teacher
+from skllkd.teachers.calibration import Calibration
+from skllkd.teachers.labels import TeacherLabels
 from skllkd.teachers.outputs import log_prob_of_output
 
 
@@ -31,10 +33,8 @@ class SklearnTeacher(Teacher):
         A fitted classifier, or a pipeline that ends in one, with `predict_proba`. It
         reads texts, or rows of numbers with a student that takes those. Clones of the
         teacher share it: a clone of its own would have forgotten what it learned.
-    calibration : {"batch", None}, default=None
-        Whether to take out a preference for some labels: see `LlamaCppTeacher`.
-    class_prior : mapping, sequence, "em" or None, default=None
-        The expected share of each class, for calibration.
+    calibration : BatchCalibration or ContextualCalibration, optional
+        Correction of a preference for some labels; None, the default, for none.
 
     See Also
     --------
@@ -57,48 +57,37 @@ class SklearnTeacher(Teacher):
         self,
         estimator: Any,
         *,
-        calibration: str | None = None,
-        class_prior: Any = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.estimator = estimator
         self.calibration = calibration
-        self.class_prior = class_prior
 
     def __sklearn_clone__(self) -> SklearnTeacher:
-        """Return a clone that shares the fitted classifier."""
+        """Clone; the fitted classifier is shared."""
         return clone_sharing(self, "estimator")
 
-    def _label_rows(self, rows: FloatArray, classes: Classes) -> tuple[FloatArray, int]:
-        """Return the classifier's answers for rows of numbers."""
-        return self._log_prob(rows, len(rows), classes), 0
+    @override
+    def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
+        return self._labels(rows, len(rows), classes)
 
-    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
-        """Return the classifier's answers for texts."""
+    @override
+    def _label_distinct(
+        self, texts: list[str], classes: Classes, verbose: int
+    ) -> TeacherLabels:
+        return self._labels(texts, len(texts), classes)
+
+    def _labels(self, X: Any, n_rows: int, classes: Classes) -> TeacherLabels:
+        """Label texts or rows of numbers."""
         columns = self._columns(classes)
-        if not texts:
-            return Found({})
-        log_prob = self._log_prob(texts, len(texts), classes, columns)
-        found = {
-            text: Answer(row, np.nan)
-            for text, row in zip(texts, log_prob, strict=True)
-            if not np.isnan(row).any()
-        }
-        return Found(found, fresh=frozenset(found))
-
-    def _log_prob(
-        self,
-        X: Any,
-        n_rows: int,
-        classes: Classes,
-        columns: list[int] | None = None,
-    ) -> FloatArray:
-        """Return log-probabilities, columns as `classes`."""
-        columns = self._columns(classes) if columns is None else columns
-        proba = np.asarray(self.estimator.predict_proba(X), dtype=np.float64)
-        return log_prob_of_output(proba[:, columns], n_rows, classes)
+        proba = np.empty((0, len(classes)))
+        if n_rows:
+            proba = np.asarray(self.estimator.predict_proba(X), dtype=np.float64)
+            proba = proba[:, columns]
+        log_prob = log_prob_of_output(proba, n_rows, classes)
+        return TeacherLabels(classes.names, log_prob, np.full(n_rows, np.nan))
 
     def _columns(self, classes: Classes) -> list[int]:
-        """Return where the classifier has each class."""
+        """Find the column of each class in the classifier's output."""
         estimator, kind = self.estimator, type(self.estimator).__name__
         if not hasattr(estimator, "predict") or isinstance(estimator, type):
             raise InvalidParameterError(

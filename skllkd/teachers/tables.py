@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from skllkd._core.params import optional_import
+from skllkd._core.arrays import is_missing
+from skllkd._core.params import shown
+from skllkd._core.tables import SUFFIXES, read_columns
 from skllkd._core.texts import as_texts, column_entries
 from skllkd.exceptions import InvalidParameterError
 
 _PREFIX = "proba_"
-_LINES = (".jsonl", ".ndjson", ".json")
-_SUFFIXES = (".parquet", ".csv", *_LINES)
+_SUFFIXES = [suffix for suffix, kind in SUFFIXES.items() if kind != "txt"]
 
 
 def answers_in_table(
@@ -24,48 +24,54 @@ def answers_in_table(
     confidence: str | None,
     proba: Mapping[Any, str] | None,
 ) -> tuple[list[str], Any]:
-    """Return the texts of a table and their answers.
+    """Return the texts of a table and their answers, as `PrecomputedTeacher` takes them.
 
-    Parameters
-    ----------
-    table : str, Path, pandas.DataFrame or polars.DataFrame
-        The table, or the file it is in.
-    text : str
-        The column of the texts.
-    label, confidence : str or None
-        The columns of the labels and their confidences.
-    proba : mapping of class to str or None
-        The column of each class's probability.
-
-    Returns
-    -------
-    texts : list of str
-        The texts.
-    answers : dict, list or tuple
-        Columns of probabilities by class, labels, or labels and confidences.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it cannot be read, or a column is not there.
+    The table is a path, or a data frame of pandas or polars; `text`, `label`,
+    `confidence` and the values of `proba` name its columns.
     """
-    if isinstance(table, (str, os.PathLike)):
-        table = _read(Path(table).expanduser(), text)
-    if not hasattr(table, "columns") or not hasattr(table, "__getitem__"):
-        raise InvalidParameterError(
-            "`table` must be a file's path or a data frame of pandas or polars; got "
-            f"{type(table).__name__}."
-        )
-    columns = list(table.columns)
+    columns = _columns(table)
 
     def entries(name: Any, parameter: str) -> list[Any]:
         if name not in columns:
             raise InvalidParameterError(
                 f"`{parameter}` must name a column of the table; got {name!r}, the "
-                f"columns are {columns}."
+                f"columns are {list(columns)}."
             )
-        return column_entries(table[name], str(name))
+        return column_entries(columns[name], str(name))
 
+    _check_ways(label, confidence, proba)
+    texts = as_texts(entries(text, "text"), text)
+    if label is None and confidence is None and proba is None:
+        proba = _written_columns(columns)
+    if proba:
+        named = {k: entries(name, "proba") for k, name in proba.items()}
+        return texts, {k: _numbers(named[k], name) for k, name in proba.items()}
+    labels = _labels(entries("label" if label is None else label, "label"))
+    if confidence is None:
+        return texts, labels
+    return texts, (labels, _numbers(entries(confidence, "confidence"), confidence))
+
+
+def _columns(table: Any) -> Mapping[Any, Any]:
+    """Return the columns of a file or a data frame by name."""
+    if isinstance(table, (str, os.PathLike)):
+        path = Path(table).expanduser()
+        if path.suffix.lower() not in _SUFFIXES:
+            raise InvalidParameterError(
+                f"`table` must be a file that ends in one of {', '.join(_SUFFIXES)}; got "
+                f"{path.name!r}. Read it yourself, and give the data frame."
+            )
+        return read_columns(str(path))
+    if not hasattr(table, "columns") or not hasattr(table, "__getitem__"):
+        raise InvalidParameterError(
+            "`table` must be a file's path or a data frame of pandas or polars; got "
+            f"{type(table).__name__}."
+        )
+    return {name: table[name] for name in table.columns}
+
+
+def _check_ways(label: Any, confidence: Any, proba: Any) -> None:
+    """Raise if the answers are named in two ways, or in none that can be read."""
     if proba is not None and (label is not None or confidence is not None):
         raise InvalidParameterError(
             "`proba` and `label` are two ways to say the same; got both. Leave one out."
@@ -75,59 +81,36 @@ def answers_in_table(
             "`proba` must map each class to the column of its probability; got "
             f"{type(proba).__name__}. E.g. {{'spam': 'p_spam', 'ham': 'p_ham'}}."
         )
-    texts = as_texts(entries(text, "text"), text)
-    written = {
-        str(name).removeprefix(_PREFIX): name
-        for name in columns
-        if str(name).startswith(_PREFIX)
+
+
+def _written_columns(columns: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the columns of probabilities as `TeacherLabels` writes them, by class."""
+    names = {str(name): name for name in columns}
+    return {
+        word.removeprefix(_PREFIX): name
+        for word, name in names.items()
+        if word.startswith(_PREFIX)
     }
-    if proba is None and label is None and confidence is None and written:
-        proba = written
-    if proba is not None:
-        return texts, {k: entries(name, "proba") for k, name in proba.items()}
-    labels = _whole(entries("label" if label is None else label, "label"))
-    if confidence is None:
-        return texts, labels
-    return texts, (labels, entries(confidence, "confidence"))
 
 
-def _whole(labels: list[Any]) -> list[Any]:
-    """Return labels with 1.0 as 1: a gap turns a column of integers into floats."""
+def _labels(entries: list[Any]) -> list[Any]:
+    """Return labels; None for an empty cell, and 1 for the 1.0 a gap makes of it."""
     return [
-        int(label) if isinstance(label, float) and label.is_integer() else label
-        for label in labels
+        int(label)
+        if isinstance(label, float) and label.is_integer()
+        else (None if label == "" else label)
+        for label in entries
     ]
 
 
-def _read(path: Path, text: str) -> Any:
-    """Return the data frame in a file."""
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise InvalidParameterError(
-            f"`table` must be a file that ends in one of {', '.join(_SUFFIXES)}; got "
-            f"{path.name!r}. Read it yourself, and give the data frame."
-        )
-    if not path.is_file():
-        raise InvalidParameterError(f"`table`: there is no file {str(path)!r}.")
-    pandas = optional_import("pandas", "table")
+def _numbers(entries: list[Any], column: Any) -> list[float]:
+    """Return a column's numbers, NaN for an empty cell."""
     try:
-        if suffix == ".parquet":
-            optional_import("pyarrow", "table")
-            return pandas.read_parquet(path)
-        if suffix in _LINES:
-            lines = path.read_text(encoding="utf-8-sig").split("\n")
-            return pandas.DataFrame([json.loads(x) for x in lines if x.strip()])
-        # A text, or a class, may be "N/A", "None" or "nan": only nothing is nothing,
-        # and in the column of texts not even that.
-        columns = pandas.read_csv(path, nrows=0).columns
-        return pandas.read_csv(
-            path,
-            keep_default_na=False,
-            na_values={name: [""] for name in columns if name != text},
-            dtype={text: str},
-        )
-    except (ValueError, OSError) as error:
-        mend = " It must hold one JSON object a line." if suffix in _LINES else ""
+        return [
+            float("nan") if entry == "" or is_missing(entry) else float(entry)
+            for entry in entries
+        ]
+    except (TypeError, ValueError) as error:
         raise InvalidParameterError(
-            f"`table`: {path.name!r} cannot be read: {error}.{mend}"
+            f"column {column!r} of the table must hold numbers: {shown(str(error))}."
         ) from error

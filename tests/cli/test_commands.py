@@ -81,7 +81,7 @@ def test_predict_from_standard_input_to_standard_output(
 
 def test_predict_streams(model, monkeypatch):
     """What was predicted is written before the rest of the input is there."""
-    monkeypatch.setattr("skllkd.cli.main._CHUNK", 2)
+    monkeypatch.setattr("skllkd.cli.classifier._CHUNK", 2)
     seen = []
 
     class Out(io.StringIO):
@@ -153,7 +153,7 @@ def test_bad_input_is_named_with_its_row(
 
 
 def test_rows_before_a_bad_one_are_not_lost(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("skllkd.cli.main._CHUNK", 2)
+    monkeypatch.setattr("skllkd.cli.classifier._CHUNK", 2)
     rows = [{"text": "red"}, {"text": "blue"}, {"text": None}]
     (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
     target = tmp_path / "out.jsonl"

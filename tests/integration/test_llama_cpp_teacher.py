@@ -17,7 +17,11 @@ from skllkd.exceptions import (
     ModelFileError,
     TruncationWarning,
 )
-from skllkd.teachers import LabelStore, LlamaCppTeacher
+from skllkd.teachers import (
+    ContextualCalibration,
+    LabelStore,
+    LlamaCppTeacher,
+)
 from skllkd.teachers.llamacpp.model import loaded_model
 from skllkd.teachers.prompting.template import one_line
 
@@ -95,7 +99,7 @@ def test_better_than_chance_and_calibration_from_stored_answers(news):
     assert raw.n_asked == 0
     np.testing.assert_array_equal(raw.log_prob, labels.log_prob)
     assert not np.allclose(raw.proba, labels.proba)
-    contextual = clone(teacher).set_params(calibration="contextual")
+    contextual = clone(teacher).set_params(calibration=ContextualCalibration())
     assert contextual.label(texts, CLASSES).n_asked == 3
     assert contextual.label(texts, CLASSES).n_asked == 0
 

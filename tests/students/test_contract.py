@@ -16,7 +16,10 @@ from skllkd.students import (
     SklearnStudent,
     TransformerStudent,
 )
-from skllkd.teachers import CallableTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    CallableTeacher,
+)
 
 WORDS = {"a": "apple pie", "b": "brown bear", "c": "city council"}
 TEXTS = [f"{WORDS[name]} number {i}" for i in range(12) for name in "abc"]
@@ -39,12 +42,12 @@ STUDENTS = {
     "transformer, architecture's head": lambda path: TransformerStudent(
         path, pooling="architecture", device="cpu"
     ),
-    "transformer, attention, hidden layer, head start, another loss": (
+    "transformer, attention, hidden layer, linear probe, another loss": (
         lambda path: TransformerStudent(
             path,
             pooling="attention",
             head="hidden",
-            head_start=1,
+            linear_probe_epochs=1,
             loss=GeneralizedCrossEntropy(),
             device="cpu",
         )
@@ -82,7 +85,9 @@ def check_parameters_to_any_depth(classifier):
     parameters = classifier.get_params(deep=True)
     for name in ("selection__momentum", "teacher__calibration", "student"):
         assert name in parameters
-    classifier.set_params(selection__momentum=0.3, teacher__calibration="batch")
+    classifier.set_params(
+        selection__momentum=0.3, teacher__calibration=BatchCalibration()
+    )
     assert classifier.selection.momentum == 0.3
     assert classifier.get_params()["teacher__calibration"] == "batch"
     with pytest.raises(ValueError, match="Invalid parameter"):
@@ -110,6 +115,7 @@ def check_inputs_and_parameters_are_left_alone(classifier):
 
 
 def check_columns_of_any_kind_agree(classifier):
+    classifier.set_params(n_epochs=1)
     wanted = classifier.fit(TEXTS).predict_proba(TEXTS)
     for column in (
         tuple(TEXTS),

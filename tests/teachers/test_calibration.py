@@ -9,6 +9,7 @@ from skllkd import LLKDClassifier
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.students import SklearnStudent
 from skllkd.teachers import (
+    BatchCalibration,
     CalibratedTeacher,
     CallableTeacher,
     EnsembleTeacher,
@@ -109,18 +110,21 @@ def test_a_prior_to_be_estimated_is_a_parameter():
     texts = [f"text {i}" for i in range(1000)]
     proba = np.exp(log_prob)
 
-    def right(**parameters):
-        teacher = PrecomputedTeacher(texts, proba, calibration="batch", **parameters)
+    def right(class_prior=None):
+        calibration = BatchCalibration(class_prior)
+        teacher = PrecomputedTeacher(texts, proba, calibration=calibration)
         labels = teacher.label(texts, ["a", "b"])
         few = teacher.label(texts[:3], ["a", "b"], class_bias=labels.class_bias)
         np.testing.assert_allclose(few.proba, labels.proba[:3])
         return np.mean(labels.proba.argmax(axis=1) == gold)
 
-    assert right(class_prior="em") > right() + 0.005
-    assert right(class_prior={"b": 0.15, "a": 0.85}) > right() + 0.005
-    ensemble = EnsembleTeacher([PrecomputedTeacher(texts, proba)], class_prior="em")
+    assert right("em") > right() + 0.005
+    assert right({"b": 0.15, "a": 0.85}) > right() + 0.005
+    ensemble = EnsembleTeacher([PrecomputedTeacher(texts, proba)])
+    ensemble.set_params(calibration__class_prior="em")
     chosen = ensemble.label(texts, ["a", "b"]).proba.argmax(axis=1)
-    assert np.mean(chosen == gold) == right(class_prior="em")
+    assert np.mean(chosen == gold) == right("em")
+    assert EnsembleTeacher([]).calibration.class_prior is None
 
 
 # ---- gold labels
@@ -158,13 +162,12 @@ class Counting:
 def teachers(function):
     """Return the ways to the same answers."""
     proba = [function.proba_of[text] for text in function.texts]
-    stored = PrecomputedTeacher(function.texts, proba, calibration="batch")
-    plain = CallableTeacher(function, calibration="batch", cache_key="sure")
+    stored = PrecomputedTeacher(function.texts, proba, calibration=BatchCalibration())
+    plain = CallableTeacher(function, calibration=BatchCalibration(), cache_key="sure")
     return {
         "callable": plain,
         "precomputed": stored,
         "ensemble": EnsembleTeacher([plain, stored]),
-        "votes": EnsembleTeacher([plain, stored, stored], combine="vote"),
     }
 
 
@@ -193,24 +196,6 @@ def test_gold_labels_mend_the_confidence(kind, method):
     assert error[1] < 0.6 * error[0]
     few = calibrated.label(pool[5:8], EMOTIONS, class_bias=after.class_bias)
     np.testing.assert_allclose(few.proba, after.proba[5:8])
-
-
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
-def test_votes_are_calibrated_too(method):
-    function = Counting()
-    teacher = teachers(function)["votes"]
-    calibrated = teacher.calibrate(
-        function.texts[:300], function.names(slice(300)), method=method
-    )
-    before = teacher.label(function.texts, EMOTIONS)
-    after = calibrated.label(function.texts, EMOTIONS)
-    np.testing.assert_array_equal(
-        before.proba.argmax(axis=1), after.proba.argmax(axis=1)
-    )
-    right = np.mean(before.proba.argmax(axis=1) == function.gold)
-    assert abs(after.proba.max(axis=1).mean() - right) < 0.08
-    few = calibrated.label(function.texts[:3], EMOTIONS, class_bias=after.class_bias)
-    np.testing.assert_allclose(few.proba, after.proba[:3])
 
 
 @pytest.mark.parametrize("method", ["temperature", "isotonic"])
@@ -266,7 +251,9 @@ def test_it_teaches_and_is_cloned_and_pickled(news):
     topics = sorted(set(gold))
     rng = np.random.RandomState(0)
     said = [y if rng.rand() < 0.8 else topics[rng.randint(5)] for y in gold]
-    teacher = PrecomputedTeacher(texts, (said, [0.99] * len(said)), calibration="batch")
+    teacher = PrecomputedTeacher(
+        texts, (said, [0.99] * len(said)), calibration=BatchCalibration()
+    )
     calibrated = CalibratedTeacher(teacher, texts[:100], gold[:100], method="isotonic")
     assert clone(calibrated).get_params(deep=False).keys() == (
         calibrated.get_params(deep=False).keys()
@@ -294,7 +281,9 @@ def test_the_display_shows_no_curve_from_before_that_it_cannot_know(tmp_path):
     texts = [f"{'ab'[i % 2]} text {i}" for i in range(200)]
     gold = ["ab"[i % 2] for i in range(200)]
     said = [g if rng.rand() < 0.8 else "ab"[g == "a"] for g in gold]
-    teacher = PrecomputedTeacher(texts, (said, [0.99] * 200), calibration="batch")
+    teacher = PrecomputedTeacher(
+        texts, (said, [0.99] * 200), calibration=BatchCalibration()
+    )
     calibrated = teacher.calibrate(texts[:50], gold[:50])
     clf = LLKDClassifier(calibrated, ["a", "b"], student=SklearnStudent()).fit(texts)
     display = ReliabilityDisplay.from_estimator(clf, texts, gold)

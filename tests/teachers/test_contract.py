@@ -41,7 +41,7 @@ def fitted():
     return SklearnTeacher(pipeline.fit(TEXTS, ["sports", "business"] * 3))
 
 
-def ensemble(**parameters):
+def ensemble():
     by_class = dict(zip(["business", "sports"], np.array(PROBA).T[::-1], strict=True))
     return EnsembleTeacher(
         [
@@ -49,7 +49,6 @@ def ensemble(**parameters):
             PrecomputedTeacher(TEXTS, by_class),
             PrecomputedTeacher(TEXTS, [*PROBA[:5], [0.6, 0.4]]),
         ],
-        **parameters,
     )
 
 
@@ -58,7 +57,6 @@ MAKE = {
     "precomputed": lambda: PrecomputedTeacher(TEXTS, PROBA),
     "calibrated": calibrated,
     "ensemble": ensemble,
-    "votes": lambda: ensemble(combine="vote"),
     "fitted": fitted,
 }
 

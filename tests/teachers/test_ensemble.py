@@ -1,4 +1,4 @@
-"""Several teachers as one: means of log-probabilities and votes."""
+"""Several teachers as one: means of log-probabilities."""
 
 import pickle
 
@@ -11,8 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from skllkd import LLKDClassifier
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
-from skllkd.students import SklearnStudent, TransformerStudent
-from skllkd.teachers import CallableTeacher, EnsembleTeacher, PrecomputedTeacher
+from skllkd.students import SklearnStudent
+from skllkd.teachers import (
+    BatchCalibration,
+    CallableTeacher,
+    ContextualCalibration,
+    EnsembleTeacher,
+    PrecomputedTeacher,
+)
 from skllkd.teachers.calibration import normalise
 
 from tests.conftest import TOPICS, GoldTeacher
@@ -34,7 +40,9 @@ def test_the_calibrated_mean_is_the_mean_of_the_calibrated():
     weights = [1.0, 2.0, 5.0]
     labels = EnsembleTeacher(members, weights=weights).label(TEXTS, AB)
     calibrated = [
-        np.log(clone(m).set_params(calibration="batch").label(TEXTS, AB).proba)
+        np.log(
+            clone(m).set_params(calibration=BatchCalibration()).label(TEXTS, AB).proba
+        )
         for m in members
     ]
     mean = np.average(calibrated, axis=0, weights=weights)
@@ -45,13 +53,12 @@ def test_the_calibrated_mean_is_the_mean_of_the_calibrated():
 
 
 def test_few_texts_later_use_the_calibration_of_the_pool():
-    for combine in ("log_mean", "vote"):
-        members = [proba_teacher(s, 2, calibration="batch") for s in range(3)]
-        teacher = EnsembleTeacher(members, combine=combine)
-        pool = teacher.label(TEXTS, AB)
-        few = teacher.label(TEXTS[3:5], AB, class_bias=pool.class_bias)
-        np.testing.assert_allclose(few.proba, pool.proba[3:5])
-        np.testing.assert_array_equal(few.class_bias, pool.class_bias)
+    members = [proba_teacher(s, 2, calibration=BatchCalibration()) for s in range(3)]
+    teacher = EnsembleTeacher(members)
+    pool = teacher.label(TEXTS, AB)
+    few = teacher.label(TEXTS[3:5], AB, class_bias=pool.class_bias)
+    np.testing.assert_allclose(few.proba, pool.proba[3:5])
+    np.testing.assert_array_equal(few.class_bias, pool.class_bias)
 
 
 def test_a_label_without_confidence_does_not_decide_alone():
@@ -67,18 +74,17 @@ def test_a_label_without_confidence_does_not_decide_alone():
 def test_a_text_is_missing_only_if_every_member_misses_it():
     first = PrecomputedTeacher(["x", "y"], ["a", None])
     second = PrecomputedTeacher(["x", "y", "z"], [[0.5, 0.5], [0.3, 0.7], [0.9, 0.1]])
-    for combine in ("log_mean", "vote"):
-        teacher = EnsembleTeacher([first, second], combine=combine, calibration=None)
-        with pytest.warns(MissingLabelWarning, match="2 of 5 texts.*1 empty"):
-            labels = teacher.label(["x", "y", "z", "new", ""], AB)
-        np.testing.assert_array_equal(labels.missing, [0, 0, 0, 1, 1])
-        assert labels.error.tolist() == [
-            *[""] * 3,
-            "without a usable answer",
-            "empty or white space",
-        ]
-        assert labels.source.tolist() == ["store", "store", "store", "", ""]
-        assert (labels.n_blank, labels.n_reused, labels.n_asked) == (1, 3, 0)
+    teacher = EnsembleTeacher([first, second], calibration=None)
+    with pytest.warns(MissingLabelWarning, match="2 of 5 texts.*1 empty"):
+        labels = teacher.label(["x", "y", "z", "new", ""], AB)
+    np.testing.assert_array_equal(labels.missing, [0, 0, 0, 1, 1])
+    assert labels.error.tolist() == [
+        *[""] * 3,
+        "without a usable answer",
+        "empty or white space",
+    ]
+    assert labels.source.tolist() == ["store", "store", "store", "", ""]
+    assert (labels.n_blank, labels.n_reused, labels.n_asked) == (1, 3, 0)
     mean = EnsembleTeacher([first, second], calibration=None).label(["y", "z"], AB)
     np.testing.assert_allclose(mean.proba, [[0.3, 0.7], [0.9, 0.1]])
 
@@ -94,27 +100,6 @@ def test_reasons_are_joined():
     assert (
         labels.error[0] == "not asked: max_calls=0 is reached; without a usable answer"
     )
-
-
-def test_votes():
-    votes = [["a", "b"], ["a", "b"], ["b", "b"], ["a", None]]
-    members = [PrecomputedTeacher(["x", "y"], answers) for answers in votes]
-    labels = EnsembleTeacher(members, combine="vote").label(["x", "y"], AB)
-    expected = [[3.5 / 5, 1.5 / 5], [0.5 / 4, 3.5 / 4]]
-    np.testing.assert_allclose(labels.proba, expected)
-    assert labels.confidence == "votes"
-    assert labels.class_bias.shape == (4, 2)
-    weighted = EnsembleTeacher(members, combine="vote", weights=[1, 1, 6, 0.5])
-    assert weighted.label(["x"], AB).proba[0, 1] > 0.5
-    np.testing.assert_array_equal(labels.raw_proba, labels.proba)
-
-
-def test_each_member_votes_as_it_is_calibrated():
-    biased = PrecomputedTeacher(
-        ["x", "y"], [[0.1, 0.9], [0.3, 0.7]], calibration="batch"
-    )
-    labels = EnsembleTeacher([biased], combine="vote").label(["x", "y"], AB)
-    np.testing.assert_array_equal(labels.proba.argmax(axis=1), [1, 0])
 
 
 def test_counts_and_plans_are_sums():
@@ -134,8 +119,8 @@ def test_counts_and_plans_are_sums():
     again = teacher.label(TEXTS[:5], AB)
     assert (again.n_asked, again.n_reused, set(again.source)) == (0, 5, {"store"})
     assert asked == TEXTS[:5]
-    vote = clone(teacher).set_params(combine="vote").label(TEXTS[:6], AB)
-    assert (vote.n_asked, vote.n_reused) == (2, 5)
+    more = clone(teacher).label(TEXTS[:6], AB)
+    assert (more.n_asked, more.n_reused) == (2, 5)
 
 
 def test_a_clone_shares_functions_and_fitted_members_and_clones_specifications():
@@ -156,14 +141,12 @@ def test_a_clone_shares_functions_and_fitted_members_and_clones_specifications()
 def test_rows_of_numbers():
     X = np.random.RandomState(0).normal(size=(40, 2))
     members = [LogisticRegression().fit(X, X[:, i] > 0) for i in (0, 1)]
-    for combine in ("log_mean", "vote"):
-        labels = EnsembleTeacher(members, combine=combine).label(X, [False, True])
-        assert not labels.missing.any()
-        assert labels.proba.shape == (40, 2)
+    labels = EnsembleTeacher(members).label(X, [False, True])
+    assert not labels.missing.any()
+    assert labels.proba.shape == (40, 2)
 
 
-@pytest.mark.parametrize("combine", ["log_mean", "vote"])
-def test_an_ensemble_teaches(combine, news, tmp_path):
+def test_an_ensemble_teaches(news, tmp_path):
     texts, gold = news
     rng = np.random.RandomState(0)
     noisy = [
@@ -172,9 +155,9 @@ def test_an_ensemble_teaches(combine, news, tmp_path):
     ]
     members = [PrecomputedTeacher(texts, (y, [0.7] * len(y))) for y in noisy]
     for member in members:
-        member.calibration = "batch"
+        member.calibration = BatchCalibration()
     classifier = LLKDClassifier(
-        EnsembleTeacher(members, combine=combine),
+        EnsembleTeacher(members),
         TOPICS[::-1],
         student=SklearnStudent(),
         random_state=0,
@@ -195,24 +178,6 @@ def test_an_ensemble_teaches(combine, news, tmp_path):
     np.testing.assert_allclose(loaded.label(texts[:3]), classifier.label(texts[:3]))
 
 
-def test_the_biases_of_votes_survive_a_folder(tiny_path, news, tmp_path):
-    members = [
-        PrecomputedTeacher(news[0], news[1], calibration="batch") for _ in range(2)
-    ]
-    teacher = EnsembleTeacher(members, combine="vote")
-    classifier = LLKDClassifier(
-        teacher,
-        TOPICS,
-        student=TransformerStudent(tiny_path),
-        n_epochs=1,
-        random_state=0,
-        verbose=0,
-    ).fit(news[0][:60])
-    classifier.save(tmp_path / "folder")
-    loaded = LLKDClassifier.load(tmp_path / "folder").set_params(teacher=teacher)
-    np.testing.assert_allclose(loaded.label(news[0][:3]), classifier.label(news[0][:3]))
-
-
 def test_contextual_calibration_needs_all_members():
     def first(texts):
         return [[0.2, 0.8] if text == "N/A" else [0.5, 0.5] for text in texts]
@@ -220,25 +185,25 @@ def test_contextual_calibration_needs_all_members():
     def second(texts):
         return [[0.4, 0.6]] * len(texts)
 
-    teacher = EnsembleTeacher([first, second], calibration="contextual")
+    teacher = EnsembleTeacher([first, second], calibration=ContextualCalibration())
     labels = teacher.label(["x"], AB)
     assert labels.n_asked == 8
     assert labels.proba[0, 0] > 0.5
     stored = PrecomputedTeacher(["x"], ["a"])
-    with pytest.raises(InvalidParameterError, match="contextual.*place 1"):
-        EnsembleTeacher([first, stored], calibration="contextual").label(["x"], AB)
+    with pytest.raises(InvalidParameterError, match="Contextual.*place 1"):
+        EnsembleTeacher([first, stored], calibration=ContextualCalibration()).label(
+            ["x"], AB
+        )
 
 
 def test_bad_parameters_are_named():
     one = proba_teacher(0)
 
-    def label(teachers=(one,), bias=None, **parameters):
-        EnsembleTeacher(teachers, **parameters).label(TEXTS, AB, class_bias=bias)
+    def label(teachers=(one,), **parameters):
+        EnsembleTeacher(teachers, **parameters).label(TEXTS, AB)
 
     with pytest.raises(InvalidParameterError, match="`calibration`.*'platt'"):
-        label(combine="vote", calibration="platt")
-    with pytest.raises(InvalidParameterError, match="`combine`.*'mean'"):
-        label(combine="mean")
+        label(calibration="platt")
     for bad in ([], one, None):
         with pytest.raises(InvalidParameterError, match="`teachers` must list"):
             label(bad)
@@ -247,15 +212,6 @@ def test_bad_parameters_are_named():
     for bad in ([1, 2], [0], [-1], [np.nan], "x", [None]):
         with pytest.raises(InvalidParameterError, match="`weights` must hold 1"):
             label(weights=bad)
-    with pytest.raises(InvalidParameterError, match="`class_prior`.*vote"):
-        label(combine="vote", class_prior=[0.5, 0.5])
-    with pytest.raises(InvalidParameterError, match=r"`class_bias`.*\(1, 2\)"):
-        label(combine="vote", bias=np.zeros(3))
-    voting = EnsembleTeacher([one], combine="vote")
-    for combine in ("log_mean", "vote"):
-        with pytest.raises(InvalidParameterError, match="ensemble that votes"):
-            label([voting], combine=combine)
     calibrated = one.calibrate(TEXTS, ["a", "b"] * 15)
     with pytest.raises(InvalidParameterError, match="CalibratedTeacher.*place 1"):
         label([one, calibrated])
-    label([one, calibrated], combine="vote")

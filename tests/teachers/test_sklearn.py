@@ -15,7 +15,11 @@ from skllkd.exceptions import (
     MissingLabelWarning,
 )
 from skllkd.students import SklearnStudent
-from skllkd.teachers import SklearnTeacher, as_teacher
+from skllkd.teachers import (
+    BatchCalibration,
+    SklearnTeacher,
+    as_teacher,
+)
 
 from tests.conftest import TOPICS
 
@@ -46,10 +50,10 @@ def test_blank_texts_have_no_label(pipeline):
 
 
 def test_a_clone_shares_what_was_fitted(pipeline):
-    teacher = SklearnTeacher(pipeline, calibration="batch")
+    teacher = SklearnTeacher(pipeline, calibration=BatchCalibration())
     twin = clone(teacher)
     assert twin.estimator is pipeline
-    assert twin.calibration == "batch"
+    assert twin.calibration == BatchCalibration()
     classifier = LLKDClassifier(pipeline, TOPICS)
     assert clone(classifier).teacher is pipeline
     assert clone(LLKDClassifier(teacher, TOPICS)).teacher.estimator is pipeline

@@ -13,7 +13,11 @@ from skllkd.exceptions import (
     MissingLabelWarning,
     TeacherOutputError,
 )
-from skllkd.teachers import CallableTeacher, PrecomputedTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    CallableTeacher,
+    PrecomputedTeacher,
+)
 
 AB = ["a", "b"]
 TEXTS = ["one", 'two, "quoted"\nlines', "N/A", "None", "three"]
@@ -24,14 +28,15 @@ def written(path, frame):
     """Write a frame in the format its path says."""
     if path.suffix == ".parquet":
         frame.to_parquet(path)
-    elif path.suffix == ".csv":
-        frame.to_csv(path, index=False)
+    elif path.suffix in (".csv", ".tsv"):
+        sep = "\t" if path.suffix == ".tsv" else ","
+        frame.to_csv(path, index=False, sep=sep)
     else:
         frame.to_json(path, orient="records", lines=True, double_precision=15)
     return path
 
 
-FORMATS = ["parquet", "csv", "jsonl", "json", "ndjson"]
+FORMATS = ["parquet", "csv", "tsv", "jsonl", "json", "ndjson"]
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -61,9 +66,9 @@ def test_labels_and_confidences(suffix, tmp_path):
     )
     path = written(tmp_path / f"t.{suffix}", frame)
     with_confidence = PrecomputedTeacher.from_table(
-        path, text="body", confidence="sure", calibration="batch"
+        path, text="body", confidence="sure", calibration=BatchCalibration()
     )
-    assert with_confidence.calibration == "batch"
+    assert with_confidence.calibration == BatchCalibration()
     with_confidence.calibration = None
     with pytest.warns(MissingLabelWarning, match="1 of 3"):
         proba = with_confidence.label(["x", "y", "z"], AB).proba
@@ -90,6 +95,21 @@ def test_a_class_may_be_named_none(tmp_path):
     )
     with pytest.warns(MissingLabelWarning):
         teacher.label(["z"], ["nan", "None"])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_labels_stay_the_strings_they_are(suffix, tmp_path):
+    names = ["007", "7", "1.10", "1.1", "TRUE", "2024-01-01", "1e3"]
+    frame = pd.DataFrame({"text": list("abcdefg"), "label": names})
+    path = written(tmp_path / f"t.{suffix}", frame)
+    labels = PrecomputedTeacher.from_table(path).label(list("abcdefg"), names)
+    np.testing.assert_array_equal(labels.proba, np.eye(7))
+
+
+def test_a_cell_that_is_no_number_is_named(tmp_path):
+    (tmp_path / "t.csv").write_text("text,label,sure\nx,a,much\n")
+    with pytest.raises(InvalidParameterError, match=r"'sure' .*numbers.*'much'"):
+        PrecomputedTeacher.from_table(tmp_path / "t.csv", confidence="sure")
 
 
 @pytest.mark.parametrize("library", [pd, pl])
@@ -162,15 +182,16 @@ def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(InvalidParameterError, match="one JSON object a line"):
         read(tmp_path / "t.json")
     (tmp_path / "t.parquet").write_bytes(b"PAR")
-    with pytest.raises(InvalidParameterError, match=r"'t\.parquet' cannot be read"):
+    with pytest.raises(InvalidParameterError, match=r"t\.parquet' cannot be read"):
         read(tmp_path / "t.parquet")
     with pytest.raises(InvalidTextsError, match="`text` must hold strings"):
         read(pd.DataFrame({"text": ["x", None], "label": ["a", "b"]}))
 
 
-def test_without_pandas_the_extra_is_named(tmp_path, monkeypatch):
-    path = written(tmp_path / "t.csv", pd.DataFrame({"text": ["x"], "label": ["a"]}))
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+    frame = pd.DataFrame({"text": ["x"], "label": ["a"]})
+    path = written(tmp_path / "t.parquet", frame)
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingDependencyError, match=r"skllkd\[table\]"):
         PrecomputedTeacher.from_table(path)
 

@@ -15,7 +15,9 @@ from skllkd.exceptions import (
     TeacherOutputError,
 )
 from skllkd.teachers import (
+    BatchCalibration,
     CallableTeacher,
+    ContextualCalibration,
     LlamaCppTeacher,
     PrecomputedTeacher,
     as_teacher,
@@ -233,13 +235,11 @@ def test_bad_teacher_parameters_are_named():
         label(batch_size=0)
     with pytest.raises(InvalidParameterError, match="`cache_key`"):
         label(cache_key=" ")
-    for bad in ([0.5, 0.3, 0.2], 0.5, [1, 0]):
-        with pytest.raises(InvalidParameterError, match="`class_prior`.*2 positive"):
-            label(class_prior=bad, calibration="batch")
-    with pytest.raises(InvalidParameterError, match="`class_prior`"):
-        label(class_prior={"a": 0.5, "z": 0.5}, calibration="batch")
-    with pytest.raises(InvalidParameterError, match="`class_prior`.*None"):
-        label(class_prior=[0.5, 0.5])
+    for bad in ([0.5, 0.3, 0.2], 0.5, [1, 0], {"a": 0.5, "z": 0.5}):
+        with pytest.raises(InvalidParameterError, match="`class_prior`"):
+            label(calibration=BatchCalibration(bad))
+    with pytest.raises(InvalidParameterError, match='`class_prior="em"`'):
+        label(calibration=ContextualCalibration("em"))
     with pytest.raises(InvalidParameterError, match="`store`.*True"):
         label(store=True, cache_key="k")
     with pytest.raises(InvalidParameterError, match="`function`"):
@@ -274,8 +274,8 @@ def test_texts_without_an_answer_are_not_reused():
 
 
 def test_precomputed_contextual_calibration_is_impossible():
-    teacher = PrecomputedTeacher(["x"], ["a"], calibration="contextual")
-    with pytest.raises(InvalidParameterError, match="contextual"):
+    teacher = PrecomputedTeacher(["x"], ["a"], calibration=ContextualCalibration())
+    with pytest.raises(InvalidParameterError, match="Contextual"):
         teacher.label(["x"], AB)
 
 
@@ -349,12 +349,14 @@ def test_changing_the_calibration_asks_nothing_and_a_given_bias_is_used():
         return [[0.9, 0.1], [0.8, 0.2]][: len(texts)]
 
     raw = CallableTeacher(function).label(["x", "y"], AB)
-    batch = CallableTeacher(function, calibration="batch").label(["x", "y"], AB)
+    batch = CallableTeacher(function, calibration=BatchCalibration()).label(
+        ["x", "y"], AB
+    )
     assert len(asked) == 1
     np.testing.assert_array_equal(raw.proba.argmax(axis=1), [0, 0])
     np.testing.assert_array_equal(batch.proba.argmax(axis=1), [0, 1])
     np.testing.assert_allclose(batch.raw_proba, raw.proba)
-    one = CallableTeacher(function, calibration="batch")
+    one = CallableTeacher(function, calibration=BatchCalibration())
     alone = one.label(["y"], AB, class_bias=batch.class_bias)
     np.testing.assert_allclose(alone.proba[0], batch.proba[1])
 
@@ -369,7 +371,7 @@ def test_contextual_calibration_asks_about_texts_without_content():
             for text in texts
         ]
 
-    teacher = CallableTeacher(function, calibration="contextual")
+    teacher = CallableTeacher(function, calibration=ContextualCalibration())
     labels = teacher.label(["x", "y"], AB)
     assert asked == ["x", "y", "N/A", "[MASK]", "..."]
     assert (labels.n_asked, labels.n_reused) == (5, 0)

@@ -8,7 +8,10 @@ from skllkd import LLKDClassifier
 from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import AcceptReject, SelectAll
 from skllkd.students import SklearnStudent
-from skllkd.teachers import CallableTeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    CallableTeacher,
+)
 
 from tests.conftest import TOPICS, GoldTeacher
 
@@ -84,14 +87,14 @@ def test_after_the_first_texts_the_unsure_ones_are_bought():
 
 def test_calibration_is_that_of_the_random_first_texts(texts_and_gold):
     texts, gold = texts_and_gold
-    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration="batch")
+    teacher = CallableTeacher(GoldTeacher(texts, gold), calibration=BatchCalibration())
     clf = classifier(texts, gold).set_params(teacher=teacher).fit(texts)
     order = np.random.RandomState(
         np.random.RandomState(0).randint(2**31 - 1)
     ).permutation(200)
     first = np.sort(order[:24])  # 0.3 of 80
     alone = teacher.label([texts[i] for i in first], TOPICS)
-    np.testing.assert_allclose(clf._class_bias, alone.class_bias)
+    np.testing.assert_allclose(clf._fitted.class_bias, alone.class_bias)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from skllkd._core.classes import Classes
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.base import Answers
+from skllkd.teachers.calibration import BatchCalibration, Calibration
 from skllkd.teachers.huggingface.model import (
     Tokens,
     close_source,
@@ -23,9 +23,9 @@ from skllkd.teachers.huggingface.model import (
 )
 from skllkd.teachers.huggingface.scorer import PromptScorer
 from skllkd.teachers.huggingface.source import Source
-from skllkd.teachers.metered.budget import TokenCount
+from skllkd.teachers.metered.bridge import Answers, AskedTeacher
 from skllkd.teachers.metered.store import LabelStore
-from skllkd.teachers.metered.teacher import AskedTeacher
+from skllkd.teachers.plan import TokenCount
 from skllkd.teachers.prompting.prompt_tokens import PromptTokens, prompt_tokens
 from skllkd.teachers.prompting.template import (
     PromptFrame,
@@ -65,11 +65,9 @@ class TransformersTeacher(AskedTeacher):
         Descriptions of the classes are added to either.
     chat : bool or "auto", default="auto"
         Whether to ask in the model's chat template: where it has one, always, never.
-    calibration : {"batch", "contextual", None}, default="batch"
-        How the model's preference for some labels is taken out: see `LlamaCppTeacher`.
-    class_prior : mapping, sequence, "em" or None, default=None
-        The expected share of each class, by name or in order; "em" to have it
-        estimated. None for equal shares.
+    calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
+        Correction of the model's preference for some labels; None for none. Applied to
+        stored answers, so changing it costs no call.
     max_text_tokens : int, default=400
         Longer texts are cut, counted and warned of.
     batch_size : int, default=32
@@ -120,8 +118,7 @@ class TransformersTeacher(AskedTeacher):
         examples: Sequence[tuple[str, Any]] = (),
         instruction: str | None = None,
         chat: bool | str = "auto",
-        calibration: str | None = "batch",
-        class_prior: Any = None,
+        calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         max_text_tokens: int = 400,
         batch_size: int = 32,
         device: str = "auto",
@@ -137,7 +134,6 @@ class TransformersTeacher(AskedTeacher):
         self.instruction = instruction
         self.chat = chat
         self.calibration = calibration
-        self.class_prior = class_prior
         self.max_text_tokens = max_text_tokens
         self.batch_size = batch_size
         self.device = device
@@ -181,7 +177,7 @@ class TransformersTeacher(AskedTeacher):
         described = {"teacher": type(self).__name__, "classes": list(classes.words)}
         return described | {"model": name if source.gguf_file is None else source[1]}
 
-    def _ask(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
+    def _answers(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
         """Yield log-probabilities, batch by batch."""
         self._check()
         source = self._source()

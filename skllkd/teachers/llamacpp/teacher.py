@@ -14,7 +14,7 @@ from sklearn.base import clone
 from skllkd._core.classes import Classes
 from skllkd._core.params import check_number, check_option, optional_import
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.base import Answers
+from skllkd.teachers.calibration import BatchCalibration, Calibration
 from skllkd.teachers.llamacpp.model import (
     LlamaModel,
     check_gguf,
@@ -28,9 +28,9 @@ from skllkd.teachers.llamacpp.weights import (
     model_in,
     prompt_speeds,
 )
-from skllkd.teachers.metered.budget import TokenCount
+from skllkd.teachers.metered.bridge import Answers, AskedTeacher
 from skllkd.teachers.metered.store import LabelStore
-from skllkd.teachers.metered.teacher import AskedTeacher
+from skllkd.teachers.plan import TokenCount
 from skllkd.teachers.prompting.prompt_tokens import PromptTokens, prompt_tokens
 from skllkd.teachers.prompting.template import (
     ChatTemplate,
@@ -64,13 +64,9 @@ class LlamaCppTeacher(AskedTeacher):
         Descriptions of the classes are added to either.
     chat : bool or "auto", default="auto"
         Whether to ask in the model's chat template: where it has one, always, never.
-    calibration : {"batch", "contextual", None}, default="batch"
-        How the model's preference for some labels is taken out: subtract the mean
-        log-probability of each class over the pool, over texts without content, or
-        nothing. Applied to stored answers, so changing it costs no call.
-    class_prior : mapping, sequence or "em", optional
-        The expected share of each class; "em" to have it estimated from the pool.
-        Calibration assumes equal shares without.
+    calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
+        Correction of the model's preference for some labels; None for none. Applied to
+        stored answers, so changing it costs no call.
     max_text_tokens : int, default=400
         Longer texts are cut, counted and warned of.
     batch_tokens : int, default=512
@@ -129,7 +125,7 @@ class LlamaCppTeacher(AskedTeacher):
     ...               ("Nothing loads since noon.", "outage")],
     ... )
     >>> teacher.calibration
-    'batch'
+    BatchCalibration()
     """
 
     def __init__(
@@ -139,8 +135,7 @@ class LlamaCppTeacher(AskedTeacher):
         examples: Sequence[tuple[str, Any]] = (),
         instruction: str | None = None,
         chat: bool | str = "auto",
-        calibration: str | None = "batch",
-        class_prior: Any = None,
+        calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         max_text_tokens: int = 400,
         batch_tokens: int = 512,
         n_threads: int | None = None,
@@ -156,7 +151,6 @@ class LlamaCppTeacher(AskedTeacher):
         self.instruction = instruction
         self.chat = chat
         self.calibration = calibration
-        self.class_prior = class_prior
         self.max_text_tokens = max_text_tokens
         self.batch_tokens = batch_tokens
         self.n_threads = n_threads
@@ -192,7 +186,7 @@ class LlamaCppTeacher(AskedTeacher):
             "max_text_tokens": self.max_text_tokens,
         }
 
-    def _ask(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
+    def _answers(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
         """Yield log-probabilities, decode by decode."""
         path = self._checked_path()
         with LabelStore(self.store or None) as store:

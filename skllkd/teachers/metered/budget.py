@@ -1,173 +1,99 @@
-"""What labelling would take, counted before the model is called."""
+"""Limits on the calls and the cost of a labelling."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+import threading
+from dataclasses import dataclass
 
-from skllkd.teachers.metered.usage import Usage
+import numpy as np
 
-
-class TokenCount(NamedTuple):
-    """How many tokens asking would take.
-
-    Parameters
-    ----------
-    input : int or None
-        The tokens the model reads; None where nothing is known.
-    output : int or None
-        The tokens it writes at most.
-    how : {"counted", "estimated", "unknown"}
-        Whether a tokenizer counted them.
-
-    Examples
-    --------
-    >>> from skllkd.teachers import OpenAITeacher
-    >>> teacher = OpenAITeacher("model", base_url="http://localhost:8080/v1", store=False)
-    >>> teacher.plan(["at noon"], ["spam", "ham"]).tokens.how
-    'estimated'
-    """
-
-    input: int | None = None
-    output: int | None = None
-    how: str = "unknown"
+from skllkd._core.params import check_number
+from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers.labels import Usage
 
 
 @dataclass(frozen=True)
-class LabellingPlan:
-    """What labelling a list of texts would take.
+class Budget:
+    """Limits over all runs that share a store, and the price of tokens."""
 
-    Parameters
-    ----------
-    n_texts : int
-        How many texts there are.
-    n_distinct : int
-        How many distinct ones, without the empty ones.
-    n_blank : int
-        How many are empty or white space, and never asked about.
-    n_stored : int
-        For how many of the distinct texts no call is needed.
-    n_to_ask : int
-        About how many the model would be asked.
-    n_calls : int
-        How many calls that is.
-    tokens : TokenCount
-        The tokens of these calls.
-    cost : float or None
-        What they would cost at the teacher's `price_per_million`; None without one.
-    seconds : float or None
-        How long they would take, from the pace of earlier answers, a measurement of
-        this machine, or the rate limits; None where nothing is known.
-    spent : Usage
-        What the answers stored already took.
-    spent_cost : float or None
-        What they cost at the same price.
-    max_calls : int or None
-        The teacher's limit on calls, the earlier ones included.
-    max_cost : float or None
-        Its limit on the cost, the earlier one included.
+    max_calls: int | None
+    max_cost: float | None
+    price_per_million: tuple[float, float] | None
 
-    Examples
-    --------
-    >>> from skllkd.teachers import CallableTeacher
-    >>> teacher = CallableTeacher(lambda texts: ["ham"] * len(texts), store=False)
-    >>> plan = teacher.plan(["a prize", "at noon", "at noon", ""], ["spam", "ham"])
-    >>> plan.n_texts, plan.n_distinct, plan.n_blank, plan.n_calls
-    (4, 2, 1, 2)
-    """
+    def check(self) -> None:
+        """Raise InvalidParameterError unless the limits and the price make sense."""
+        if self.max_calls is not None:
+            check_number(self.max_calls, "max_calls", 0, integer=True)
+        if self.price_per_million is not None:
+            price = np.asarray(self.price_per_million, dtype=np.float64)
+            if price.shape != (2,) or not (price >= 0).all():
+                raise InvalidParameterError(
+                    "`price_per_million` must be a pair: the price of a million tokens "
+                    f"read and of a million written; got {self.price_per_million!r}."
+                )
+        if self.max_cost is not None:
+            check_number(self.max_cost, "max_cost", 0)
+            if self.price_per_million is None:
+                raise InvalidParameterError(
+                    "`max_cost` needs your price: set `price_per_million=(input, output)`, "
+                    "in the currency of `max_cost`."
+                )
 
-    n_texts: int
-    n_distinct: int
-    n_blank: int
-    n_stored: int
-    n_to_ask: int
-    n_calls: int
-    tokens: TokenCount = field(default_factory=TokenCount)
-    cost: float | None = None
-    seconds: float | None = 0.0
-    spent: Usage = field(default_factory=Usage)
-    spent_cost: float | None = None
-    max_calls: int | None = None
-    max_cost: float | None = None
-
-    def plus(self, other: LabellingPlan) -> LabellingPlan:
-        """Return the plan of asking two teachers about the same texts.
-
-        Parameters
-        ----------
-        other : LabellingPlan
-            The other's plan.
-
-        Returns
-        -------
-        LabellingPlan
-            Calls, tokens, cost and time of both; unknown where one is unknown.
-        """
-        a, b = self.tokens, other.tokens
-        how = a.how if a.how == b.how else "estimated"
-        if None in (a.input, b.input):
-            how = "unknown"
-        return LabellingPlan(
-            self.n_texts,
-            self.n_distinct,
-            self.n_blank,
-            min(self.n_stored, other.n_stored),
-            max(self.n_to_ask, other.n_to_ask),
-            self.n_calls + other.n_calls,
-            TokenCount(_whole(a.input, b.input), _whole(a.output, b.output), how),
-            _sum(self.cost, other.cost),
-            _sum(self.seconds, other.seconds),
-            self.spent.plus(other.spent),
-            _sum(self.spent_cost, other.spent_cost),
-        )
-
-    def __str__(self) -> str:
-        """Return the plan as a table."""
-        rows = [
-            ("texts", f"{self.n_texts:,}"),
-            ("distinct, not empty", f"{self.n_distinct:,}"),
-            ("answered already", f"{self.n_stored:,}"),
-            ("to ask about", f"{self.n_to_ask:,}"),
-            ("calls", f"{self.n_calls:,}{_limit(self.max_calls)}"),
-        ]
-        tokens = self.tokens
-        if tokens.input is not None:
-            rows += [
-                (f"tokens read, {tokens.how}", f"{tokens.input:,}"),
-                ("tokens written, at most", f"{tokens.output or 0:,}"),
-            ]
-        cost = "unknown" if self.cost is None else f"{self.cost:,.4f}"
-        rows += [
-            ("cost", cost + _limit(self.max_cost)),
-            ("time", "unknown" if self.seconds is None else _duration(self.seconds)),
-        ]
-        if self.spent.n_calls:
-            rows.append(("calls made before", f"{self.spent.n_calls:,}"))
-        if self.spent_cost:
-            rows.append(("cost so far", f"{self.spent_cost:,.4f}"))
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+    def cost(self, usage: Usage) -> float | None:
+        """Compute the cost of a usage; None without a price."""
+        if self.price_per_million is None:
+            return None
+        for_input, for_output = self.price_per_million
+        total = usage.input_tokens * for_input + usage.output_tokens * for_output
+        return total / 1e6
 
 
-def _sum(a: float | None, b: float | None) -> float | None:
-    """Return a sum, None where a part is unknown."""
-    return None if a is None or b is None else a + b
+class Meter:
+    """Usage of one labelling against its budget, counted by any number of threads."""
 
+    def __init__(self, budget: Budget, spent: Usage, calls_per_text: int) -> None:
+        self.used = Usage()
+        #: The limit that was reached, "" for none.
+        self.stopped_by = ""
+        self._budget, self._spent, self._calls_per_text = budget, spent, calls_per_text
+        self._n_under_way = 0
+        self._lock = threading.Lock()
 
-def _whole(a: int | None, b: int | None) -> int | None:
-    """Return a sum of counts, None where a part is unknown."""
-    return None if a is None or b is None else a + b
+    def reserve(self, n_texts: int) -> int:
+        """Reserve calls for some texts, and return for how many there is budget."""
+        with self._lock:
+            n_allowed = self._n_allowed(n_texts)
+            self._n_under_way += n_allowed
+            return n_allowed
 
+    def _n_allowed(self, n_texts: int) -> int:
+        """Count the texts there is budget for."""
+        if self.stopped_by or self._is_too_dear():
+            return 0
+        if self._budget.max_calls is None:
+            return n_texts
+        n_calls = self._spent.n_calls + self.used.n_calls
+        n_left = self._budget.max_calls - n_calls
+        n_left = n_left // self._calls_per_text - self._n_under_way
+        if n_left < 1 <= n_texts:
+            self.stopped_by = f"max_calls={self._budget.max_calls}"
+        return max(0, min(n_left, n_texts))
 
-def _limit(limit: float | None) -> str:
-    """Return how a limit is printed beside what it limits."""
-    return "" if limit is None else f" (limit {limit:,}, earlier calls included)"
+    def _is_too_dear(self) -> bool:
+        """Note whether the limit on the cost is reached."""
+        total = self._spent.plus(self.used)
+        cost = self._budget.cost(total) if self._budget.max_cost is not None else None
+        if cost is not None and cost >= float(self._budget.max_cost or 0):
+            self.stopped_by = f"max_cost={self._budget.max_cost}"
+        return bool(self.stopped_by)
 
+    def may_send(self) -> bool:
+        """Return whether a text that was drawn may still be sent."""
+        with self._lock:
+            return not (self._budget.max_cost is not None and self._is_too_dear())
 
-def _duration(seconds: float) -> str:
-    """Return a time as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    def settle(self, n_texts: int, usage: Usage) -> None:
+        """Turn what was reserved for some texts into what they used."""
+        with self._lock:
+            self.used = self.used.plus(usage)
+            self._n_under_way -= n_texts

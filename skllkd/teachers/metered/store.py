@@ -1,4 +1,4 @@
-"""The label store: every answer a teacher gave, on disk, so none is bought twice."""
+"""SQLite cache of teacher answers, keyed by teacher fingerprint and text digest."""
 
 from __future__ import annotations
 
@@ -10,51 +10,89 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from skllkd._core.arrays import FloatArray
 from skllkd.exceptions import StalledClaimWarning, StoreError
+from skllkd.teachers.labels import Usage
+from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.store_files import StoreFile, answer_checksum
-from skllkd.teachers.metered.usage import Answer, StoredAnswers, Usage
 
-_INSERT_REFUSAL = "INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?)"
 _INSERT = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_UNANSWERED = "INSERT OR IGNORE INTO unanswered VALUES (?, ?, ?, ?)"
 _KEYS_PER_QUERY = 500
 _SILENT_WAIT_S = 2.0
-#: How long the process that asks may store nothing before another stops waiting for it.
+#: Time without an answer after which another process stops waiting, in seconds.
 _CLAIM_S = 600.0
 _POLL_S = 5.0
 
 
-def text_key(text: str) -> bytes:
-    """Return the key a text is stored under: a digest, so that no text is kept.
+def fingerprint_key(fingerprint: dict[str, Any]) -> str:
+    """Digest a fingerprint, a dict of JSON values, to the key of its answers."""
+    text = json.dumps(fingerprint, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def text_key(text: str | bytes) -> bytes:
+    """Digest a text to 16 bytes, so that no text is kept; a digest stays as it is."""
+    if isinstance(text, bytes):
+        return text
+    encoded = text.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(encoded, digest_size=16).digest()
+
+
+class StoredAnswers(NamedTuple):
+    """Summary of the answers of one fingerprint in a store.
 
     Parameters
     ----------
-    text : str
-        The text.
+    fingerprint : str
+        The key.
+    description : dict
+        The kind of teacher, the model and the classes.
+    n_answers : int
+        Number of texts with an answer.
+    n_unanswered : int
+        Number of texts that the model gave no usable answer for.
+    usage : Usage
+        Calls, tokens and time they took.
+    last : float
+        Time of the last answer, in seconds since 1970; NaN for none.
 
-    Returns
-    -------
-    bytes
-        16 bytes of BLAKE2b.
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skllkd.teachers import CallableTeacher, LabelStore
+    >>> store = Path(tempfile.mkdtemp()) / "labels.sqlite"
+    >>> def by_length(texts):
+    ...     return ["long" if len(text) > 4 else "short" for text in texts]
+    >>> teacher = CallableTeacher(by_length, cache_key="by length", store=store)
+    >>> _ = teacher.label(["at noon", "no"], ["short", "long"])
+    >>> with LabelStore(store) as opened:
+    ...     [(entry.n_answers, entry.n_unanswered) for entry in opened.contents()]
+    [(2, 0)]
     """
-    return hashlib.blake2b(
-        text.encode("utf-8", "surrogatepass"), digest_size=16
-    ).digest()
+
+    fingerprint: str
+    description: dict[str, Any]
+    n_answers: int
+    n_unanswered: int
+    usage: Usage
+    last: float
 
 
 class LabelStore(StoreFile):
-    """Answers on disk, by what determines them: a specification and a text.
+    """SQLite cache of teacher answers, keyed by teacher fingerprint and text digest.
 
-    The store is one SQLite file in write-ahead mode. Answers are committed as they
-    come, so what was answered before a process died is there for the next one. Texts
-    are kept as digests, answers as raw log-probabilities.
+    Answers are committed as they come, so that those given before a process died are
+    there for the next one. Texts are kept as digests, answers as raw log-probabilities.
 
     Parameters
     ----------
@@ -65,260 +103,194 @@ class LabelStore(StoreFile):
     Raises
     ------
     StoreError
-        If the file is no label store, is of a later version, or cannot be opened.
+        If the file is no label store, is of another version, or cannot be opened.
 
     Examples
     --------
     >>> import tempfile, pathlib
     >>> import numpy as np
-    >>> from skllkd.teachers import LabelStore
+    >>> from skllkd.teachers import LabelStore, Scores
     >>> folder = tempfile.TemporaryDirectory()
     >>> with LabelStore(pathlib.Path(folder.name) / "labels.sqlite") as store:
-    ...     store.put("my teacher", ["a text"], np.log([[0.9, 0.1]]), np.array([1.0]))
-    ...     sorted(store.get("my teacher", ["a text", "another"]))
-    ['a text']
+    ...     store.put("my teacher", ["a text"], Scores(np.log([[0.9, 0.1]])))
+    ...     store.get("my teacher", ["another", "a text"], n_classes=2).answered
+    array([False,  True])
     >>> folder.cleanup()
     """
 
-    def get(self, specification: str, texts: Iterable[str]) -> dict[str, Answer]:
-        """Return the stored answers for some texts.
+    def get(
+        self, fingerprint: str, texts: Sequence[str | bytes], n_classes: int
+    ) -> Scores:
+        """Look up the answers for some texts.
 
         Parameters
         ----------
-        specification : str
-            What determines the answers beside the text.
-        texts : iterable of str
-            The texts.
+        fingerprint : str
+            Key of the teacher and the classes.
+        texts : sequence of str or bytes
+            The texts, or their digests.
+        n_classes : int
+            Number of classes.
 
         Returns
         -------
-        dict
-            An `Answer` for each text that has one.
+        Scores
+            A row for each text: NaN where there is no answer, `is_final` where the model
+            was asked and had none.
         """
-        text_of = {text_key(text): text for text in texts}
-        keys = list(text_of)
-        found: dict[str, Answer] = {}
+        known = Scores.unknown(len(texts), n_classes)
+        digests = [text_key(text) for text in texts]
+        row_of = {key: row for row, key in enumerate(digests)}
+        keys = list(row_of)
         try:
             for start in range(0, len(keys), _KEYS_PER_QUERY):
-                some = keys[start : start + _KEYS_PER_QUERY]
-                places = ",".join("?" * len(some))
-                rows = self._connection.execute(
-                    "SELECT text, log_prob, label_mass, checksum FROM answers WHERE "
-                    f"specification = ? AND text IN ({places})",
-                    [specification, *some],
-                )
-                for key, log_prob, label_mass, checksum in rows:
-                    if checksum != answer_checksum(key, log_prob):
-                        raise sqlite3.DatabaseError(
-                            f"the answer {key.hex()} is damaged"
-                        )
-                    values = np.frombuffer(log_prob, dtype="<f8")
-                    mass = float("nan") if label_mass is None else label_mass
-                    found[text_of[key]] = Answer(values, mass)
+                some = [fingerprint, *keys[start : start + _KEYS_PER_QUERY]]
+                marks = ",".join("?" * (len(some) - 1))
+                where = f"WHERE fingerprint = ? AND text IN ({marks})"
+                for key, log_prob, mass, checksum in self._connection.execute(
+                    f"SELECT text, log_prob, label_mass, checksum FROM answers {where}",
+                    some,
+                ):
+                    row = row_of[key]
+                    known.log_prob[row] = _checked(key, log_prob, checksum)
+                    known.label_mass[row] = np.nan if mass is None else mass
+                    known.error[row] = ""
+                for key, reason in self._connection.execute(
+                    f"SELECT text, reason FROM unanswered {where}", some
+                ):
+                    known.error[row_of[key]], known.is_final[row_of[key]] = reason, True
         except sqlite3.Error as error:
             raise self._unusable(error) from error
-        return found
+        if len(row_of) < len(digests):  # texts that stand there twice
+            known = known.take([row_of[key] for key in digests])
+        return known
 
     def put(
-        self,
-        specification: str,
-        texts: Sequence[str],
-        log_prob: FloatArray,
-        label_mass: FloatArray,
+        self, fingerprint: str, texts: Sequence[str | bytes], scores: Scores
     ) -> None:
         """Store answers and commit. The first answer stored for a text stays.
 
+        Rows that are final but have no answer are stored as unanswered: the model was
+        asked and paid, and is not asked again until `prune(unanswered_only=True)`. Other
+        rows without an answer are not stored.
+
         Parameters
         ----------
-        specification : str
-            What determines the answers beside the text.
-        texts : sequence of str
-            The texts.
-        log_prob : ndarray of shape (n_texts, n_classes)
-            Raw log-probabilities in nats.
-        label_mass : ndarray of shape (n_texts,)
-            The probability on any label, NaN where unknown.
+        fingerprint : str
+            Key of the teacher and the classes.
+        texts : sequence of str or bytes
+            The texts, or their digests.
+        scores : Scores
+            A row for each.
         """
         keys = [text_key(text) for text in texts]
-        self.put_keys(specification, keys, log_prob, label_mass)
-
-    def put_keys(
-        self,
-        specification: str,
-        keys: Sequence[bytes],
-        log_prob: Any,
-        label_mass: Any,
-    ) -> None:
-        """Store answers for texts known by their digests alone.
-
-        Parameters
-        ----------
-        specification : str
-            What determines the answers beside the text.
-        keys : sequence of bytes
-            The digests of the texts.
-        log_prob : sequence of array-like
-            Raw log-probabilities in nats, a row a text.
-        label_mass : sequence of float or None
-            The probability on any label, NaN or None where unknown.
-        """
+        answered = scores.answered
         rows = [
-            _row(specification, key, values, mass)
-            for key, values, mass in zip(keys, log_prob, label_mass, strict=True)
+            _row(fingerprint, keys[i], scores.log_prob[i], scores.label_mass[i])
+            for i in np.flatnonzero(answered)
+        ]
+        now = int(time.time())
+        unanswered = [
+            (fingerprint, keys[i], str(scores.error[i]), now)
+            for i in np.flatnonzero(~answered & scores.is_final)
         ]
         with self._writing() as connection:
             connection.executemany(_INSERT, rows)
+            connection.executemany(_INSERT_UNANSWERED, unanswered)
 
-    def refused(self, specification: str, texts: Iterable[str]) -> dict[str, str]:
-        """Return why the model gave no usable answer, for the texts it gave none for.
-
-        Parameters
-        ----------
-        specification : str
-            What determines the answers beside the text.
-        texts : iterable of str
-            The texts.
-
-        Returns
-        -------
-        dict
-            A reason for each text that has one.
-        """
-        rows = self._rows(
-            "SELECT text, reason FROM refusals WHERE specification = ?", specification
-        )
-        if not rows:
-            return {}
-        reason_of = dict(rows)
-        keys = ((text, text_key(text)) for text in texts)
-        return {text: reason_of[key] for text, key in keys if key in reason_of}
-
-    def refuse(self, specification: str, reasons: Mapping[str, str]) -> None:
-        """Store that the model has no usable answer for some texts.
-
-        It was asked and paid, and would say the same again, so it is not asked again
-        until `prune(refused_only=True)`. Failures on the way to the model are nothing
-        of the kind, and are not stored.
+    def usage(self, fingerprint: str) -> Usage:
+        """Sum up the usage of a fingerprint, over all processes that used this file.
 
         Parameters
         ----------
-        specification : str
-            What determines the answers beside the text.
-        reasons : mapping of str to str
-            A reason for each text.
-        """
-        self.refuse_keys(
-            specification, {text_key(text): why for text, why in reasons.items()}
-        )
-
-    def refuse_keys(self, specification: str, reasons: Mapping[bytes, str]) -> None:
-        """Store refusals for texts known by their digests alone.
-
-        Parameters
-        ----------
-        specification : str
-            What determines the answers beside the text.
-        reasons : mapping of bytes to str
-            A reason for each digest.
-        """
-        now = int(time.time())
-        with self._writing() as connection:
-            connection.executemany(
-                _INSERT_REFUSAL,
-                [(specification, key, why, now) for key, why in reasons.items()],
-            )
-
-    def usage(self, specification: str) -> Usage:
-        """Return what the answers of a specification have taken so far.
-
-        Parameters
-        ----------
-        specification : str
-            What determines the answers beside the text.
+        fingerprint : str
+            Key of the teacher and the classes.
 
         Returns
         -------
         Usage
-            Over all processes and runs that used this file.
+            Calls, tokens and time.
         """
         rows = self._rows(
-            "SELECT n_calls, input_tokens, output_tokens, seconds FROM specifications "
-            "WHERE specification = ?",
-            specification,
+            "SELECT n_calls, input_tokens, output_tokens, seconds FROM usage "
+            "WHERE fingerprint = ?",
+            fingerprint,
         )
         return Usage(*rows[0]) if rows else Usage()
 
     def spend(
         self,
-        specification: str,
+        fingerprint: str,
         usage: Usage,
         description: dict[str, Any] | None = None,
     ) -> None:
-        """Add to what the answers of a specification have taken.
+        """Add to the usage of a fingerprint.
 
         Parameters
         ----------
-        specification : str
-            What determines the answers beside the text.
+        fingerprint : str
+            Key of the teacher and the classes.
         usage : Usage
-            What is added.
+            Calls, tokens and time to add.
         description : dict, optional
-            What the specification stands for, as JSON values, for `contents`.
+            JSON values about the answers, for `contents`.
         """
         with self._writing() as connection:
             connection.execute(
-                "INSERT INTO specifications VALUES (?, ?, ?, ?, ?, ?) "
+                "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET n_calls = n_calls + excluded.n_calls, "
                 "input_tokens = input_tokens + excluded.input_tokens, "
                 "output_tokens = output_tokens + excluded.output_tokens, "
                 "seconds = seconds + excluded.seconds",
-                [specification, json.dumps(description or {}), *usage],
+                [fingerprint, json.dumps(description or {}), *usage],
+            )
+
+    def _batch_of(self, fingerprint: str, content: str) -> str | None:
+        """Name the batch that was bought with a file of requests, None for none."""
+        query = "SELECT batch FROM batches WHERE fingerprint = ? AND content = ?"
+        rows = self._rows(query, fingerprint, content)
+        return str(rows[0][0]) if rows else None
+
+    def _note_batch(self, fingerprint: str, content: str, batch: str) -> None:
+        """Note that a batch was bought with a file of requests."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, NULL)",
+                [fingerprint, content, batch],
+            )
+
+    def _outcome_of(self, fingerprint: str, batch: str) -> str | None:
+        """Return the outcome of a batch whose answers are stored, None before."""
+        query = "SELECT outcome FROM batches WHERE fingerprint = ? AND batch = ?"
+        rows = self._rows(query, fingerprint, batch)
+        return rows[0][0] if rows else None
+
+    def _note_outcome(self, fingerprint: str, batch: str, outcome: str) -> None:
+        """Note that the answers of a batch are stored."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO batches VALUES (?, ?, ?, NULL)",
+                [fingerprint, batch, batch],
+            )
+            connection.execute(
+                "UPDATE batches SET outcome = ? WHERE fingerprint = ? AND batch = ?",
+                [outcome, fingerprint, batch],
             )
 
     def fact(self, name: str) -> str | None:
-        """Return what was found out once and remembered.
-
-        Parameters
-        ----------
-        name : str
-            What it is about.
-
-        Returns
-        -------
-        str or None
-            The value, None if there is none.
-        """
+        """Return what was found out once and remembered."""
         rows = self._rows("SELECT value FROM facts WHERE name = ?", name)
         return str(rows[0][0]) if rows else None
 
     def remember(self, name: str, value: str) -> None:
-        """Remember what was found out, for later processes.
-
-        Parameters
-        ----------
-        name : str
-            What it is about.
-        value : str
-            What was found out. It replaces an earlier value.
-        """
+        """Remember what was found out, for later processes."""
         with self._writing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO facts VALUES (?, ?)", [name, value]
             )
 
     def file_digest(self, path: Path) -> str:
-        """Return the SHA-256 of a file, remembered until the file changes.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-
-        Returns
-        -------
-        str
-            The digest in hexadecimal.
-        """
+        """Return the SHA-256 of a file, remembered until the file changes."""
         stat = path.stat()
         name = f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}"
         key = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
@@ -330,35 +302,16 @@ class LabelStore(StoreFile):
         return digest
 
     @contextmanager
-    def asking(self, specification: str, verbose: int = 0) -> Iterator[None]:
-        """Hold the right to ask for a specification's answers, among all processes.
+    def asking(self, fingerprint: str, verbose: int = 0) -> Iterator[None]:
+        """Hold the right to ask for the answers of a fingerprint, among all processes.
 
-        The right is a lock of the operating system on a file beside the store, which
-        ends with the process that holds it. One that holds it and stores nothing for
-        ten minutes is waited for no longer.
-
-        Parameters
-        ----------
-        specification : str
-            What determines the answers beside the text.
-        verbose : int, default=0
-            Whether to say so when another process holds it.
-
-        Yields
-        ------
-        None
-            While the right is held.
-
-        Warns
-        -----
-        StalledClaimWarning
-            If the process that holds it makes no progress.
+        It is a lock of the operating system on a file beside the store, which ends with
+        the process that holds it. A process that holds it and stores nothing for ten
+        minutes is waited for no longer: StalledClaimWarning.
         """
-        from filelock import FileLock, Timeout
-
-        name = f"{self.path.name}.{specification[:16]}.lock"
+        name = f"{self.path.name}.{fingerprint[:16]}.lock"
         lock = FileLock(self.path.with_name(name))
-        wait_s, progress, since = _SILENT_WAIT_S, self.usage(specification), 0.0
+        wait_s, progress, since = _SILENT_WAIT_S, self.usage(fingerprint), 0.0
         while not lock.is_locked:
             try:
                 lock.acquire(timeout=wait_s)
@@ -368,12 +321,8 @@ class LabelStore(StoreFile):
                         "waiting for another process that asks the same",
                         file=sys.stderr,
                     )
-                since, before, progress = (
-                    since + wait_s,
-                    progress,
-                    self.usage(specification),
-                )
-                wait_s = _POLL_S
+                since, wait_s = since + wait_s, _POLL_S
+                before, progress = progress, self.usage(fingerprint)
                 if before != progress:
                     since = 0.0
                 elif since > _CLAIM_S:
@@ -390,7 +339,7 @@ class LabelStore(StoreFile):
             lock.release()
 
     def contents(self) -> list[StoredAnswers]:
-        """Return what the store holds, by specification.
+        """List the fingerprints in the store.
 
         Returns
         -------
@@ -398,40 +347,39 @@ class LabelStore(StoreFile):
             The most answers first.
         """
         keys = self._rows(
-            "SELECT specification FROM answers UNION SELECT specification FROM refusals "
-            "UNION SELECT specification FROM specifications"
+            "SELECT fingerprint FROM answers UNION SELECT fingerprint FROM unanswered "
+            "UNION SELECT fingerprint FROM usage"
         )
         entries = [self._entry(key) for (key,) in keys]
         return sorted(entries, key=lambda entry: -entry.n_answers)
 
-    def _entry(self, specification: str) -> StoredAnswers:
-        """Return what the store holds under a specification."""
+    def _entry(self, fingerprint: str) -> StoredAnswers:
+        """Summarise the answers of a fingerprint."""
         (n_answers, last), *_ = self._rows(
-            "SELECT count(*), max(answered_at) FROM answers WHERE specification = ?",
-            specification,
+            "SELECT count(*), max(answered_at) FROM answers WHERE fingerprint = ?",
+            fingerprint,
         )
-        (n_refusals,), *_ = self._rows(
-            "SELECT count(*) FROM refusals WHERE specification = ?", specification
+        (n_unanswered,), *_ = self._rows(
+            "SELECT count(*) FROM unanswered WHERE fingerprint = ?", fingerprint
         )
         described = self._rows(
-            "SELECT description FROM specifications WHERE specification = ?",
-            specification,
+            "SELECT description FROM usage WHERE fingerprint = ?", fingerprint
         )
         return StoredAnswers(
-            specification,
+            fingerprint,
             json.loads(described[0][0]) if described else {},
             n_answers,
-            n_refusals,
-            self.usage(specification),
+            n_unanswered,
+            self.usage(fingerprint),
             float("nan") if last is None else float(last),
         )
 
     def export(
-        self, path: str | os.PathLike[str], specification: str | None = None
+        self, path: str | os.PathLike[str], fingerprint: str | None = None
     ) -> int:
         """Write answers to a JSON Lines file, which `merge` reads.
 
-        Each line holds the specification, the text's digest in hexadecimal, the raw
+        Each line holds the fingerprint, the text's digest in hexadecimal, the raw
         log-probabilities and the label mass. No text is in it, so it can be published
         beside a benchmark whose texts others have.
 
@@ -439,56 +387,43 @@ class LabelStore(StoreFile):
         ----------
         path : str or Path
             The file. It is replaced when all is written.
-        specification : str, optional
+        fingerprint : str, optional
             Which answers; all of them by default.
 
         Returns
         -------
         int
-            How many answers were written.
+            Number of answers written.
         """
-        wanted = [
-            entry
-            for entry in self.contents()
-            if specification in (None, entry.specification)
-        ]
+        wanted = [e for e in self.contents() if fingerprint in (None, e.fingerprint)]
         target = Path(path)
         partial = target.with_name(target.name + ".partial")
         n_written = 0
         with partial.open("w", encoding="utf-8") as file:
             for entry in wanted:
-                head = {"specification": entry.specification, **entry.usage._asdict()}
-                file.write(
-                    json.dumps({**head, "description": entry.description}) + "\n"
-                )
-                for key, values, mass in self._answers(entry.specification):
-                    line = {"text": key.hex(), "log_prob": values, "label_mass": mass}
+                for line in self._lines(entry):
                     file.write(json.dumps(line) + "\n")
-                    n_written += 1
-                for key, reason in self._rows(
-                    "SELECT text, reason FROM refusals WHERE specification = ?",
-                    entry.specification,
-                ):
-                    file.write(
-                        json.dumps({"text": key.hex(), "refusal": reason}) + "\n"
-                    )
+                n_written += entry.n_answers
         partial.replace(target)
         return n_written
 
-    def _answers(
-        self, specification: str
-    ) -> Iterator[tuple[bytes, list[float], float | None]]:
-        """Yield the answers of a specification: digest, log-probabilities, mass."""
+    def _lines(self, entry: StoredAnswers) -> Iterator[dict[str, Any]]:
+        """Yield the lines that an export has for a fingerprint."""
+        key_of = "FROM {} WHERE fingerprint = ? ORDER BY text"
+        head = {"fingerprint": entry.fingerprint, **entry.usage._asdict()}
+        yield head | {"description": entry.description}
         try:
-            rows = self._connection.execute(
-                "SELECT text, log_prob, label_mass, checksum FROM answers "
-                "WHERE specification = ? ORDER BY text",
-                [specification],
-            )
-            for key, blob, mass, checksum in rows:
-                if checksum != answer_checksum(key, blob):
-                    raise sqlite3.DatabaseError(f"the answer {key.hex()} is damaged")
-                yield key, np.frombuffer(blob, dtype="<f8").tolist(), mass
+            for key, blob, mass, checksum in self._connection.execute(
+                f"SELECT text, log_prob, label_mass, checksum {key_of.format('answers')}",
+                [entry.fingerprint],
+            ):
+                values = _checked(key, blob, checksum).tolist()
+                yield {"text": key.hex(), "log_prob": values, "label_mass": mass}
+            for key, reason in self._connection.execute(
+                f"SELECT text, reason {key_of.format('unanswered')}",
+                [entry.fingerprint],
+            ):
+                yield {"text": key.hex(), "unanswered": reason}
         except sqlite3.Error as error:
             raise self._unusable(error) from error
 
@@ -504,7 +439,7 @@ class LabelStore(StoreFile):
         Returns
         -------
         int
-            How many answers are new.
+            Number of new answers.
 
         Raises
         ------
@@ -530,36 +465,17 @@ class LabelStore(StoreFile):
         return self._merge_lines(source, source)
 
     def _merge_lines(self, exported: Path, source: Path) -> int:
-        """Take in the lines of an exported file, all of them or none."""
+        """Take in all lines of an exported file, or none of them."""
         before = len(self)
-        specification = None
+        fingerprint = None
         try:
             with exported.open(encoding="utf-8") as file, self._writing() as connection:
-                for line in file:
-                    entry = json.loads(line)
-                    if "specification" in entry:
-                        specification = str(entry["specification"])
-                        used = [entry[name] for name in Usage._fields]
-                        connection.execute(
-                            "INSERT OR IGNORE INTO specifications "
-                            "VALUES (?, ?, ?, ?, ?, ?)",
-                            [specification, json.dumps(entry["description"]), *used],
-                        )
-                        continue
-                    if specification is None:
-                        raise ValueError("the first line names no specification")
-                    key = bytes.fromhex(entry["text"])
-                    if "refusal" in entry:
-                        refused = [specification, key, entry["refusal"], time.time()]
-                        connection.execute(_INSERT_REFUSAL, refused)
-                        continue
-                    row = _row(
-                        specification,
-                        key,
-                        np.asarray(entry["log_prob"], dtype=np.float64),
-                        entry["label_mass"],
-                    )
-                    connection.execute(_INSERT, row)
+                for line in map(json.loads, file):
+                    if "fingerprint" in line:
+                        fingerprint = str(line["fingerprint"])
+                    elif fingerprint is None:
+                        raise ValueError("the first line names no fingerprint")
+                    connection.execute(*_statement(fingerprint, line))
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{str(source)!r} is no label store and no file written by `export`: "
@@ -569,52 +485,43 @@ class LabelStore(StoreFile):
 
     def prune(
         self,
-        specification: str | None = None,
+        fingerprint: str | None = None,
         *,
         older_than_days: float | None = None,
-        refused_only: bool = False,
-        weights: bool = False,
+        unanswered_only: bool = False,
     ) -> int:
         """Forget answers, and give their space back.
 
         Parameters
         ----------
-        specification : str, optional
+        fingerprint : str, optional
             Which; all of them by default.
         older_than_days : float, optional
             Only those stored longer ago than this.
-        refused_only : bool, default=False
-            Forget only for which texts the model gave no usable answer, so that it is
-            asked about them again.
-
-        weights : bool, default=False
-            Forget no answer, but remove the model files that `LlamaCppTeacher` expanded
-            into the folder `weights` beside the store. They are made again when needed.
+        unanswered_only : bool, default=False
+            Forget only which texts the model gave no usable answer for, so that they are
+            sent again.
 
         Returns
         -------
         int
-            How many answers were forgotten; with `weights`, how many bytes were freed.
+            Number of answers forgotten.
         """
-        if weights:
-            from skllkd.teachers.llamacpp.weights import prune_expanded
-
-            return prune_expanded(self.path.parent)
         before = time.time() + 1 - 86400 * (older_than_days or 0)
-        where = "WHERE ? IN ('', specification) AND {} < ?"
-        which = [specification or "", before]
+        where = "WHERE ? IN ('', fingerprint) AND {} < ?"
+        which = [fingerprint or "", before]
         with self._writing() as connection:
             removed = connection.execute(
-                f"DELETE FROM refusals {where.format('refused_at')}", which
+                f"DELETE FROM unanswered {where.format('answered_at')}", which
             ).rowcount
-            if not refused_only:
+            if not unanswered_only:
                 removed += connection.execute(
                     f"DELETE FROM answers {where.format('answered_at')}", which
                 ).rowcount
                 connection.execute(
-                    "DELETE FROM specifications WHERE ? IN ('', specification) AND "
-                    "specification NOT IN (SELECT specification FROM answers) AND "
-                    "specification NOT IN (SELECT specification FROM refusals)",
+                    "DELETE FROM usage WHERE ? IN ('', fingerprint) AND "
+                    "fingerprint NOT IN (SELECT fingerprint FROM answers) AND "
+                    "fingerprint NOT IN (SELECT fingerprint FROM unanswered)",
                     which[:1],
                 )
         self._connection.execute("VACUUM")
@@ -625,11 +532,34 @@ class LabelStore(StoreFile):
         return int(self._rows("SELECT count(*) FROM answers")[0][0])
 
 
+def _checked(key: bytes, blob: bytes, checksum: int) -> FloatArray:
+    """Read log-probabilities, and raise DatabaseError if they are damaged."""
+    if checksum != answer_checksum(key, blob):
+        raise sqlite3.DatabaseError(f"the answer {key.hex()} is damaged")
+    return np.frombuffer(blob, dtype="<f8")
+
+
 def _row(
-    specification: str, key: bytes, log_prob: Any, label_mass: Any
+    fingerprint: str, key: bytes, log_prob: Any, label_mass: Any
 ) -> tuple[Any, ...]:
-    """Return an answer as the file holds it."""
+    """Lay an answer out as a row of the table."""
     blob = np.asarray(log_prob, dtype="<f8").tobytes()
     mass = None if label_mass is None or np.isnan(label_mass) else float(label_mass)
     now = int(time.time())
-    return specification, key, blob, mass, now, answer_checksum(key, blob)
+    return fingerprint, key, blob, mass, now, answer_checksum(key, blob)
+
+
+def _statement(
+    fingerprint: str | None, line: dict[str, Any]
+) -> tuple[str, tuple[Any, ...]]:
+    """Turn a line of an export into the statement that takes it in."""
+    if "fingerprint" in line:
+        used = [line[name] for name in Usage._fields]
+        values = (fingerprint, json.dumps(line["description"]), *used)
+        return "INSERT OR IGNORE INTO usage VALUES (?, ?, ?, ?, ?, ?)", values
+    key = bytes.fromhex(line["text"])
+    if "unanswered" in line:
+        reason = str(line["unanswered"])
+        return _INSERT_UNANSWERED, (fingerprint, key, reason, int(time.time()))
+    log_prob = np.asarray(line["log_prob"], dtype=np.float64)
+    return _INSERT, _row(str(fingerprint), key, log_prob, line["label_mass"])

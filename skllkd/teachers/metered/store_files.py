@@ -1,4 +1,4 @@
-"""The label store's file: one SQLite database that many processes share."""
+"""File of a label store: a SQLite database that many processes share."""
 
 from __future__ import annotations
 
@@ -15,51 +15,46 @@ from typing import Any, Self
 from skllkd._core.cache_dir import cache_folder
 from skllkd.exceptions import InvalidParameterError, StoreError
 
-_SCHEMA_VERSION = 2
-#: What version 2 adds to version 1; a new file gets both.
-_SCHEMA_2 = """
-ALTER TABLE answers ADD COLUMN checksum INTEGER;
-UPDATE answers SET checksum = row_checksum(text, log_prob);
-CREATE TABLE refusals (
-    specification TEXT NOT NULL,
+_SCHEMA_VERSION = 3
+_SCHEMA = """
+CREATE TABLE answers (
+    fingerprint TEXT NOT NULL,
+    text BLOB NOT NULL,
+    log_prob BLOB NOT NULL,
+    label_mass REAL,
+    answered_at INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (fingerprint, text)
+) WITHOUT ROWID;
+CREATE TABLE unanswered (
+    fingerprint TEXT NOT NULL,
     text BLOB NOT NULL,
     reason TEXT NOT NULL,
-    refused_at INTEGER NOT NULL,
-    PRIMARY KEY (specification, text)
+    answered_at INTEGER NOT NULL,
+    PRIMARY KEY (fingerprint, text)
 ) WITHOUT ROWID;
-CREATE TABLE specifications (
-    specification TEXT PRIMARY KEY,
+CREATE TABLE usage (
+    fingerprint TEXT PRIMARY KEY,
     description TEXT NOT NULL,
     n_calls INTEGER NOT NULL DEFAULT 0,
     input_tokens INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0,
     seconds REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-DROP TABLE IF EXISTS file_digests
-"""
-_SCHEMA_1 = """
-CREATE TABLE answers (
-    specification TEXT NOT NULL,
-    text BLOB NOT NULL,
-    log_prob BLOB NOT NULL,
-    label_mass REAL,
-    answered_at INTEGER NOT NULL,
-    PRIMARY KEY (specification, text)
-) WITHOUT ROWID
+CREATE TABLE batches (
+    fingerprint TEXT NOT NULL,
+    content TEXT NOT NULL,
+    batch TEXT NOT NULL,
+    outcome TEXT,
+    PRIMARY KEY (fingerprint, content)
+) WITHOUT ROWID;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
 """
 _WAIT_S = 60.0
 
 
 def default_store_path() -> Path:
-    """Return where labels are stored unless a teacher says otherwise.
-
-    Returns
-    -------
-    Path
-        `labels.sqlite` in the folder `SKLLKD_CACHE` names, else in the user's cache
-        folder.
-    """
+    """Locate the label store of teachers that name none."""
     return cache_folder() / "labels.sqlite"
 
 
@@ -69,13 +64,12 @@ class StoreFile:
     Parameters
     ----------
     path : str or Path, optional
-        The file; `default_store_path` by default. Created when missing, and brought up
-        to this version when it is of an earlier one.
+        The file; `labels.sqlite` in the cache folder by default. Created when missing.
 
     Raises
     ------
     StoreError
-        If the file is no label store, is of a later version, or cannot be opened.
+        If the file is no label store, is of another version, or cannot be opened.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -108,7 +102,7 @@ class StoreFile:
         self._connection.execute("PRAGMA synchronous = NORMAL")
 
     def _create(self) -> None:
-        """Lay out an empty file; refuse one of another version or kind."""
+        """Create the tables in an empty file; refuse a file of another version or kind."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")  # two processes may open a new file
         try:
@@ -116,24 +110,23 @@ class StoreFile:
             tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if version == 0 and tables[0]:
                 raise sqlite3.DatabaseError("it is a database of something else")
-            steps = {0: [_SCHEMA_1, _SCHEMA_2], 1: [_SCHEMA_2]}.get(version, [])
-            for statement in ";".join(steps).split(";") if steps else ():
-                connection.execute(statement)
-            if steps:
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             connection.commit()
         except sqlite3.Error:
             connection.rollback()
             raise
-        if version > _SCHEMA_VERSION:
+        if version not in (0, _SCHEMA_VERSION):
             raise StoreError(
-                f"the label store {self.path} was written by a later version of skllkd "
-                f"(schema {version}, this one reads up to {_SCHEMA_VERSION}). Upgrade "
-                "skllkd, or name another file with `store=`."
+                f"the label store {self.path} was written by another version of skllkd "
+                f"(schema {version}, this one reads {_SCHEMA_VERSION}). Use that version, "
+                "or name another file with `store=`."
             )
 
     def check(self) -> None:
-        """Read the whole file and raise if any of it is damaged.
+        """Read the whole file, and raise if any of it is damaged.
 
         Raises
         ------
@@ -158,7 +151,7 @@ class StoreFile:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Commit what is written inside, or all of it is undone."""
+        """Commit the writes inside together, or undo them."""
         try:
             with self._connection:
                 yield self._connection
@@ -183,7 +176,7 @@ class StoreFile:
         self.close()
 
     def _unusable(self, error: Exception) -> StoreError:
-        """Return the error that says what is wrong with the file."""
+        """Build the error about a file that cannot be used."""
         return StoreError(
             f"the label store {self.path} cannot be used: {error}. Move the file away "
             "(its answers will be asked for again), or name another with `store=` or "
@@ -192,18 +185,5 @@ class StoreFile:
 
 
 def answer_checksum(key: bytes, log_prob: bytes) -> int:
-    """Return what tells that an answer is what was stored.
-
-    Parameters
-    ----------
-    key : bytes
-        The text's digest.
-    log_prob : bytes
-        The answer.
-
-    Returns
-    -------
-    int
-        A CRC-32.
-    """
+    """Compute the CRC-32 that tells whether an answer is what was stored."""
     return zlib.crc32(log_prob, zlib.crc32(key))

@@ -1,373 +1,314 @@
-"""Teachers that are asked text by text, and paid for it: asking, storing, stopping."""
+"""Teachers that are paid for each text: asking, storing, stopping."""
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import itertools
-import json
-import threading
 import time
+import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
-from joblib.parallel import get_active_backend
+from typing_extensions import override
 
-from skllkd._core.arrays import nan_rows
+from skllkd._core.arrays import BoolArray, IntArray
 from skllkd._core.classes import Classes
-from skllkd._core.params import check_number
 from skllkd._core.progress import progress_bar
 from skllkd._core.texts import is_blank
-from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.base import Answers, Found, Teacher
-from skllkd.teachers.metered.budget import LabellingPlan, TokenCount
-from skllkd.teachers.metered.store import LabelStore
-from skllkd.teachers.metered.usage import Answer, Usage
+from skllkd.exceptions import BudgetReachedWarning
+from skllkd.teachers.base import Teacher
+from skllkd.teachers.labels import TeacherLabels, Usage
+from skllkd.teachers.metered.budget import Budget, Meter
+from skllkd.teachers.metered.cache import (
+    AnswerCache,
+    Memory,
+    MemoryCache,
+    StoreCache,
+)
+from skllkd.teachers.metered.dispatch import (
+    Chunk,
+    Scorer,
+    scored_by_workers,
+    scored_here,
+    worker_chunk_size,
+)
+from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.store import LabelStore, fingerprint_key
+from skllkd.teachers.plan import LabellingPlan, TokenCount
 
-#: How many texts a worker is given at once: some chunks for each, to end together.
-_CHUNKS_A_WORKER, _SMALLEST_CHUNK, _LARGEST_CHUNK = 4, 16, 256
 
-_memory_lock = threading.RLock()
+class MeteredTeacher(Teacher):
+    """Base class of the teachers that are paid for each text.
 
-
-class AskedTeacher(Teacher):
-    """Base class of the teachers that are asked text by text, and are paid for it.
-
-    Answers are stored as they come, under what determines them, and never asked for
-    again. Where joblib is set to run things in parallel, as with
+    A back end has two methods. `score_batch` scores a chunk of texts; `fingerprint`
+    says under which key the answers are stored. Asking for each distinct text once,
+    storing answers as they come, budgets, plans, progress and calibration come with
+    this class. Where joblib is set to run things in parallel, as with
     `joblib.parallel_config(backend="dask")`, the texts are spread over its workers:
-    they answer, and this process stores.
+    they score, and this process stores.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skllkd.teachers import Answers, AskedTeacher
-    >>> class LengthTeacher(AskedTeacher):
-    ...     def __init__(self, limit=20, calibration=None, class_prior=None,
-    ...                  max_calls=None, store=False):
+    >>> from skllkd.teachers import MeteredTeacher, Scores
+    >>> class LengthTeacher(MeteredTeacher):
+    ...     def __init__(self, limit=20, calibration=None, max_calls=None, store=False):
     ...         self.limit, self.calibration = limit, calibration
-    ...         self.class_prior, self.max_calls = class_prior, max_calls
-    ...         self.store = store
+    ...         self.max_calls, self.store = max_calls, store
     ...
-    ...     def _specification(self, classes):
-    ...         return {"teacher": "length", "limit": self.limit, "n": len(classes.names)}
+    ...     def fingerprint(self, classes):
+    ...         return {"teacher": "length", "limit": self.limit, "n": len(classes)}
     ...
-    ...     def _ask(self, texts, classes):
-    ...         for place, text in enumerate(texts):
-    ...             proba = [[0.1, 0.9] if len(text) > self.limit else [0.9, 0.1]]
-    ...             yield Answers(np.array([place]), np.log(proba), np.ones(1))
+    ...     def score_batch(self, texts, classes):
+    ...         long = np.array([len(text) > self.limit for text in texts])
+    ...         return Scores(np.log(np.where(long[:, None], [0.1, 0.9], [0.9, 0.1])))
     >>> texts = ["short", "a text of some length"]
     >>> LengthTeacher().label(texts, ["short", "long"]).proba.argmax(axis=1)
     array([0, 1])
     """
 
     store: Any
-    #: At most so many calls over all runs that share the store; None for no limit.
+    #: Maximum number of calls, over all runs that share the store; None for no limit.
     max_calls: int | None = None
-    #: At most such a cost over all runs that share the store; None for no limit.
+    #: Maximum cost, over all runs that share the store; None for no limit.
     max_cost: float | None = None
-    #: The price of a million tokens read, and of a million written.
+    #: Price of a million tokens read, and of a million written.
     price_per_million: tuple[float, float] | None = None
+    #: Number of texts in a chunk, which is scored, stored and metered as a whole.
+    _chunk_size: int = 16
+    #: Number of chunks that are scored at once, in threads.
+    _n_concurrent: int = 1
+    #: Number of texts that are put in order of length before they are cut into chunks.
+    _sort_window: int = 1
+    #: Maximum number of calls that a text takes.
+    _calls_per_text: int = 1
 
     @abstractmethod
-    def _specification(self, classes: Classes) -> dict[str, Any] | None:
-        """Return all that determines an answer beside the text; None if unknown."""
+    def score_batch(self, texts: list[str], classes: Classes) -> Scores:
+        """Score a chunk of texts.
 
-    @abstractmethod
-    def _ask(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
-        """Yield the answers of the model, in any order, as they come.
+        Parameters
+        ----------
+        texts : list of str
+            Distinct texts, none of them blank.
+        classes : Classes
+            The classes: `names`, `words` and `descriptions`.
 
-        Texts are to be drawn as they are needed: none follows once a budget is spent.
+        Returns
+        -------
+        Scores
+            A row for each text, in the same order.
         """
 
+    @abstractmethod
+    def fingerprint(self, classes: Classes) -> dict[str, Any] | None:
+        """Describe all that determines an answer beside the text.
+
+        Parameters
+        ----------
+        classes : Classes
+            The classes.
+
+        Returns
+        -------
+        dict or None
+            JSON values, without secrets and without anything that is timed or counted
+            in threads; None where nothing identifies the model, so that answers
+            cannot be stored.
+        """
+
+    # ---- hooks
+
+    @contextmanager
+    def _open_scorer(self, classes: Classes) -> Iterator[Scorer]:
+        """Open what scoring needs, once for many chunks, and close it afterwards."""
+        yield functools.partial(self.score_batch, classes=classes)
+
+    def _check_parameters(self, classes: Classes) -> None:
+        """Raise InvalidParameterError if a parameter has a value that is not allowed."""
+
+    def _count_tokens(self, texts: list[str], classes: Classes) -> TokenCount:
+        """Count the tokens that scoring texts would take."""
+        return TokenCount()
+
+    def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
+        """Estimate the duration where no earlier answers tell it."""
+        return None
+
+    def _for_workers(self) -> MeteredTeacher:
+        """Resolve parameters whose value depends on this machine, for other processes."""
+        return self
+
+    def _memory(self, classes: Classes) -> Memory:
+        """Return the dict in which answers without a fingerprint are kept."""
+        return {}
+
     def _describe(self, classes: Classes) -> dict[str, Any]:
-        """Return what the store's table of contents says of the answers."""
+        """Describe the answers for the store's table of contents."""
         named = {"teacher": type(self).__name__, "classes": list(classes.words)}
         model = getattr(self, "model", None) or getattr(self, "model_path", None)
         return named | ({"model": Path(str(model)).name} if model else {})
 
-    def _count(self, texts: list[str], classes: Classes) -> TokenCount:
-        """Return the tokens asking about texts would take, where that is known."""
-        return TokenCount()
+    # ---- labels
 
-    def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
-        """Return how long asking would take at least, where that is known."""
-        return None
+    @override
+    def _label_distinct(
+        self, texts: list[str], classes: Classes, verbose: int
+    ) -> TeacherLabels:
+        budget = self._budget()
+        self._check_parameters(classes)
+        with self._cache(classes) as cache:
+            pool = cache.get(texts, len(classes))
+            is_known = pool.answered | pool.is_final
+            from_store, meter, n_asked = pool.answered, None, 0
+            if not is_known.all():
+                with cache.asking(verbose):  # another process may have asked the same
+                    unknown = np.flatnonzero(~is_known)
+                    some = cache.get([texts[row] for row in unknown], len(classes))
+                    pool.put(unknown, some)
+                    from_store = pool.answered
+                    meter = Meter(budget, cache.usage(), self._calls_per_text)
+                    n_asked = self._ask(texts, classes, pool, cache, meter, verbose)
+        source = np.where(from_store, "store", "model").astype(object)
+        source[~pool.answered] = ""
+        return TeacherLabels(
+            classes.names,
+            pool.log_prob,
+            pool.label_mass,
+            n_asked=n_asked,
+            n_truncated=int(pool.is_truncated.sum()),
+            source=source,
+            error=pool.error,
+            usage=meter.used if meter else Usage(),
+            confidence=self._confidence,
+        )
 
-    def _for_workers(self) -> AskedTeacher:
-        """Return the teacher as other processes are to ask: nothing left to choose."""
-        return self
+    def _ask(
+        self,
+        texts: list[str],
+        classes: Classes,
+        pool: Scores,
+        cache: AnswerCache,
+        meter: Meter,
+        verbose: int,
+    ) -> int:
+        """Fill in the rows that are unknown, keep them, and return how many were asked."""
+        unknown = np.flatnonzero(~(pool.answered | pool.is_final))
+        is_open = np.zeros(len(texts), dtype=bool)
+        is_open[unknown] = True
+        last = time.perf_counter()
+        with progress_bar(len(unknown), "teacher", "text", verbose) as bar:
+            for rows, scores in self._scored(texts, unknown, classes, meter):
+                now = time.perf_counter()
+                usage = scores.usage._replace(seconds=now - last)
+                cache.put([texts[row] for row in rows], scores, usage)
+                meter.settle(0, Usage(seconds=now - last))
+                last = now
+                pool.put(rows, scores)
+                is_open[rows] = False
+                bar.update(len(rows))
+        if meter.stopped_by:
+            _warn_of_budget(pool, is_open, meter.stopped_by)
+        return len(unknown) - int(is_open.sum())
 
-    def _memory(self, classes: Classes) -> dict[str, Answer]:
-        """Return where answers without a specification are kept."""
-        return {}
+    def _scored(
+        self, texts: list[str], unknown: IntArray, classes: Classes, meter: Meter
+    ) -> Iterator[tuple[IntArray, Scores]]:
+        """Score the unknown texts here, or by the workers joblib has been given."""
+        size = worker_chunk_size(len(unknown))
+        if size is None:
+            chunks = self._chunks(texts, unknown, self._chunk_size, meter)
+            yield from scored_here(self, chunks, classes, meter)
+        else:
+            chunks = self._chunks(texts, unknown, size, meter)
+            teacher = self._for_workers()
+            yield from scored_by_workers(teacher, chunks, classes, meter)
 
-    def _calls_a_text(self) -> int:
-        """Return how often the model is called for a text."""
-        return 1
+    def _chunks(
+        self, texts: list[str], unknown: IntArray, size: int, meter: Meter
+    ) -> Iterator[Chunk]:
+        """Draw chunks of texts for as long as the budget allows."""
+        left: Iterator[int] = iter(unknown.tolist())
+        while window := list(itertools.islice(left, max(size, self._sort_window))):
+            n_allowed = meter.reserve(len(window))
+            if n_allowed == 0:
+                return
+            left = itertools.chain(window[n_allowed:], left)
+            window = window[:n_allowed]
+            if self._sort_window > 1:
+                window.sort(key=lambda row: len(texts[row]))
+            for start in range(0, len(window), size):
+                rows = window[start : start + size]
+                yield np.array(rows), [texts[row] for row in rows]
 
+    @contextmanager
+    def _cache(self, classes: Classes) -> Iterator[AnswerCache]:
+        """Open the answers that are known for some classes."""
+        fingerprint = self.fingerprint(classes) if self.store is not False else None
+        if fingerprint is None:
+            yield MemoryCache(self._memory(classes))
+            return
+        with LabelStore(self.store) as store:
+            key = fingerprint_key(fingerprint)
+            yield StoreCache(store, key, self._describe(classes))
+
+    def _budget(self) -> Budget:
+        """Collect the limits, once they are known to make sense."""
+        budget = Budget(self.max_calls, self.max_cost, self.price_per_million)
+        budget.check()
+        return budget
+
+    # ---- plan
+
+    @override
     def _plan(
         self, texts: list[str], distinct: list[str], classes: Classes
     ) -> LabellingPlan:
-        """Look into the store, and count what is left."""
-        self._check_budget()
-        known, usage = set(), Usage()
-        determines = self._specification(classes) if self.store is not False else None
-        if determines is None:
-            known = {text for text in distinct if text in self._memory(classes)}
-        else:
-            name = specification_key(determines)
-            with LabelStore(self.store) as store:
-                known = {*store.get(name, distinct), *store.refused(name, distinct)}
-                usage = store.usage(name)
-        to_ask = [text for text in distinct if text not in known]
-        n_calls = len(to_ask) * self._calls_a_text()
-        tokens = self._count(to_ask, classes)
+        budget = self._budget()
+        self._check_parameters(classes)
+        with self._cache(classes) as cache:
+            known = cache.get(distinct, len(classes))
+            spent = cache.usage()
+        is_known = known.answered | known.is_final
+        to_ask = [distinct[row] for row in np.flatnonzero(~is_known)]
+        n_calls = len(to_ask) * self._calls_per_text
+        tokens = self._count_tokens(to_ask, classes)
         if not to_ask:
             seconds: float | None = 0.0
-        elif usage.n_calls and usage.seconds:
-            seconds = n_calls * usage.seconds / usage.n_calls
+        elif spent.n_calls and spent.seconds:
+            seconds = n_calls * spent.seconds / spent.n_calls
         else:
             seconds = self._expected_seconds(n_calls, tokens)
+        cost = None
+        if tokens.input is not None:
+            cost = budget.cost(Usage(0, tokens.input, tokens.output or 0))
         return LabellingPlan(
             n_texts=len(texts),
             n_distinct=len(distinct),
             n_blank=sum(map(is_blank, texts)),
-            n_stored=len(known),
+            n_stored=int(is_known.sum()),
             n_to_ask=len(to_ask),
             n_calls=n_calls,
             tokens=tokens,
-            cost=self._cost(Usage(0, tokens.input or 0, tokens.output or 0))
-            if tokens.input is not None
-            else None,
+            cost=cost,
             seconds=seconds,
-            spent=usage,
-            spent_cost=self._cost(usage),
+            spent=spent,
+            spent_cost=budget.cost(spent),
             max_calls=self.max_calls,
             max_cost=self.max_cost,
         )
 
-    def _cost(self, usage: Usage) -> float | None:
-        """Return a cost at the user's price; None without a price."""
-        if self.price_per_million is None:
-            return None
-        for_input, for_output = self.price_per_million
-        total = usage.input_tokens * for_input + usage.output_tokens * for_output
-        return total / 1e6
 
-    def _check_budget(self) -> None:
-        """Raise unless the limits and the price are what they should be."""
-        if self.max_calls is not None:
-            check_number(self.max_calls, "max_calls", 0, integer=True)
-        if self.price_per_million is not None:
-            price = np.asarray(self.price_per_million, dtype=np.float64)
-            if price.shape != (2,) or not (price >= 0).all():
-                raise InvalidParameterError(
-                    "`price_per_million` must be a pair: the price of a million tokens "
-                    f"read and of a million written; got {self.price_per_million!r}."
-                )
-        if self.max_cost is not None:
-            check_number(self.max_cost, "max_cost", 0)
-            if self.price_per_million is None:
-                raise InvalidParameterError(
-                    "`max_cost` needs your price: set `price_per_million=(input, output)`, "
-                    "in the currency of `max_cost`."
-                )
-
-    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
-        """Answer from the store, and ask for the rest."""
-        self._check_budget()
-        determines = self._specification(classes) if self.store is not False else None
-        if determines is None:
-            with _memory_lock:  # threads ask one at a time, as processes do
-                memory = self._memory(classes)
-                known = {text: memory[text] for text in texts if text in memory}
-                return self._complete(texts, classes, verbose, known, memory)
-        name = specification_key(determines)
-        with LabelStore(self.store) as store:
-            known, refused = store.get(name, texts), store.refused(name, texts)
-            if len(known) + len(refused) == len(texts):
-                return Found(known, refused)
-            # One process asks at a time; the next finds what this one stored.
-            with store.asking(name, verbose):
-                known, refused = store.get(name, texts), store.refused(name, texts)
-                keep = _Keeping(store, name, self._describe(classes))
-                return self._complete(texts, classes, verbose, known, keep, refused)
-
-    def _complete(
-        self,
-        texts: list[str],
-        classes: Classes,
-        verbose: int,
-        known: dict[str, Answer],
-        keep: dict[str, Answer] | _Keeping,
-        refused: dict[str, str] | None = None,
-    ) -> Found:
-        """Ask about the texts not known yet, keeping every answer as it comes."""
-        errors = dict(refused or {})
-        unknown = [text for text in texts if text not in known and text not in errors]
-        total = spent = keep.spent if isinstance(keep, _Keeping) else Usage()
-        drawn: list[str] = []
-        fresh: set[str] = set()
-        n_truncated = n_done = 0
-        stopped_by = ""
-
-        def draw() -> Iterator[str]:
-            nonlocal stopped_by
-            for text in unknown:
-                stopped_by = self._spent_budget(total, len(drawn) - n_done)
-                if stopped_by:
-                    return
-                drawn.append(text)
-                yield text
-
-        last = time.perf_counter()
-        with progress_bar(len(unknown), "teacher", "text", verbose) as bar:
-            for answers in self._spread(draw(), len(unknown), classes):
-                some = _by_text(answers, drawn)
-                now = time.perf_counter()
-                used = Usage(
-                    len(answers.places) if answers.n_calls is None else answers.n_calls,
-                    answers.input_tokens,
-                    answers.output_tokens,
-                    now - last,
-                )
-                total, last = total.plus(used), now
-                refusals = {drawn[p]: answers.errors[p] for p in answers.refused}
-                if isinstance(keep, _Keeping):
-                    keep.put(some, refusals, used)
-                else:
-                    keep.update(some)
-                known |= some
-                fresh |= some.keys()
-                errors |= {drawn[p]: why for p, why in answers.errors.items()}
-                n_done += len(answers.places)
-                n_truncated += answers.n_truncated
-                bar.update(len(answers.places))
-        for text in unknown[len(drawn) :]:
-            errors[text] = f"not asked: {stopped_by} is reached"
-        used_now = Usage(*(b - a for a, b in zip(spent, total, strict=True)))  # type: ignore[arg-type]
-        return Found(
-            known,
-            errors,
-            frozenset(fresh),
-            len(drawn),
-            n_truncated,
-            used_now,
-            stopped_by,
-        )
-
-    def _spent_budget(self, total: Usage, n_under_way: int) -> str:
-        """Return the limit that another text would break, "" for none."""
-        each = self._calls_a_text()
-        if self.max_calls is not None:
-            n_calls = total.n_calls + n_under_way * each
-            if n_calls + each > self.max_calls:
-                return f"max_calls={self.max_calls}"
-        cost = self._cost(total) if self.max_cost is not None else None
-        if cost is not None and cost >= float(self.max_cost or 0):
-            return f"max_cost={self.max_cost}"
-        return ""
-
-    def _spread(
-        self, texts: Iterator[str], n_texts: int, classes: Classes
-    ) -> Iterator[Answers]:
-        """Ask here, or through the workers joblib has been given."""
-        backend, _ = get_active_backend()
-        n_workers = effective_n_jobs(None)  # 1 unless joblib is configured
-        size = -(-n_texts // (n_workers * _CHUNKS_A_WORKER))
-        size = min(max(size, _SMALLEST_CHUNK), _LARGEST_CHUNK)
-        if n_workers == 1 or backend.nesting_level or n_texts <= size:
-            yield from self._ask(texts, classes)
-            return
-        teacher = self._for_workers()
-        failures: list[Exception] = []
-        until_failure = itertools.takewhile(lambda _: not failures, texts)
-        chunks = iter(lambda: list(itertools.islice(until_failure, size)), [])
-        places = itertools.count(step=size)
-        answered = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")(
-            delayed(_ask_elsewhere)(teacher, start, chunk, classes)
-            for start, chunk in zip(places, chunks, strict=False)
-        )
-        for some, failure in answered:
-            yield from some
-            if failure is not None:
-                failures.append(failure)
-        if failures:
-            raise failures[0]
-
-
-class _Keeping:
-    """What is kept of the answers under one specification of a store."""
-
-    def __init__(
-        self, store: LabelStore, specification: str, description: dict[str, Any]
-    ) -> None:
-        self.spent = store.usage(specification)
-        self._store, self._specification = store, specification
-        self._description = description
-
-    def put(
-        self, answers: dict[str, Answer], refusals: dict[str, str], usage: Usage
-    ) -> None:
-        """Store answers and what they took."""
-        if answers:
-            log_prob = np.array([answer.log_prob for answer in answers.values()])
-            mass = np.array([answer.label_mass for answer in answers.values()])
-            self._store.put(self._specification, list(answers), log_prob, mass)
-        if refusals:
-            self._store.refuse(self._specification, refusals)
-        self._store.spend(self._specification, usage, self._description)
-
-
-def _ask_elsewhere(
-    teacher: AskedTeacher, start: int, texts: list[str], classes: Classes
-) -> tuple[list[Answers], Exception | None]:
-    """Return a teacher's answers for some of the texts, and what ended them, if it did."""
-    answered: list[Answers] = []
-    try:
-        for answers in teacher._ask(texts, classes):
-            moved = answers._replace(
-                places=answers.places + start,
-                errors={place + start: why for place, why in answers.errors.items()},
-                refused=[place + start for place in answers.refused],
-            )
-            answered.append(moved)
-    except Exception as failure:  # what was bought before it is kept
-        return answered, failure
-    return answered, None
-
-
-def _by_text(answers: Answers, texts: Sequence[str]) -> dict[str, Answer]:
-    """Return the usable answers by text."""
-    return {
-        texts[place]: Answer(log_prob, float(mass))
-        for place, log_prob, mass, no_use in zip(
-            answers.places,
-            answers.log_prob,
-            answers.label_mass,
-            nan_rows(answers.log_prob),
-            strict=True,
-        )
-        if not no_use
-    }
-
-
-def specification_key(determines: dict[str, Any]) -> str:
-    """Return the name a specification is stored under.
-
-    Parameters
-    ----------
-    determines : dict
-        All that determines an answer beside the text, as JSON values.
-
-    Returns
-    -------
-    str
-        A SHA-256 in hexadecimal.
-    """
-    text = json.dumps(determines, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _warn_of_budget(pool: Scores, is_open: BoolArray, limit: str) -> None:
+    """Note that rows were not asked about, and warn."""
+    pool.error[is_open] = f"not asked: {limit} is reached"
+    warnings.warn(
+        f"{limit} is reached: {int(is_open.sum())} distinct texts were not asked about. "
+        "What was answered so far is kept; raise the limit to go on from there.",
+        BudgetReachedWarning,
+        stacklevel=2,
+    )

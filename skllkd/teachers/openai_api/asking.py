@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
-from skllkd.teachers.base import Answers
-from skllkd.teachers.metered.budget import TokenCount
-from skllkd.teachers.metered.usage import Usage
+from skllkd.teachers.labels import Usage
+from skllkd.teachers.metered.bridge import Answers
 from skllkd.teachers.openai_api.capabilities import Dialect
 from skllkd.teachers.openai_api.chat import Questions
 from skllkd.teachers.openai_api.client import BYTES_PER_TOKEN, Connection, Reply
+from skllkd.teachers.plan import TokenCount
 
 #: What chat formats add to a message, and to a conversation, in tokens.
 _MESSAGE_TOKENS, _CHAT_TOKENS = 4, 3

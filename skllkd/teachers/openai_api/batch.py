@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.store import LabelStore, text_key
-from skllkd.teachers.metered.usage import Usage
 from skllkd.teachers.openai_api.capabilities import usage_of
 from skllkd.teachers.openai_api.chat import Questions, Reading
 from skllkd.teachers.openai_api.client import Connection, Reply

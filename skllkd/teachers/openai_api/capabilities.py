@@ -8,9 +8,9 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.store import LabelStore
 from skllkd.teachers.metered.store_files import default_store_path
-from skllkd.teachers.metered.usage import Usage
 
 _lock = threading.Lock()
 

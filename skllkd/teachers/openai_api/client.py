@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from skllkd._core.params import optional_import
 from skllkd.exceptions import InvalidParameterError, TeacherAccessError
-from skllkd.teachers.metered.usage import Usage
+from skllkd.teachers.labels import Usage
 from skllkd.teachers.openai_api.capabilities import usage_of
 from skllkd.teachers.openai_api.rate_limit import Pace, backoff_s, retry_after_s
 

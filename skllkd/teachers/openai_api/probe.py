@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from skllkd.exceptions import TeacherAccessError
-from skllkd.teachers.metered.usage import Usage
+from skllkd.teachers.labels import Usage
 from skllkd.teachers.openai_api.capabilities import (
     Dialect,
     form_fault,

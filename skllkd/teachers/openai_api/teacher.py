@@ -5,18 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import as_texts, is_blank
-from skllkd.exceptions import InvalidParameterError, NoConfidenceWarning
-from skllkd.teachers.base import Answers, Found
-from skllkd.teachers.metered.budget import TokenCount
-from skllkd.teachers.metered.store import LabelStore, text_key
-from skllkd.teachers.metered.teacher import AskedTeacher, specification_key
-from skllkd.teachers.metered.usage import Usage
+from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers.calibration import BatchCalibration, Calibration
+from skllkd.teachers.labels import Usage
+from skllkd.teachers.metered.bridge import Answers, AskedTeacher
+from skllkd.teachers.metered.store import LabelStore, fingerprint_key, text_key
 from skllkd.teachers.openai_api.asking import as_answers, ask_about, count_tokens
 from skllkd.teachers.openai_api.batch import BatchStatus, Collector, submit_batches
 from skllkd.teachers.openai_api.capabilities import Dialect, Notes
@@ -31,6 +29,7 @@ from skllkd.teachers.openai_api.parameters import (
 )
 from skllkd.teachers.openai_api.probe import find_dialect
 from skllkd.teachers.openai_api.rate_limit import Pace
+from skllkd.teachers.plan import TokenCount
 from skllkd.teachers.prompting.template import as_examples, one_line
 
 #: So many texts in a row that could not be asked about mean that the server is gone.
@@ -93,11 +92,8 @@ class OpenAITeacher(AskedTeacher):
     cache_key : str, optional
         A name for the server and the model together, under which answers are stored, so
         that a server that moves keeps them. By default the address and the model's name.
-    calibration : {"batch", "contextual", None}, default="batch"
-        How the model's preference for some codes is taken out. Labels without a
-        confidence stay as they are.
-    class_prior : mapping, sequence or "em", optional
-        The expected share of each class. Calibration assumes equal shares without.
+    calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
+        Correction of the model's preference for some codes; None for none.
     store : str, Path or False, optional
         The label store's file; False for none. By default `labels.sqlite` in the
         folder named by SKLLKD_CACHE, or in the user's cache folder.
@@ -161,8 +157,7 @@ class OpenAITeacher(AskedTeacher):
         max_cost: float | None = None,
         tokenizer: Callable[[str], Sequence[Any]] | None = None,
         cache_key: str | None = None,
-        calibration: str | None = "batch",
-        class_prior: Any = None,
+        calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         store: str | os.PathLike[str] | bool | None = None,
     ) -> None:
         self.model = model
@@ -184,7 +179,6 @@ class OpenAITeacher(AskedTeacher):
         self.tokenizer = tokenizer
         self.cache_key = cache_key
         self.calibration = calibration
-        self.class_prior = class_prior
         self.store = store
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -241,7 +235,7 @@ class OpenAITeacher(AskedTeacher):
             return ""
         with self._connect() as connection, LabelStore(self.store) as store:
             dialect = self._dialect(connection, named, distinct[0])
-            key = specification_key(self._specification(named))
+            key = fingerprint_key(self._specification(named))
             store.spend(key, self._notes().unreported(), self._describe(named))
             left = self._left(distinct, named)
             if not left:
@@ -285,7 +279,7 @@ class OpenAITeacher(AskedTeacher):
         self._check(named)
         self._check_store()
         with self._connect() as connection, LabelStore(self.store) as store:
-            key = specification_key(self._specification(named))
+            key = fingerprint_key(self._specification(named))
             collector = Collector(
                 connection, store, key, self._questions(named), self._describe(named)
             )
@@ -315,7 +309,7 @@ class OpenAITeacher(AskedTeacher):
 
     def _notes(self) -> Notes:
         """Return what is known of the server."""
-        return Notes(specification_key(self._named()), self.store)
+        return Notes(fingerprint_key(self._named()), self.store)
 
     def _dialect(self, connection: Connection, classes: Classes, text: str) -> Dialect:
         """Return what the server takes and gives, asking it if that is not known."""
@@ -371,21 +365,6 @@ class OpenAITeacher(AskedTeacher):
 
     # ---- asking
 
-    def _answer(self, texts: list[str], classes: Classes, verbose: int) -> Found:
-        """Find out what the server gives where the method hangs on it; then answer."""
-        self._check(classes)
-        if self.method == "auto":
-            self._resolve(texts, classes)
-        if self.method == "auto" and self._resolved() == "label":
-            warnings.warn(
-                f"model={self.model!r} comes without log-probabilities, so its labels have "
-                'no confidence (method="label"). method="votes" gives one, for '
-                f"{self.n_votes} answers a text instead of one.",
-                NoConfidenceWarning,
-                stacklevel=3,
-            )
-        return super()._answer(texts, classes, verbose)
-
     def _resolve(self, texts: list[str], classes: Classes) -> None:
         """Find out what "auto" stands for, unless no text is to be asked about."""
         if not texts or self._notes().dialect() is not None:
@@ -411,7 +390,7 @@ class OpenAITeacher(AskedTeacher):
         self, texts: list[str], classes: Classes, method: str | None = None
     ) -> list[str]:
         """Return the texts a store has no answer for."""
-        key = specification_key(self._specification(classes, method))
+        key = fingerprint_key(self._specification(classes, method))
         with LabelStore(self.store) as store:
             known = {*store.get(key, texts), *store.refused(key, texts)}
         return [text for text in texts if text not in known]
@@ -421,21 +400,7 @@ class OpenAITeacher(AskedTeacher):
         pace = Pace(self.requests_per_minute, self.tokens_per_minute)
         return Connection(server_of(self), pace, self.max_retries, self.timeout_s)
 
-    def _spread(
-        self, texts: Iterator[str], n_texts: int, classes: Classes
-    ) -> Iterator[Answers]:
-        """Find out what the server gives before workers ask it."""
-        first = next(texts, None)
-        if first is None:
-            return
-        with self._connect() as connection:
-            self._dialect(connection, classes, first)
-        probing = self._notes().unreported()
-        if probing.n_calls:
-            yield as_answers([], len(classes), probing)
-        yield from super()._spread(itertools.chain([first], texts), n_texts, classes)
-
-    def _ask(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
+    def _answers(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
         """Yield answers as they come, from as many requests as may be under way."""
         texts = iter(texts)
         first = next(texts, None)
@@ -464,10 +429,6 @@ class OpenAITeacher(AskedTeacher):
             raise connection.refusal(refusal)
 
     # ---- what it takes
-
-    def _confidence(self) -> str:
-        """Return what the probabilities are."""
-        return _CONFIDENCE[self._resolved()]
 
     def _calls_a_text(self) -> int:
         """Return the requests a text takes, at most."""

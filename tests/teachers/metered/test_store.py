@@ -7,49 +7,52 @@ import time
 import numpy as np
 import pytest
 from skllkd.exceptions import StalledClaimWarning, StoreError
-from skllkd.teachers import CallableTeacher, LabelStore, Usage, _store
-from skllkd.teachers.metered.store import text_key
-from skllkd.teachers.metered.teacher import specification_key
+from skllkd.teachers import CallableTeacher, LabelStore, Scores, Usage
+from skllkd.teachers.metered import store as store_module
+from skllkd.teachers.metered.store import fingerprint_key, text_key
+
+# Forked from one process that has the imports behind it: a second each is saved.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
 
 
 def put(store, texts, value=0.5, spec="spec"):
     rows = np.log(np.tile([value, 1 - value], (len(texts), 1)))
-    store.put(spec, texts, rows, np.full(len(texts), 0.9))
+    store.put(spec, texts, Scores(rows, np.full(len(texts), 0.9)))
 
 
-def test_answers_come_back_exactly_and_only_for_their_specification(own_store):
+def test_answers_come_back_exactly_and_only_for_their_fingerprint(own_store):
     with LabelStore() as store:
         assert store.path == own_store
         put(store, ["x", "y"], 1 / 3)
         assert len(store) == 2
     with LabelStore() as store:
-        found = store.get("spec", ["y", "z"])
-        assert list(found) == ["y"]
-        np.testing.assert_array_equal(found["y"].log_prob, np.log([1 / 3, 1 - 1 / 3]))
-        assert found["y"].label_mass == 0.9
-        assert store.get("other", ["y"]) == {}
+        found = store.get("spec", ["y", "z", "y"], 2)
+        assert found.answered.tolist() == [True, False, True]
+        np.testing.assert_array_equal(found.log_prob[0], np.log([1 / 3, 1 - 1 / 3]))
+        assert found.label_mass[2] == 0.9 and not found.is_final.any()
+        assert not store.get("other", ["y"], 2).answered.any()
 
 
 def test_unknown_mass_stays_unknown():
     with LabelStore() as store:
-        store.put("spec", ["x"], np.zeros((1, 2)), np.array([np.nan]))
-        assert np.isnan(store.get("spec", ["x"])["x"].label_mass)
+        store.put("spec", ["x"], Scores(np.zeros((1, 2))))
+        assert np.isnan(store.get("spec", ["x"], 2).label_mass[0])
 
 
 def test_the_first_answer_is_canonical():
     with LabelStore() as store:
         put(store, ["x"], 0.2)
         put(store, ["x"], 0.7)
-        np.testing.assert_allclose(
-            np.exp(store.get("spec", ["x"])["x"].log_prob[0]), 0.2
-        )
+        found = store.get("spec", ["x"], 2)
+        np.testing.assert_allclose(np.exp(found.log_prob[0, 0]), 0.2)
 
 
 def test_more_texts_than_a_query_takes():
     texts = [f"text {i}" for i in range(1203)]
     with LabelStore() as store:
         put(store, texts)
-        assert list(store.get("spec", texts)) and len(store.get("spec", texts)) == 1203
+        assert store.get("spec", texts, 2).answered.all()
 
 
 def test_no_text_is_stored(own_store):
@@ -69,13 +72,14 @@ def test_a_file_that_is_no_store_is_named_and_left_alone(own_store):
     assert own_store.read_bytes().startswith(b"this is no database")
 
 
-def test_a_later_version_is_refused(own_store):
+@pytest.mark.parametrize("version", [1, 99])
+def test_another_version_is_refused(own_store, version):
     LabelStore().close()
     connection = sqlite3.connect(own_store)
-    connection.execute("PRAGMA user_version = 99")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match="later version.*99"):
+    with pytest.raises(StoreError, match=f"another version.*{version}"):
         LabelStore()
 
 
@@ -85,19 +89,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         LabelStore(tmp_path / "file" / "labels.sqlite")
 
 
-def test_the_digest_of_a_file_follows_its_content(tmp_path):
-    path = tmp_path / "model"
-    path.write_bytes(b"one")
-    with LabelStore() as store:
-        first = store.file_digest(path)
-        assert store.file_digest(path) == first
-        path.write_bytes(b"other")
-        assert store.file_digest(path) != first
-
-
-def test_the_specification_key_depends_on_content_not_order():
-    assert specification_key({"a": 1, "b": 2}) == specification_key({"b": 2, "a": 1})
-    assert specification_key({"a": 1}) != specification_key({"a": 2})
+def test_the_fingerprint_key_depends_on_content_not_order():
+    assert fingerprint_key({"a": 1, "b": 2}) == fingerprint_key({"b": 2, "a": 1})
+    assert fingerprint_key({"a": 1}) != fingerprint_key({"a": 2})
 
 
 def test_a_database_of_something_else_is_left_alone(own_store):
@@ -119,10 +113,9 @@ def _open_at_once(folder, barrier):
 
 
 def test_several_processes_open_a_new_file_at_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(3)
+    barrier = PROCESSES.Barrier(3)
     openers = [
-        context.Process(target=_open_at_once, args=(tmp_path, barrier))
+        PROCESSES.Process(target=_open_at_once, args=(tmp_path, barrier))
         for _ in range(3)
     ]
     for opener in openers:
@@ -139,9 +132,9 @@ def _write_many(path, start):
 
 
 def test_several_processes_write_at_once(own_store):
-    context = multiprocessing.get_context("spawn")
     writers = [
-        context.Process(target=_write_many, args=(own_store, 50 * n)) for n in range(3)
+        PROCESSES.Process(target=_write_many, args=(own_store, 50 * n))
+        for n in range(3)
     ]
     for writer in writers:
         writer.start()
@@ -159,8 +152,7 @@ def _write_forever(path):
 
 
 def test_a_killed_process_leaves_what_it_stored(own_store):
-    context = multiprocessing.get_context("spawn")
-    writer = context.Process(target=_write_forever, args=(own_store,))
+    writer = PROCESSES.Process(target=_write_forever, args=(own_store,))
     writer.start()
     deadline = time.monotonic() + 60
     n_stored = 0
@@ -174,37 +166,11 @@ def test_a_killed_process_leaves_what_it_stored(own_store):
     with LabelStore(own_store) as store:
         n_left = len(store)
         assert n_left >= n_stored >= 20
-        assert len(store.get("spec", [f"text {i}" for i in range(n_left)])) == n_left
+        texts = [f"text {i}" for i in range(n_left)]
+        assert store.get("spec", texts, 2).answered.all()
 
 
-# --- Version 1, and damage ------------------------------------------------------------
-
-
-def test_a_file_of_version_1_is_brought_up_with_its_answers(own_store):
-    own_store.parent.mkdir(parents=True)
-    blob = np.log([0.25, 0.75]).astype("<f8").tobytes()
-    with sqlite3.connect(own_store) as old:
-        old.execute(
-            "CREATE TABLE answers (specification TEXT NOT NULL, text BLOB NOT NULL, "
-            "log_prob BLOB NOT NULL, label_mass REAL, answered_at INTEGER NOT NULL, "
-            "PRIMARY KEY (specification, text)) WITHOUT ROWID"
-        )
-        old.execute(
-            "CREATE TABLE file_digests (file TEXT PRIMARY KEY, digest TEXT NOT NULL)"
-        )
-        old.execute(
-            "INSERT INTO answers VALUES (?, ?, ?, ?, ?)",
-            ["spec", text_key("a"), blob, 0.5, 7],
-        )
-        old.execute("PRAGMA user_version = 1")
-    old.close()
-    for _ in range(2):
-        with LabelStore() as store:
-            assert np.exp(store.get("spec", ["a"])["a"].log_prob).tolist() == [
-                0.25,
-                0.75,
-            ]
-            store.check()
+# --- Damage ---------------------------------------------------------------------------
 
 
 def test_an_answer_that_was_changed_on_disk_is_found(own_store):
@@ -218,9 +184,9 @@ def test_an_answer_that_was_changed_on_disk_is_found(own_store):
         )
     file.close()
     with LabelStore() as store:
-        assert list(store.get("spec", ["b"])) == ["b"]
+        assert store.get("spec", ["b"], 2).answered.all()
         with pytest.raises(StoreError, match="damaged"):
-            store.get("spec", ["a"])
+            store.get("spec", ["a"], 2)
         with pytest.raises(StoreError, match="1 answers are damaged"):
             store.check()
         with pytest.raises(StoreError, match="damaged"):
@@ -239,7 +205,7 @@ def test_a_page_that_was_overwritten_is_found(own_store):
         store.check()
 
 
-# --- Usage, refusals, facts -----------------------------------------------------------
+# --- Usage, unanswered texts ----------------------------------------------------------
 
 
 def test_usage_adds_up_and_is_kept():
@@ -252,25 +218,29 @@ def test_usage_adds_up_and_is_kept():
         assert store.contents()[0].description == {"model": "m"}
 
 
-def test_refusals_are_kept_apart_from_answers_and_can_be_forgotten():
+def unanswered(reason):
+    """Return the row of a text that the model itself has no answer for."""
+    return Scores(
+        [[np.nan] * 2], error=np.array([reason], object), is_final=np.ones(1, bool)
+    )
+
+
+def test_unanswered_texts_are_kept_apart_from_answers_and_can_be_forgotten():
     with LabelStore() as store:
         put(store, ["a"])
-        store.refuse("spec", {"b": "said 'no'"})
-        assert store.refused("spec", ["a", "b", "c"]) == {"b": "said 'no'"}
-        assert store.refused("other", ["b"]) == {}
-        assert list(store.get("spec", ["a", "b"])) == ["a"]
-        assert (store.contents()[0].n_answers, store.contents()[0].n_refusals) == (1, 1)
-        assert store.prune(refused_only=True) == 1
-        assert store.refused("spec", ["b"]) == {} and len(store) == 1
-
-
-def test_facts_are_remembered_and_replaced():
-    with LabelStore() as store:
-        assert store.fact("fastest") is None
-        store.remember("fastest", "F32")
-        store.remember("fastest", "as shipped")
-    with LabelStore() as store:
-        assert store.fact("fastest") == "as shipped"
+        store.put("spec", ["b"], unanswered("said 'no'"))
+        store.put("spec", ["c"], Scores([[np.nan] * 2]))  # a failure on the way
+        found = store.get("spec", ["a", "b", "c"], 2)
+        assert found.is_final.tolist() == [False, True, False]
+        assert found.answered.tolist() == [True, False, False]
+        assert found.error.tolist() == ["", "said 'no'", "without a usable answer"]
+        assert not store.get("other", ["b"], 2).is_final.any()
+        assert (store.contents()[0].n_answers, store.contents()[0].n_unanswered) == (
+            1,
+            1,
+        )
+        assert store.prune(unanswered_only=True) == 1
+        assert not store.get("spec", ["b"], 2).is_final.any() and len(store) == 1
 
 
 # --- List, export, merge, prune -------------------------------------------------------
@@ -280,8 +250,8 @@ def filled(path):
     store = LabelStore(path)
     put(store, ["a", "b"], spec="one")
     put(store, ["c"], spec="two")
-    store.put("two", ["d"], np.array([[-np.inf, 0.0]]), np.array([np.nan]))
-    store.refuse("two", {"e": "why"})
+    store.put("two", ["d"], Scores([[-np.inf, 0.0]]))
+    store.put("two", ["e"], unanswered("why"))
     store.spend("two", Usage(3, 30, 3, 1.0), {"model": "m", "classes": ["x", "y"]})
     return store
 
@@ -295,17 +265,19 @@ def test_merging_takes_in_what_is_new_exactly(tmp_path, through):
         put(store, ["a"], value=0.125, spec="one")
         assert store.merge(source) == 3
         assert store.merge(source) == 0
-        assert np.exp(store.get("one", ["a"])["a"].log_prob)[0] == pytest.approx(0.125)
-        last = store.get("two", ["d"])["d"]
-        assert last.log_prob.tolist() == [-np.inf, 0.0] and np.isnan(last.label_mass)
-        assert store.refused("two", ["e"]) == {"e": "why"}
+        first = store.get("one", ["a"], 2)
+        assert np.exp(first.log_prob)[0, 0] == pytest.approx(0.125)
+        last = store.get("two", ["d", "e"], 2)
+        assert last.log_prob[0].tolist() == [-np.inf, 0.0]
+        assert np.isnan(last.label_mass[0])
+        assert last.is_final.tolist() == [False, True] and last.error[1] == "why"
         assert store.usage("two") == Usage(3, 30, 3, 1.0)
         store.check()
 
 
-def test_an_export_holds_no_text_and_can_be_of_one_specification(tmp_path):
+def test_an_export_holds_no_text_and_can_be_of_one_fingerprint(tmp_path):
     with filled(tmp_path / "theirs.sqlite") as store:
-        store.put("one", ["a very secret text"], np.log([[0.5, 0.5]]), np.ones(1))
+        store.put("one", ["a very secret text"], Scores(np.log([[0.5, 0.5]])))
         assert store.export(tmp_path / "all.jsonl") == 5
         assert store.export(tmp_path / "two.jsonl", "two") == 2
     assert "secret" not in (tmp_path / "all.jsonl").read_text()
@@ -317,9 +289,9 @@ def test_an_export_holds_no_text_and_can_be_of_one_specification(tmp_path):
     [
         "what is this?",
         '{"text": "00", "log_prob": [0], "label_mass": 1}',
-        '{"specification": "s", "description": {}, "n_calls": 1, "input_tokens": 0, '
+        '{"fingerprint": "s", "description": {}, "n_calls": 1, "input_tokens": 0, '
         '"output_tokens": 0, "seconds": 0}\n{"text": "zz", "log_prob": [0]}',
-        '{"specification": "s", "description": {}, "n_calls": 1, "input_tokens": 0, '
+        '{"fingerprint": "s", "description": {}, "n_calls": 1, "input_tokens": 0, '
         '"output_tokens": 0, "seconds": 0}\n{"text": "00", "log_prob": [0], '
         '"label_mass": 1}\n{"text": "01", "log',
     ],
@@ -340,7 +312,7 @@ def test_pruning_forgets_what_it_is_told_to_and_shrinks_the_file(tmp_path):
     with filled(path) as store:
         put(store, [f"text {i}" for i in range(20_000)], spec="large")
         assert store.prune("one") == 2
-        assert {entry.specification for entry in store.contents()} == {"two", "large"}
+        assert {entry.fingerprint for entry in store.contents()} == {"two", "large"}
         assert store.prune(older_than_days=1) == 0
         size = path.stat().st_size
         assert store.prune("large") == 20_000
@@ -359,12 +331,11 @@ def _hold(path, barrier, seconds):
 
 
 def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch):
-    monkeypatch.setattr(_store, "_SILENT_WAIT_S", 0.05)
-    monkeypatch.setattr(_store, "_POLL_S", 0.05)
-    monkeypatch.setattr(_store, "_CLAIM_S", 0.3)
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(2)
-    holder = context.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
+    monkeypatch.setattr(store_module, "_SILENT_WAIT_S", 0.05)
+    monkeypatch.setattr(store_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(store_module, "_CLAIM_S", 0.3)
+    barrier = PROCESSES.Barrier(2)
+    holder = PROCESSES.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
     holder.start()
     try:
         barrier.wait()
@@ -383,9 +354,8 @@ def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch)
 
 
 def test_a_claim_ends_with_its_process(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(2)
-    holder = context.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
+    barrier = PROCESSES.Barrier(2)
+    holder = PROCESSES.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
     holder.start()
     barrier.wait()
     holder.kill()

@@ -14,10 +14,10 @@ from skllkd.exceptions import (
 )
 from skllkd.students import SklearnStudent
 from skllkd.teachers import (
-    Answers,
-    AskedTeacher,
     CallableTeacher,
     LabelStore,
+    MeteredTeacher,
+    Scores,
     TokenCount,
     Usage,
 )
@@ -26,7 +26,7 @@ AB = ["a", "b"]
 TEXTS = [f"{'ab'[i % 2]} text {i}" for i in range(20)]
 
 
-class PaidTeacher(AskedTeacher):
+class PaidTeacher(MeteredTeacher):
     """A teacher whose texts cost 10 tokens to read and 1 to write."""
 
     asked: list[str] = []  # noqa: RUF012  (shared by clones, to count over all of them)
@@ -36,7 +36,6 @@ class PaidTeacher(AskedTeacher):
         refuses=(),
         fails=(),
         calibration=None,
-        class_prior=None,
         max_calls=None,
         max_cost=None,
         price_per_million=None,
@@ -45,36 +44,32 @@ class PaidTeacher(AskedTeacher):
         self.refuses = refuses
         self.fails = fails
         self.calibration = calibration
-        self.class_prior = class_prior
         self.max_calls = max_calls
         self.max_cost = max_cost
         self.price_per_million = price_per_million
         self.store = store
 
-    def _specification(self, classes):
+    _chunk_size = 1  # so that a cost is noticed after each text
+
+    def fingerprint(self, classes):
         return {"teacher": "paid", "classes": list(classes.words)}
 
-    def _count(self, texts, classes):
+    def _count_tokens(self, texts, classes):
         return TokenCount(10 * len(texts), len(texts), "counted")
 
-    def _ask(self, texts, classes):
-        for place, text in enumerate(texts):
-            self.asked.append(text)
-            log_prob = np.log([[0.9, 0.1] if text[0] == "a" else [0.2, 0.8]])
-            errors, refused = {}, []
+    def score_batch(self, texts, classes):
+        self.asked.extend(texts)
+        scores = Scores(
+            np.log([[0.9, 0.1] if text[0] == "a" else [0.2, 0.8] for text in texts]),
+            label_mass=np.ones(len(texts)),
+            n_tokens=np.tile([10, 1], (len(texts), 1)),
+        )
+        for row, text in enumerate(texts):
             if text in self.refuses or text in self.fails:
-                log_prob[:] = np.nan
-                errors = {place: "said no" if text in self.refuses else "HTTP 500"}
-                refused = [place] if text in self.refuses else []
-            yield Answers(
-                np.array([place]),
-                log_prob,
-                np.ones(1),
-                errors=errors,
-                refused=refused,
-                input_tokens=10,
-                output_tokens=1,
-            )
+                scores.log_prob[row] = np.nan
+                scores.error[row] = "said no" if text in self.refuses else "HTTP 500"
+                scores.is_final[row] = text in self.refuses
+        return scores
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +186,7 @@ def test_reasons_are_told_and_only_refusals_are_remembered():
     assert again.error[0] == "said no" and again.n_asked == 3
     with LabelStore() as store:
         assert len(store) == 15
-        store.prune(refused_only=True)
+        store.prune(unanswered_only=True)
     PaidTeacher.asked.clear()
     quietly(teacher, texts)
     assert sorted(PaidTeacher.asked) == sorted(TEXTS[:5])

@@ -23,7 +23,11 @@ from skllkd.exceptions import (
     TeacherAccessError,
     TruncationWarning,
 )
-from skllkd.teachers import LabelStore, OpenAITeacher
+from skllkd.teachers import (
+    BatchCalibration,
+    LabelStore,
+    OpenAITeacher,
+)
 from skllkd.teachers.openai_api.capabilities import Dialect
 from skllkd.teachers.openai_api.chat import Questions, answer_codes, neutral
 from skllkd.teachers.openai_api.concurrent import answered
@@ -442,7 +446,7 @@ def logprob_free(body):
 def test_a_server_that_drops_logprobs_gives_labels_and_a_warning(served):
     recorder = served(logprob_free)
     with pytest.warns(NoConfidenceWarning, match='method="votes"'):
-        labels = teacher(calibration="batch").label(TEXTS, CLASSES)
+        labels = teacher(calibration=BatchCalibration()).label(TEXTS, CLASSES)
     assert labels.confidence == "none"
     np.testing.assert_array_equal(labels.proba.max(axis=1), 1)
     assert recorder.bodies[-1]["response_format"]["type"] == "json_schema"
@@ -860,7 +864,7 @@ def test_the_key_is_nowhere(served, own_store, caplog, capsys):
             else stub(b)
         )
     )
-    asked = teacher(calibration="batch")
+    asked = teacher(calibration=BatchCalibration())
     with pytest.warns(MissingLabelWarning) as warned:
         labels = asked.label(TEXTS, CLASSES, verbose=1)
     assert recorder.headers[-1]["authorization"] == f"Bearer {KEY}"  # it was used

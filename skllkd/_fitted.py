@@ -1,0 +1,196 @@
+"""FittedState: the result of `fit`, read by everything that comes after it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils.validation import check_is_fitted
+
+from skllkd._core.arrays import FloatArray, nan_rows
+from skllkd._core.classes import Classes
+from skllkd.selection import Selection
+from skllkd.students import Student
+from skllkd.training.log import TrainingLog
+from skllkd.training.training_set import TrainingSet, in_class_order
+
+#: Number of texts on which the agreement is measured after `fit`.
+SAMPLE_SIZE = 500
+#: Learned attributes that are absent where they do not apply.
+_THRESHOLDS = ("teacher_thresholds_", "student_thresholds_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedState:
+    """The result of `fit`; columns of all arrays follow `classes`, in sorted order."""
+
+    classes: npt.NDArray[Any]
+    given_classes: Classes  # in the user's order
+    student: Student
+    selection: Selection
+    teacher_proba: FloatArray  # (n_texts, n_classes), calibrated
+    label_mass: FloatArray  # (n_texts,)
+    times_selected: npt.NDArray[np.int32]  # (n_texts,)
+    class_bias: FloatArray | None  # in nats, in the order of `given_classes`
+    is_recalibrated: bool
+    history: dict[str, npt.NDArray[Any]]  # (n_steps,) each
+    validation_agreement: FloatArray  # (n_epochs,)
+    agreement: float
+    n_teacher_calls: int
+    n_teacher_calls_saved: int
+    seconds: dict[str, float]
+    pool_digest: str
+    pool: Any = None  # the texts of `fit`; not stored in files
+    feature_names: npt.NDArray[np.object_] | None = None  # of numeric input
+    n_features: int | None = None
+
+    @cached_property
+    def pseudo_labels(self) -> npt.NDArray[np.object_]:
+        """The most probable class of each text of `fit`, None where there is none."""
+        labels = np.full(len(self.teacher_proba), None, dtype=object)
+        known = ~nan_rows(self.teacher_proba)
+        # One object a class, not one a text.
+        names = self.classes.astype(object)
+        labels[known] = names[self.teacher_proba[known].argmax(axis=1)]
+        return labels
+
+    @property
+    def n_steps(self) -> int:
+        """The number of training steps so far."""
+        return len(self.history["epoch"])
+
+    @property
+    def share_selected(self) -> float:
+        """The share of the texts presented that was selected, in [0, 1]."""
+        selected, presented = self.history["n_selected"], self.history["n_presented"]
+        return float(selected.sum() / presented.sum())
+
+    @property
+    def fixed_bias(self) -> FloatArray:
+        """The calibration of `fit`, which other texts must not change."""
+        if self.class_bias is None:
+            return np.zeros(len(self.classes))
+        return self.class_bias
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the classifier's learned attributes that exist, by name."""
+        learned = {
+            "classes_": self.classes,
+            "student_": self.student,
+            "selection_": self.selection,
+            "teacher_proba_": self.teacher_proba,
+            "pseudo_labels_": self.pseudo_labels,
+            "label_mass_": self.label_mass,
+            "times_selected_": self.times_selected,
+            "history_": self.history,
+            "validation_agreement_": self.validation_agreement,
+            "agreement_": self.agreement,
+            "n_teacher_calls_": self.n_teacher_calls,
+            "n_teacher_calls_saved_": self.n_teacher_calls_saved,
+            "seconds_": self.seconds,
+            "n_features_in_": self.n_features,
+            "feature_names_in_": self.feature_names,
+        }
+        for name in _THRESHOLDS:
+            if hasattr(self.selection, name):
+                learned[name] = getattr(self.selection, name)[: self.n_steps]
+        return {name: value for name, value in learned.items() if value is not None}
+
+    def is_pool(self, texts: Any) -> bool:
+        """Return whether these are the texts of `fit`, in the same order."""
+        return digest(texts) == self.pool_digest
+
+    def uncalibrated(self, proba: FloatArray) -> FloatArray | None:
+        """Undo the calibration of teacher distributions, columns as `classes`.
+
+        Shares of votes are not calibrated as such and stay as they are. A calibration
+        on gold labels cannot be undone: None.
+        """
+        if self.is_recalibrated:
+            return None
+        if self.class_bias is None or self.class_bias.ndim == 2:
+            return proba
+        bias = in_class_order(self.class_bias[None, :], self.given_classes)
+        weight = proba * np.exp(bias - bias.max())
+        raw: FloatArray = weight / weight.sum(axis=1, keepdims=True)
+        return raw
+
+    def portable(self) -> FittedState:
+        """Return the state as files hold it: without texts, in half the bytes."""
+        return replace(
+            self,
+            pool=None,
+            teacher_proba=self.teacher_proba.astype(np.float32),
+            label_mass=self.label_mass.astype(np.float32),
+        )
+
+
+def state_after(
+    training_set: TrainingSet,
+    student: Student,
+    selection: Selection,
+    log: TrainingLog,
+    earlier: FittedState | None,
+    **others: Any,
+) -> FittedState:
+    """Return the state after training; counts and history go on from an earlier one."""
+    labels = training_set
+    times_selected = np.zeros(len(labels.teacher_proba), dtype=np.int32)
+    times_selected[labels.labelled] = log.times_selected
+    history, validation = log.history, log.validation_agreement
+    n_asked, n_reused, class_bias = labels.n_asked, labels.n_reused, labels.class_bias
+    if earlier is not None:
+        history = _continued(earlier.history, history)
+        validation = np.concatenate([earlier.validation_agreement, validation])
+        n_asked += earlier.n_teacher_calls
+        n_reused += earlier.n_teacher_calls_saved
+        class_bias = earlier.class_bias if class_bias is None else class_bias
+    return FittedState(
+        classes=labels.classes,
+        given_classes=labels.given_classes,
+        student=student,
+        selection=selection,
+        teacher_proba=labels.teacher_proba,
+        label_mass=labels.label_mass,
+        times_selected=times_selected,
+        class_bias=class_bias,
+        is_recalibrated=labels.is_recalibrated,
+        history=history,
+        validation_agreement=validation,
+        n_teacher_calls=n_asked,
+        n_teacher_calls_saved=n_reused,
+        pool=labels.texts,
+        pool_digest=digest(labels.texts),
+        **others,
+    )
+
+
+def _continued(
+    before: dict[str, npt.NDArray[Any]], new: dict[str, npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[Any]]:
+    """Append a history to an earlier one; epochs count on."""
+    new = new | {"epoch": new["epoch"] + before["epoch"].max() + 1}
+    return {name: np.concatenate([before[name], new[name]]) for name in new}
+
+
+def fitted_state(estimator: Any) -> FittedState:
+    """Return the state of a fitted classifier, or raise NotFittedError."""
+    check_is_fitted(estimator, "student_")
+    state: FittedState = estimator._fitted
+    return state
+
+
+def digest(texts: Any) -> str:
+    """Return a BLAKE2b digest of texts, or of rows of numbers, in their order."""
+    total = hashlib.blake2b(digest_size=16)
+    if isinstance(texts, np.ndarray):
+        total.update(np.ascontiguousarray(texts).tobytes())
+    else:
+        for text in texts:
+            data = text.encode("utf-8", "surrogatepass")
+            total.update(len(data).to_bytes(8, "little") + data)
+    return total.hexdigest()

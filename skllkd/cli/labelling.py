@@ -1,0 +1,58 @@
+"""The commands about a teacher's labels: plan, label."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from skllkd._core.tables import write_rows
+from skllkd.cli.arguments import (
+    add_command,
+    add_input,
+    add_output,
+    add_teacher,
+    classes_of,
+    output_format,
+    say,
+    teacher_of,
+    texts_of,
+)
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to the parser's."""
+    plan = add_command(
+        commands,
+        "plan",
+        _plan,
+        "say what labelling texts will take, before a call is made",
+        "Texts, repeats, what the store knows, tokens, and the price where it is known.",
+    )
+    add_input(plan)
+    add_teacher(plan)
+    label = add_command(
+        commands,
+        "label",
+        _label,
+        "label texts with a teacher",
+        "Answers are stored as they come: run it again to go on. The table has the "
+        "text, its label, each class's probability, and where the answer is from.",
+    )
+    add_input(label)
+    add_teacher(label)
+    add_output(label)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    """Print the calls, tokens and cost of labelling."""
+    print(teacher_of(options).plan(texts_of(options), classes_of(options)))
+
+
+def _label(options: argparse.Namespace) -> None:
+    """Label texts and write a table of them."""
+    kind = output_format(options, None)
+    texts = texts_of(options)
+    labels = teacher_of(options).label(texts, classes_of(options), verbose=1)
+    rows = labels.to_pandas(texts).to_dict("records")
+    n_written = write_rows(rows, options.output, kind)
+    say(f"{n_written:,} texts labelled, {labels.n_asked:,} asked about for now.")

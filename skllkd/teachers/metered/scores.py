@@ -1,0 +1,154 @@
+"""Scores of a chunk of texts: what a back end returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd.teachers.labels import NO_ANSWER, Usage
+
+
+@dataclass(eq=False)
+class Scores:
+    """Answers for a chunk of texts, one row for each text in the order given.
+
+    Parameters
+    ----------
+    log_prob : ndarray of shape (n, n_classes)
+        Raw log-probabilities in nats; NaN rows where there is no usable answer.
+    label_mass : ndarray of shape (n,), optional
+        Probability on any of the labels; NaN, the default, where unknown.
+    error : ndarray of shape (n,), object, optional
+        Reason for each missing answer, "" elsewhere.
+    n_tokens : ndarray of shape (n, 2), int, optional
+        Tokens read and written; 0 where unknown.
+    is_final : ndarray of shape (n,), bool, optional
+        Rows for which the model itself has no usable answer and would not have one
+        another time: they are stored as unanswered and not sent again. Other missing
+        rows are sent again in the next run.
+    is_truncated : ndarray of shape (n,), bool, optional
+        Rows whose text was longer than the model's window.
+    n_calls : ndarray of shape (n,), int, optional
+        Calls of the model; by default one for each text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd.teachers import Scores
+    >>> scores = Scores(np.log([[0.9, 0.1], [np.nan, np.nan]]))
+    >>> scores.error.tolist(), scores.usage.n_calls
+    (['', 'without a usable answer'], 2)
+    """
+
+    log_prob: FloatArray
+    label_mass: FloatArray = None  # type: ignore[assignment]
+    error: npt.NDArray[np.object_] = None  # type: ignore[assignment]
+    n_tokens: IntArray = None  # type: ignore[assignment]
+    is_final: BoolArray = None  # type: ignore[assignment]
+    is_truncated: BoolArray = None  # type: ignore[assignment]
+    n_calls: IntArray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Fill in the columns that were left out."""
+        self.log_prob = np.asarray(self.log_prob, dtype=np.float64)
+        n = len(self.log_prob)
+        if self.error is None:
+            reasons = np.array(["", NO_ANSWER], dtype=object)
+            self.error = reasons[nan_rows(self.log_prob).astype(int)]
+        if self.n_tokens is None:
+            self.n_tokens = np.zeros((n, 2), dtype=np.int64)
+        if self.n_calls is None:
+            self.n_calls = np.ones(n, dtype=np.int64)
+        if self.label_mass is None:
+            self.label_mass = np.full(n, np.nan)
+        if self.is_final is None:
+            self.is_final = np.zeros(n, dtype=bool)
+        if self.is_truncated is None:
+            self.is_truncated = np.zeros(n, dtype=bool)
+
+    @classmethod
+    def unknown(cls, n: int, n_classes: int) -> Scores:
+        """Make rows without answers that took nothing.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        n_classes : int
+            Number of classes.
+
+        Returns
+        -------
+        Scores
+            Rows of NaN.
+        """
+        rows = np.full((n, n_classes), np.nan)
+        return cls(rows, n_calls=np.zeros(n, dtype=np.int64))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Scores]) -> Scores:
+        """Put chunks one after the other.
+
+        Parameters
+        ----------
+        parts : sequence of Scores
+            At least one chunk.
+
+        Returns
+        -------
+        Scores
+            All rows.
+        """
+        columns: dict[str, Any] = {
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(cls)
+        }
+        return cls(**columns)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.log_prob)
+
+    @property
+    def answered(self) -> BoolArray:
+        """Mask of the rows with a usable answer."""
+        return ~nan_rows(self.log_prob)
+
+    @property
+    def usage(self) -> Usage:
+        """Calls and tokens of all rows."""
+        n_read, n_written = self.n_tokens.sum(axis=0)
+        return Usage(int(self.n_calls.sum()), int(n_read), int(n_written))
+
+    def take(self, rows: Any) -> Scores:
+        """Select rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool
+            Which rows.
+
+        Returns
+        -------
+        Scores
+            These rows.
+        """
+        return Scores(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def put(self, rows: IntArray, scores: Scores) -> None:
+        """Overwrite rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Which rows.
+        scores : Scores
+            Their new values.
+        """
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(scores, field.name)

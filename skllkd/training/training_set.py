@@ -1,0 +1,90 @@
+"""TrainingSet: texts with the teacher's distributions, ready to be trained on."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.classes import Classes
+from skllkd.exceptions import (
+    MissingLabelWarning,
+    TeacherOutputError,
+)
+from skllkd.teachers import TeacherLabels
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Texts with their teacher distributions, columns in the order of `classes`."""
+
+    texts: Any  # list of str or ndarray of shape (n_rows, n_features)
+    classes: npt.NDArray[Any]  # sorted
+    given_classes: Classes  # in the user's order
+    teacher_proba: FloatArray  # (n_texts, n_classes); NaN rows without a label
+    label_mass: FloatArray  # (n_texts,)
+    class_bias: FloatArray | None  # in the order of `given_classes`
+    is_recalibrated: bool
+    n_asked: int
+    n_reused: int
+
+    @classmethod
+    def of(cls, texts: Any, labels: TeacherLabels, classes: Classes) -> TrainingSet:
+        """Return the training set of a teacher's labels."""
+        return cls(
+            texts=texts,
+            classes=np.unique(np.array(classes.names)),
+            given_classes=classes,
+            teacher_proba=in_class_order(labels.proba, classes),
+            label_mass=labels.label_mass,
+            class_bias=labels.class_bias,
+            is_recalibrated=labels.recalibration is not None,
+            n_asked=labels.n_asked,
+            n_reused=labels.n_reused,
+        )
+
+    @cached_property
+    def labelled(self) -> IntArray:
+        """The rows with a label."""
+        return np.flatnonzero(~nan_rows(self.teacher_proba))
+
+    def check_labelled(self) -> None:
+        """Raise if no text has a label."""
+        if not len(self.labelled):
+            raise TeacherOutputError(
+                f"none of the {len(self.teacher_proba)} texts has a usable teacher label, "
+                "so there is nothing to learn from. Look at the teacher's answers: "
+                "teacher.label(texts[:5], classes)."
+            )
+
+    def check_classes(self, on_missing_class: str) -> None:
+        """Raise or warn if the teacher chose a class for no text."""
+        chosen = self.teacher_proba[self.labelled].argmax(axis=1)
+        counts = np.bincount(chosen, minlength=len(self.classes))
+        absent = self.classes[counts == 0].tolist()
+        if not absent:
+            return
+        shown = ", ".join(map(repr, absent[:5])) + (", ..." if absent[5:] else "")
+        message = (
+            f"the teacher chose {len(absent)} of the {len(counts)} `classes` for none of "
+            f"the {len(chosen)} texts: {shown}. The student cannot learn "
+            f"{'it' if len(absent) == 1 else 'them'}."
+        )
+        if on_missing_class == "raise":
+            raise TeacherOutputError(
+                f"{message} Describe the class better (classes={{name: description}}), "
+                "drop it, or set on_missing_class='warn' to go on without. The labels "
+                "bought are kept."
+            )
+        warnings.warn(message, MissingLabelWarning, stacklevel=5)
+
+
+def in_class_order(columns: FloatArray, classes: Classes) -> FloatArray:
+    """Return columns in the user's order of classes as columns in sorted order."""
+    names = np.unique(np.array(classes.names)).tolist()
+    return columns[:, [classes.names.index(name) for name in names]]
