@@ -241,8 +241,8 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path):
     """What Python and NumPy hold at most, from the growth between two sizes."""
     words = " ".join(news[0]).split()
     rng = np.random.RandomState(0)
-    texts = [" ".join(rng.choice(words, 12)) for _ in range(4500)]
-    proba = rng.dirichlet([0.5, 0.5], 4500)
+    texts = [" ".join(rng.choice(words, 12)) for _ in range(9000)]
+    proba = rng.dirichlet([0.5, 0.5], 9000)
 
     def highest(n):
         student = TransformerStudent(tiny_path, device="cpu", precision="float32")
@@ -256,9 +256,9 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         tokenizer = load_tokenizer(classifier.student_.tokenizer_, 128)
-        return peak - 2 * sum(len(tokenizer.encode(text).ids) for text in texts[:n])
+        return peak - 2 * sum(len(e.ids) for e in tokenizer.encode_batch(texts[:n]))
 
-    a_row = (highest(4500) - highest(1500)) / 3000
+    a_row = (highest(9000) - highest(3000)) / 6000
     assert a_row < 110  # and 2 bytes a token
 
 
