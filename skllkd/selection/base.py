@@ -11,7 +11,6 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray
-from skllkd._core.cloning import add_later_parameters
 from skllkd._core.params import check_option
 
 
@@ -265,11 +264,6 @@ class Selection(BaseEstimator):
                 "row in `Pool.student_proba`."
             )
         return proba
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle, perhaps of an earlier version."""
-        super().__setstate__(state)
-        add_later_parameters(self)
 
 
 def with_steps(
