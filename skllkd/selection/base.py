@@ -22,12 +22,13 @@ class _TeacherSignals:
     @property
     def n_classes(self) -> int:
         """The number of classes."""
-        return self.teacher_proba.shape[1]
+        return int(self.teacher_proba.shape[1])
 
     @cached_property
     def pseudo_label(self) -> IntArray:
         """The teacher's most likely class of each row, in [0, n_classes)."""
-        return self.teacher_proba.argmax(axis=1)
+        label: IntArray = self.teacher_proba.argmax(axis=1)
+        return label
 
     @cached_property
     def teacher_confidence(self) -> FloatArray:
