@@ -213,7 +213,7 @@ class ConfidenceUncertaintyDisplay:
         """
         state = fitted_state(estimator)
         teacher = state.teacher_proba
-        if not estimator.is_pool(X):
+        if not state.is_pool(X):
             raise InvalidParameterError(
                 f"`X` must be the {len(teacher)} texts the classifier was fitted on, in "
                 "their order; got others."
