@@ -13,7 +13,7 @@ from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.params import optional_import
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError
-from skllkd.selection import normalised_entropy
+from skllkd.selection.uncertainty import normalised_entropy
 
 #: Number of classes whose thresholds are drawn apart; more are drawn as a band.
 _MAX_LINES = 8
