@@ -26,20 +26,6 @@ MODULES = [
 LEFT_OUT = {"ES01", "EX01", "SA01", "SA04", "GL01", "GL02", "GL03", "RT03"}
 
 
-def inherited_members(cls):
-    """Yield the members of a class and of its bases that are not public themselves."""
-    public = {
-        getattr(module, name)
-        for module in MODULES
-        for name in module.__all__
-        if inspect.isclass(getattr(module, name))
-    }
-    for base in cls.__mro__:
-        own = base is cls or base not in public
-        if own and base.__module__.startswith("skllkd"):
-            yield from vars(base).items()
-
-
 def public_things():
     for module in MODULES:
         for name in module.__all__:
@@ -49,7 +35,11 @@ def public_things():
             yield f"{module.__name__}.{name}", thing
             if not inspect.isclass(thing) or module is skllkd.exceptions:
                 continue
-            for member, value in inherited_members(thing):
+            members = {}
+            for kind in thing.__mro__[::-1]:
+                if kind.__module__.startswith("skllkd"):
+                    members |= vars(kind)
+            for member, value in members.items():
                 function = getattr(value, "fget", value)
                 if hasattr(function, "__override__") and not value.__doc__:
                     continue  # it inherits its docstring
