@@ -16,19 +16,6 @@ def clone_sharing(estimator: Estimator, name: str) -> Estimator:
     hold: a callable object that is a teacher would lose its connection, its counters
     and its place in the memory of answers, and every fold would pay again. And what
     was fitted elsewhere, a classifier that is a teacher, it would unfit.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The original.
-    name : str
-        The parameter to share, unless it is an estimator that cannot be fitted, which
-        is cloned as usual. Of a list, each entry.
-
-    Returns
-    -------
-    estimator
-        The clone.
     """
     shared = getattr(estimator, name)
     without = object.__new__(type(estimator))
