@@ -245,13 +245,13 @@ class LabelStore(StoreFile):
                 [fingerprint, json.dumps(description or {}), *usage],
             )
 
-    def _batch_of(self, fingerprint: str, content: str) -> str | None:
+    def batch_of(self, fingerprint: str, content: str) -> str | None:
         """Name the batch that was bought with a file of requests, None for none."""
         query = "SELECT batch FROM batches WHERE fingerprint = ? AND content = ?"
         rows = self._rows(query, fingerprint, content)
         return str(rows[0][0]) if rows else None
 
-    def _note_batch(self, fingerprint: str, content: str, batch: str) -> None:
+    def note_batch(self, fingerprint: str, content: str, batch: str) -> None:
         """Note that a batch was bought with a file of requests."""
         with self._writing() as connection:
             connection.execute(
@@ -259,13 +259,13 @@ class LabelStore(StoreFile):
                 [fingerprint, content, batch],
             )
 
-    def _outcome_of(self, fingerprint: str, batch: str) -> str | None:
+    def outcome_of(self, fingerprint: str, batch: str) -> str | None:
         """Return the outcome of a batch whose answers are stored, None before."""
         query = "SELECT outcome FROM batches WHERE fingerprint = ? AND batch = ?"
         rows = self._rows(query, fingerprint, batch)
         return rows[0][0] if rows else None
 
-    def _note_outcome(self, fingerprint: str, batch: str, outcome: str) -> None:
+    def note_outcome(self, fingerprint: str, batch: str, outcome: str) -> None:
         """Note that the answers of a batch are stored."""
         with self._writing() as connection:
             connection.execute(
