@@ -1,4 +1,4 @@
-"""What pooling, head, head start and loss do for the student's macro-F1.
+"""What pooling, head, linear probe and loss do for the student's macro-F1.
 
     python -m benchmarks.student_head --data FOLDER
 
@@ -51,8 +51,8 @@ def variant(selection, n_epochs=N_EPOCHS, kind=TransformerStudent, **student):
 LLKD, ALL, RANKED = LLKDSelection(), SelectAll(), RankedImportance()
 VARIANTS = {  # name: (classifier, what it is compared with)
     "LLKD": (variant(LLKD), None),
-    "LLKD, head start 1": (variant(LLKD, head_start=1), "LLKD"),
-    "LLKD, head start 5": (variant(LLKD, head_start=5), "LLKD"),
+    "LLKD, head start 1": (variant(LLKD, linear_probe_epochs=1), "LLKD"),
+    "LLKD, head start 5": (variant(LLKD, linear_probe_epochs=5), "LLKD"),
     "LLKD, attention": (variant(LLKD, pooling="attention"), "LLKD"),
     "LLKD, hidden layer": (variant(LLKD, head="hidden"), "LLKD"),
     "LLKD, generalised": (variant(LLKD, loss=GeneralizedCrossEntropy()), "LLKD"),
@@ -67,9 +67,9 @@ VARIANTS = {  # name: (classifier, what it is compared with)
         "LLKD",
     ),
     "default": (variant(RANKED), None),
-    "default, head start 5": (variant(RANKED, head_start=5), "default"),
+    "default, head start 5": (variant(RANKED, linear_probe_epochs=5), "default"),
     "all": (variant(ALL), None),
-    "all, head start 5": (variant(ALL, head_start=5), "all"),
+    "all, head start 5": (variant(ALL, linear_probe_epochs=5), "all"),
     "all, generalised": (variant(ALL, loss=GeneralizedCrossEntropy()), "all"),
     "all, frozen, 20 epochs": (
         variant(ALL, n_epochs=20, kind=FrozenEncoderStudent),

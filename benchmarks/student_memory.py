@@ -79,7 +79,7 @@ def needed(student, texts, batch_size):
     """Return what training cannot do without: bytes by what they are for."""
     import torch
 
-    student.start(texts, 2, 0)
+    student.begin_fit(texts, 2, 0)
     trainer = student._trainer
     learning = [p for p in trainer.model.parameters() if p.requires_grad]
     saved = {}
@@ -88,7 +88,7 @@ def needed(student, texts, batch_size):
         saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    longest = np.argsort(trainer.texts.lengths)[-batch_size:]
+    longest = np.argsort(trainer.pool.texts.lengths)[-batch_size:]
     own = {p.untyped_storage().data_ptr() for p in trainer.model.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(remember, lambda x: x):
         trainer.model.train()
@@ -97,7 +97,7 @@ def needed(student, texts, batch_size):
         "model": sum(p.nbytes for p in trainer.model.parameters()),
         "gradients and optimizer": 3 * sum(p.nbytes for p in learning),
         "activations of a batch": sum(v for k, v in saved.items() if k not in own),
-        "token ids": int(trainer.texts.lengths.sum()) * 2,
+        "token ids": int(trainer.pool.texts.lengths.sum()) * 2,
     }
 
 

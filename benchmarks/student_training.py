@@ -72,15 +72,12 @@ def ours(selection, precision, **parameters):
 
     def run(pool):
         student = TransformerStudent(
-            MODEL, device="cpu", precision=precision, full_batches=True, **parameters
+            MODEL, device="cpu", precision=precision, **parameters
         )
         n_classes = len(pool.classes)
-        student.start(pool.texts[:1], n_classes, 0)  # the model is loaded
-        loaded = student._trainer
-        made_of = torch.device("cpu"), 0, loaded._recipe, loaded.row_loss
+        student.begin_fit(pool.texts[:1], n_classes, 0)  # the model is loaded
         begin = time.perf_counter()
-        tokens = student._tokenize(pool.texts)
-        student._trainer = type(loaded)(loaded.model, tokens, *made_of)
+        student._trainer.pool.texts = student._tokenize(pool.texts)
         n_steps = -(-len(pool.texts) // BATCH)
         rng = np.random.RandomState(0)
         selection.begin(Pool(pool.teacher_proba), n_steps, rng)
@@ -221,12 +218,6 @@ def contestants(precision):
         "ours, a quarter": ours(Quarter(), precision),
         "ours, a quarter, layers": ours(
             Quarter(), precision, trainable_layers="layers"
-        ),
-        "ours, a quarter, layers, scored in bfloat16": ours(
-            Quarter(),
-            precision,
-            trainable_layers="layers",
-            scoring_precision="bfloat16",
         ),
         "ours, LLKD": ours(LLKDSelection(), precision),
         "ours, LLKD, last 2 layers": ours(

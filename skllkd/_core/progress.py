@@ -33,24 +33,7 @@ class _Lines:
 
 
 def progress_bar(total: int, what: str, unit: str, verbose: int) -> Any:
-    """Return a progress bar with its rate and the time left, on standard error.
-
-    Parameters
-    ----------
-    total : int
-        How many units the work has.
-    what : str
-        What is being done.
-    unit : str
-        What is counted.
-    verbose : int
-        0 for no bar at all.
-
-    Returns
-    -------
-    tqdm
-        The bar: a context manager with `update(n)` and `set_postfix`.
-    """
+    """Return a progress bar with its rate and the time left, on standard error."""
     from tqdm import tqdm
 
     redrawn = _can_redraw(sys.stderr)

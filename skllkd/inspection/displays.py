@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -213,7 +213,7 @@ class ConfidenceUncertaintyDisplay:
         """
         state = fitted_state(estimator)
         teacher = state.teacher_proba
-        if not estimator.is_pool(X):
+        if not state.is_pool(X):
             raise InvalidParameterError(
                 f"`X` must be the {len(teacher)} texts the classifier was fitted on, in "
                 "their order; got others."
@@ -286,6 +286,14 @@ class ConfidenceUncertaintyDisplay:
         return self
 
 
+class _Bins(NamedTuple):
+    """A reliability curve, a value a bin."""
+
+    confidence: FloatArray
+    accuracy: FloatArray
+    n_texts: npt.NDArray[np.intp]
+
+
 class ReliabilityDisplay:
     """How far confidence can be trusted: accuracy against confidence, with gold labels.
 
@@ -295,7 +303,7 @@ class ReliabilityDisplay:
         For each of "teacher, raw", "teacher, calibrated" and "student": the
         confidence of each text, in [0, 1], and whether it was right.
     n_bins : int, default=10
-        How many bins of equal counts are drawn.
+        The number of bins of about equal counts; equal confidences share a bin.
 
     Attributes
     ----------
@@ -351,7 +359,7 @@ class ReliabilityDisplay:
         y : array-like of shape (n_texts,)
             Their gold labels.
         n_bins : int, default=10
-            How many bins of equal counts are drawn.
+            The number of bins of about equal counts; equal confidences share a bin.
         ax : matplotlib Axes, optional
             Where to draw; a new figure by default.
 
@@ -386,21 +394,23 @@ class ReliabilityDisplay:
             A row a curve and bin: mean confidence, accuracy and number of texts.
         """
         pandas = optional_import("pandas", "plot")
-        rows = [
-            (name, float(np.mean(confidence)), float(np.mean(right)), len(right))
+        frames = [
+            pandas.DataFrame({"curve": name, **self._bins(*curve)._asdict()})
             for name, curve in self.curves.items()
-            for confidence, right in self._bins(*curve)
         ]
-        columns = ["curve", "confidence", "accuracy", "n_texts"]
-        return pandas.DataFrame(rows, columns=columns)
+        return pandas.concat(frames, ignore_index=True)
 
-    def _bins(
-        self, confidence: FloatArray, right: BoolArray
-    ) -> list[tuple[FloatArray, BoolArray]]:
-        """Return confidence and correctness in bins of equal counts."""
-        order = np.argsort(confidence, kind="stable")
-        parts = np.array_split(order, min(self.n_bins, len(order)))
-        return [(confidence[part], right[part]) for part in parts]
+    def _bins(self, confidence: FloatArray, right: BoolArray) -> _Bins:
+        """Return mean confidence and accuracy in bins of about equal counts."""
+        from sklearn.calibration import calibration_curve  # slow to import
+
+        confidence = np.minimum(confidence, 1.0)  # sums of probabilities are rounded
+        accuracy, mean_confidence = calibration_curve(
+            right, confidence, n_bins=self.n_bins, strategy="quantile"
+        )
+        edges = np.percentile(confidence, np.linspace(0, 100, self.n_bins + 1))
+        n_texts = np.bincount(np.searchsorted(edges[1:-1], confidence))
+        return _Bins(mean_confidence, accuracy, n_texts[n_texts > 0])
 
     def calibration_error(self, name: str) -> float:
         """Return the expected calibration error of a curve.
@@ -416,9 +426,8 @@ class ReliabilityDisplay:
             The mean distance of accuracy and confidence, in [0, 1].
         """
         bins = self._bins(*self.curves[name])
-        total = sum(len(right) for _, right in bins)
-        gaps = [abs(c.mean() - r.mean()) * len(r) for c, r in bins]
-        return float(sum(gaps) / total)
+        distance = np.abs(bins.accuracy - bins.confidence)
+        return float(np.average(distance, weights=bins.n_texts))
 
     def plot(self, *, ax: Any = None) -> ReliabilityDisplay:
         """Draw.
@@ -439,8 +448,8 @@ class ReliabilityDisplay:
             bins = self._bins(*curve)
             error = self.calibration_error(name)
             ax.plot(
-                [confidence.mean() for confidence, _ in bins],
-                [right.mean() for _, right in bins],
+                bins.confidence,
+                bins.accuracy,
                 "o-",
                 markersize=4,
                 label=f"{name} (calibration error {error:.2f})",

@@ -19,11 +19,12 @@ import skllkd.students
 from skllkd._core.classes import Classes
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
-from skllkd.exceptions import SavedModelError
+from skllkd.exceptions import ModelFileError
 from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
+from skllkd.students.encoder_base import EncoderStudent
 from skllkd.students.losses import loss_named
 
 _SETTINGS, _EVIDENCE = "skllkd.json", "evidence.safetensors"
@@ -85,13 +86,13 @@ def load(folder: Path) -> tuple[dict[str, Any], FittedState]:
     try:
         return _restored(description, load_file(folder / _EVIDENCE), folder)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise SavedModelError(
+        raise ModelFileError(
             f"the classifier saved in {str(folder)!r} is damaged: "
             f"{type(error).__name__}: {error}. Save it again."
         ) from error
 
 
-def _savable_student(state: FittedState) -> TransformerStudent:
+def _savable_student(state: FittedState) -> EncoderStudent:
     """Return the student as it is written, or raise if it has no format of its own."""
     student = state.student.portable()
     if type(student) not in _STUDENTS.values():
@@ -99,7 +100,7 @@ def _savable_student(state: FittedState) -> TransformerStudent:
             f"a {type(student).__name__} has no format of its own to be saved in without "
             "pickle. Use joblib.dump instead."
         )
-    assert isinstance(student, TransformerStudent)
+    assert isinstance(student, EncoderStudent)
     if student.loss is not None:
         _refuse_own("loss", student.loss, skllkd.students)
     return student
@@ -190,7 +191,7 @@ def _selection(
 
 def _student(
     kind: str, parameters: dict[str, Any], settings: dict[str, Any], folder: Path
-) -> TransformerStudent:
+) -> EncoderStudent:
     """Return the student of a state, with its weights."""
     loss = parameters["loss"]
     if loss is not None:
@@ -207,7 +208,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         description: dict[str, Any] = json.loads(text)
         version = int(description["format"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SavedModelError(
+        raise ModelFileError(
             f"{str(folder)!r} holds no saved classifier ({_SETTINGS} cannot be read: "
             f"{error}). Give the folder that LLKDClassifier.save wrote."
         ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.params import check_number, optional_import
-from skllkd._core.streaming import predict_in_chunks
+from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
-from skllkd.exceptions import ModelFileError, SavedModelError, TruncationWarning
+from skllkd._core.tokens import TokenizedTexts, length_ordered_batches, load_tokenizer
+from skllkd.exceptions import ModelFileError, TruncationWarning
 from skllkd.persistence.file_format import check_format
 
 #: The entries of the file's metadata that make a graph a classifier.
@@ -41,7 +42,7 @@ class Loaded(NamedTuple):
     pad_id: int
 
 
-class ONNXClassifier(ClassifierMixin, BaseEstimator):
+class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     """A classifier that was exported with `LLKDClassifier.export_onnx`.
 
     It needs the packages onnxruntime and tokenizers (`skllkd[onnx]`), no torch and no
@@ -102,7 +103,7 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         ------
         ModelFileError
             If there is no such file.
-        SavedModelError
+        ModelFileError
             If it is no exported classifier, or damaged, or of a later format.
         """
         self.__dict__.pop("_loaded", None)
@@ -110,47 +111,12 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @property
-    def classes_(self) -> npt.NDArray[Any]:
+    def classes_(self) -> npt.NDArray[Any]:  # type: ignore[override]
         """The class names: the order of `predict_proba`'s columns."""
         return self._model().classes
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the class of each text.
-
-        Parameters
-        ----------
-        X : sequence of str of shape (n_texts,)
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts,)
-            Class names.
-        """
-        likeliest = self.predict_proba(X).argmax(axis=1)
-        predicted: npt.NDArray[Any] = self.classes_[likeliest]
-        return predicted
-
+    @override
     def predict_proba(self, X: Any) -> FloatArray:
-        """Return the distribution over the classes for each text.
-
-        Parameters
-        ----------
-        X : sequence of str of shape (n_texts,)
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes)
-            Distributions, columns as `classes_`, rows summing to 1.
-
-        Warns
-        -----
-        TruncationWarning
-            If texts are longer than the window.
-        """
-        from skllkd.students._torch.tokens import TokenizedTexts
-
         texts, model = as_texts(X), self._model()
         tokenized = TokenizedTexts(model.tokenizer, texts, model.pad_id)
         if tokenized.n_truncated:
@@ -168,7 +134,9 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
             return answer
 
         # The longest first: the threads then finish together.
-        batches = tokenized.in_length_order(_BATCH_SIZE, _BATCH_TOKENS)[::-1]
+        batches = length_ordered_batches(tokenized.lengths, _BATCH_SIZE, _BATCH_TOKENS)[
+            ::-1
+        ]
         with ThreadPoolExecutor(self._number_of_threads()) as pool:
             parts = list(pool.map(logits, batches))
         proba = np.empty((len(texts), len(model.classes)))
@@ -176,34 +144,6 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
             np.concatenate(parts).astype(np.float64), axis=1
         )
         return proba
-
-    def predict_stream(
-        self, texts: Iterable[str], *, chunk_size: int = 4096, method: str = "predict"
-    ) -> Iterator[npt.NDArray[Any]]:
-        """Predict texts as they come, in memory that does not grow.
-
-        Parameters
-        ----------
-        texts : iterable of str
-            The texts: a generator, an open file, or another iterable. It is read a
-            chunk at a time, when that chunk is asked for.
-        chunk_size : int, default=4096
-            Texts a chunk.
-        method : {"predict", "predict_proba"}, default="predict"
-            What to return of each chunk.
-
-        Returns
-        -------
-        iterator of ndarray of shape (chunk_size,) or (chunk_size, n_classes)
-            Class names, or distributions, of the texts of a chunk; the last may be
-            shorter.
-
-        Raises
-        ------
-        InvalidTextsError
-            If an item is no string; its position is named.
-        """
-        return predict_in_chunks(self, texts, chunk_size, method)
 
     def _number_of_threads(self) -> int:
         """Return how many threads to compute with."""
@@ -260,7 +200,7 @@ def open_file(path: Path) -> Loaded:
             disabled_optimizers=_SLOWER,
         )
     except Exception as error:  # its errors share no class but this one
-        raise SavedModelError(
+        raise ModelFileError(
             f"{str(path)!r} cannot be read as an ONNX file: "
             f"{str(error).splitlines()[0]}. Export it again with "
             "LLKDClassifier.export_onnx."
@@ -270,11 +210,9 @@ def open_file(path: Path) -> Loaded:
 
 def _loaded(session: Any, path: Path) -> Loaded:
     """Return a session with the settings in the file's metadata."""
-    from skllkd.students._torch.tokens import load_tokenizer
-
     metadata = session.get_modelmeta().custom_metadata_map
     if SETTINGS not in metadata:
-        raise SavedModelError(
+        raise ModelFileError(
             f"{str(path)!r} is an ONNX file but no classifier of skllkd's. Give the file "
             "that LLKDClassifier.export_onnx wrote."
         )
@@ -291,10 +229,10 @@ def _loaded(session: Any, path: Path) -> Loaded:
             max_length=max_length,
             pad_id=int(settings["pad_id"]),
         )
-    except SavedModelError:
+    except ModelFileError:
         raise
     except Exception as error:  # tokenizers raises Exception itself
-        raise SavedModelError(
+        raise ModelFileError(
             f"the classifier in {str(path)!r} is damaged: {type(error).__name__}: "
             f"{error}. Export it again with LLKDClassifier.export_onnx."
         ) from error

@@ -17,7 +17,7 @@ from skllkd._version import __version__
 from skllkd.exceptions import DisagreementError, InvalidParameterError
 from skllkd.persistence.file_format import FORMAT
 from skllkd.persistence.onnx_classifier import SETTINGS, TOKENIZER, ONNXClassifier
-from skllkd.students import TransformerStudent
+from skllkd.students.encoder_base import EncoderStudent
 
 _LARGEST = 2**31 - 2**20  # bytes; what one file of the format can hold, less the rest
 
@@ -62,9 +62,9 @@ def export(
     check_option(quantize, "quantize", [None, "int8"])
     check_number(max_disagreement, "max_disagreement", 0, 1)
     student = state.student
-    if not isinstance(student, TransformerStudent):
+    if not isinstance(student, EncoderStudent):
         raise InvalidParameterError(
-            "only a classifier whose `student` is a TransformerStudent can be exported "
+            "only a classifier whose `student` has a pretrained encoder can be exported "
             f"to ONNX; got {type(student).__name__}. Save this one with joblib.dump."
         )
     n_bytes = sum(array.nbytes for array in student.weights_.values())
@@ -89,7 +89,7 @@ def export(
     return result
 
 
-def _describe(graph: Any, classes: list[Any], student: TransformerStudent) -> None:
+def _describe(graph: Any, classes: list[Any], student: EncoderStudent) -> None:
     """Add to a graph what makes it a classifier: class names and tokenizer."""
     settings = {
         "format": FORMAT,

@@ -22,7 +22,7 @@ class AcceptReject(BaseEstimator):
     a ranking by uncertainty would never do.
 
     Pass it as `LLKDClassifier(acquisition=...)`. The rounds use quick students
-    (`Student.second_opinion`); the classifier's own student is trained at the end, on
+    (`Student.fast_proxy`); the classifier's own student is trained at the end, on
     the texts that were labelled.
 
     Parameters

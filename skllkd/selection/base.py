@@ -11,7 +11,6 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray
-from skllkd._core.cloning import add_later_parameters
 from skllkd._core.params import check_option
 
 
@@ -23,12 +22,13 @@ class _TeacherSignals:
     @property
     def n_classes(self) -> int:
         """The number of classes."""
-        return self.teacher_proba.shape[1]
+        return int(self.teacher_proba.shape[1])
 
     @cached_property
     def pseudo_label(self) -> IntArray:
         """The teacher's most likely class of each row, in [0, n_classes)."""
-        return self.teacher_proba.argmax(axis=1)
+        label: IntArray = self.teacher_proba.argmax(axis=1)
+        return label
 
     @cached_property
     def teacher_confidence(self) -> FloatArray:
@@ -264,11 +264,6 @@ class Selection(BaseEstimator):
                 "row in `Pool.student_proba`."
             )
         return proba
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle, perhaps of an earlier version."""
-        super().__setstate__(state)
-        add_later_parameters(self)
 
 
 def with_steps(

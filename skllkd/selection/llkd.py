@@ -71,8 +71,8 @@ class LLKDSelection(Selection):
 
     Notes
     -----
-    The rule is that of [1]_, whose moving thresholds follow [2]_. The paper leaves
-    open what the parameters above name; the defaults are this package's reading.
+    The rule is that of [1]_, whose moving thresholds follow [2]_. The paper leaves the
+    parameters above open; their defaults are this package's reading.
 
     References
     ----------

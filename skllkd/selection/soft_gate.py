@@ -116,7 +116,8 @@ class SoftGate(Selection):
         mean, variance = self._now[:, index]
         below = np.minimum(signal - mean, 0)
         scale = max(2 * variance / self.n_sigma**2, 1e-12)
-        return np.exp(-(below**2) / scale)
+        gate: FloatArray = np.exp(-(below**2) / scale)
+        return gate
 
     def _update(self, index: int, signal: FloatArray) -> None:
         """Move the mean and variance of a signal towards those of a batch."""

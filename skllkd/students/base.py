@@ -1,23 +1,22 @@
-"""The seam every student fills: what learns from the selected rows."""
+"""Interface of the students."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.cloning import add_later_parameters
 
 
 class Student(BaseEstimator, ABC):
     """Base class of the students.
 
-    A student takes the pool in once (`start`), then answers for any rows of it what it
-    believes (`rows_proba`) and learns from any rows of it (`train_step`). After
-    `finish` only what predicting needs is left.
+    A student takes the pool in once (`begin_fit`), then predicts any rows of it
+    (`predict_rows`) and is trained on any rows of it (`train_step`). After `end_fit`
+    only the parts needed to predict are left.
 
     See Also
     --------
@@ -34,7 +33,7 @@ class Student(BaseEstimator, ABC):
     """
 
     #: Whether selected rows wait until they fill a batch before they are trained on.
-    full_batches: bool = True
+    full_batches: ClassVar[bool] = True
 
     @property
     def takes_text(self) -> bool:
@@ -42,14 +41,12 @@ class Student(BaseEstimator, ABC):
         return True
 
     @property
-    def needs_distribution(self) -> bool:
-        """Whether the loss makes no sense of pseudo-labels, only of distributions."""
+    def requires_soft_targets(self) -> bool:
+        """Whether the loss requires soft targets."""
         return False
 
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
-
-        Called before labels are bought.
+        """Check the parameters, before labels are bought.
 
         Raises
         ------
@@ -57,25 +54,25 @@ class Student(BaseEstimator, ABC):
             If a parameter has a value that is not allowed.
         """
 
-    def second_opinion(self, n_epochs: int) -> tuple[Student, int]:
-        """Return an untrained student to say quickly what can be learned from others.
+    def fast_proxy(self, n_epochs: int) -> tuple[Student, int]:
+        """Return an untrained student that learns quickly, for cross-fitting.
 
         Parameters
         ----------
         n_epochs : int
-            For how long this student is trained.
+            Epochs this student is trained for.
 
         Returns
         -------
         student : Student
-            By default one as this.
+            By default a clone of this one.
         n_epochs : int
-            For how long to train it.
+            Epochs to train it for.
         """
         return clone(self), n_epochs
 
     @abstractmethod
-    def start(
+    def begin_fit(
         self, texts: Any, n_classes: int, seed: int, *, resume: bool = False
     ) -> None:
         """Prepare to learn from a pool.
@@ -85,26 +82,29 @@ class Student(BaseEstimator, ABC):
         texts : list of str, or ndarray of shape (n_rows, n_features)
             The pool.
         n_classes : int
-            The number of classes.
+            Number of classes.
         seed : int
-            The seed of all randomness.
+            Seed of all randomness.
         resume : bool, default=False
-            Whether to go on from what was learned before `finish`.
+            Whether to go on from the weights learned before; the optimizer starts anew.
+
+        Warns
+        -----
+        TruncationWarning
+            If texts are longer than the encoder's window.
         """
 
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
-        """Learn what may be learned before the first step; by default nothing.
-
-        Called once before the first step of a `fit`, not when going on.
+        """Prepare for the first step of a `fit`; by default nothing.
 
         Parameters
         ----------
         rows : ndarray of shape (n,), int
-            The rows of the pool that may be learned from.
+            Rows of the pool that may be learned from.
         target : ndarray of shape (n, n_classes)
             The teacher's distribution for each of them.
         weight : ndarray of shape (n,)
-            The weight of each row's loss.
+            Weight of each row's loss.
         """
 
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
@@ -115,7 +115,7 @@ class Student(BaseEstimator, ABC):
         batch_size : int
             Rows a batch.
         rng : RandomState
-            The source of the order.
+            Source of the order.
 
         Returns
         -------
@@ -128,10 +128,10 @@ class Student(BaseEstimator, ABC):
     @property
     @abstractmethod
     def n_rows(self) -> int:
-        """The size of the pool."""
+        """Number of rows of the pool."""
 
     @abstractmethod
-    def rows_proba(self, rows: IntArray) -> FloatArray:
+    def predict_rows(self, rows: IntArray) -> FloatArray:
         """Return the student's distributions for some rows of the pool.
 
         Parameters
@@ -156,32 +156,32 @@ class Student(BaseEstimator, ABC):
         rows : ndarray of shape (n,), int
             The rows.
         target : ndarray of shape (n, n_classes)
-            The distributions to learn.
+            Distributions to learn.
         weight : ndarray of shape (n,)
-            The weight of each row's loss.
+            Weight of each row's loss.
         progress : float
-            How much of training is done, in (0, 1].
+            Share of training done, in (0, 1].
 
         Returns
         -------
         float
-            The loss, in nats where it is cross-entropy; NaN where the student does not
-            know it.
+            The mean of weight times loss, in nats where it is cross-entropy; NaN where
+            the student does not know it.
         """
 
     @abstractmethod
     def snapshot(self) -> Any:
-        """Return what was learned so far, to go back to.
+        """Return the state learned so far.
 
         Returns
         -------
         object
-            What `go_back` takes.
+            The argument of `restore`.
         """
 
     @abstractmethod
-    def go_back(self, snapshot: Any) -> None:
-        """Return to what was learned at a snapshot.
+    def restore(self, snapshot: Any) -> None:
+        """Return to the state of a snapshot.
 
         Parameters
         ----------
@@ -190,8 +190,14 @@ class Student(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def finish(self) -> None:
-        """Let go of the pool and of all that only training needs."""
+    def end_fit(self) -> None:
+        """Let go of the pool and of all that only training needs.
+
+        Raises
+        ------
+        DivergedError
+            If training has diverged: weights are not finite.
+        """
 
     @abstractmethod
     def predict_proba(self, texts: Any) -> FloatArray:
@@ -200,18 +206,18 @@ class Student(BaseEstimator, ABC):
         Parameters
         ----------
         texts : list of str, or ndarray of shape (n_rows, n_features)
-            The texts.
+            The texts; empty ones are answered as the student sees them.
 
         Returns
         -------
         ndarray of shape (n_texts, n_classes)
             Distributions, rows summing to 1.
-        """
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take back what was pickled, perhaps by an earlier version."""
-        super().__setstate__(state)
-        add_later_parameters(self)
+        Warns
+        -----
+        TruncationWarning
+            If texts are longer than the encoder's window.
+        """
 
     def without_cache(self) -> Student:
         """Return the student as it predicts texts it has never read, to time it.
@@ -219,7 +225,7 @@ class Student(BaseEstimator, ABC):
         Returns
         -------
         Student
-            The student; itself where it remembers nothing of texts.
+            The student; itself where it caches nothing.
         """
         return self
 

@@ -19,8 +19,6 @@ from skllkd._core.cache_dir import cache_folder
 from skllkd.exceptions import SkllkdWarning
 
 Rows = npt.NDArray[np.float32]
-#: From texts to their features, and which of the texts were cut.
-Encode = Callable[[list[str]], tuple[Rows, npt.NDArray[np.bool_]]]
 #: What is kept at most; what was used least lately goes first.
 MEMORY_BYTES, DISK_BYTES = 2**28, 2**30
 _ROW_OVERHEAD = 200  # what a row takes beside its features, about
@@ -33,6 +31,16 @@ CREATE TABLE IF NOT EXISTS features (
 ) WITHOUT ROWID
 """
 _AT_ONCE = 500  # keys in a statement
+
+
+class Encoded(NamedTuple):
+    """Texts as an encoder read them."""
+
+    features: Rows  # of shape (n_texts, n_features)
+    is_cut: npt.NDArray[np.bool_]
+
+
+Encode = Callable[[list[str]], Encoded]
 
 
 class Known(NamedTuple):

@@ -1,97 +1,81 @@
-"""A transformer student as a folder that other libraries open too."""
+"""Encoder and head as a folder that other libraries open too."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from skllkd.students.transformer import TransformerStudent
-
+Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
 _BODY, _HEAD = "model.safetensors", "head.safetensors"
 _PACKAGE, _POOL = "sentence_transformers.models", "1_Pooling"
 
 
-def write_folder(
-    student: TransformerStudent, folder: Path, class_names: list[str]
-) -> None:
-    """Write weights, configuration and tokenizer.
+class EncoderFiles(NamedTuple):
+    """Contents of a folder."""
 
-    Parameters
-    ----------
-    student : TransformerStudent
-        The fitted student.
-    folder : Path
-        The folder; created when missing.
-    class_names : list of str
-        The class names.
-    """
+    weights: Weights
+    tokenizer: str  # as JSON
+    config: dict[str, Any]
+    pooling: str
+    max_length: int
+    special_tokens: dict[str, str]  # by role
+
+
+def write_folder(encoder: EncoderFiles, folder: Path, class_names: list[str]) -> None:
+    """Write weights, configuration and tokenizer; the folder is made when missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    inner = _inner_prefix(student.pooling_)
+    inner = _inner_prefix(encoder.pooling)
     body, head = {}, {}
-    for name, array in student.weights_.items():
+    for name, array in encoder.weights.items():
         if name.startswith(inner):
             body[name.removeprefix(inner)] = array
         else:
             head[name] = array
     _save_arrays(body, folder / _BODY)
-    config = student.config_ | {
+    config = encoder.config | {
         "id2label": {str(k): name for k, name in enumerate(class_names)},
         "label2id": {name: k for k, name in enumerate(class_names)},
     }
     _save_json(config, folder / "config.json")
-    (folder / "tokenizer.json").write_text(student.tokenizer_, encoding="utf-8")
+    (folder / "tokenizer.json").write_text(encoder.tokenizer, encoding="utf-8")
     tokenizer = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": student.max_length_,
-        **student.special_tokens_,
+        "model_max_length": encoder.max_length,
+        **encoder.special_tokens,
     }
     _save_json(tokenizer, folder / "tokenizer_config.json")
     for stale in (_HEAD, "modules.json", "sentence_bert_config.json"):
         (folder / stale).unlink(missing_ok=True)
-    if student.pooling_ != "architecture":
+    if encoder.pooling != "architecture":
         _save_arrays(head, folder / _HEAD)
-    if student.pooling_ in ("mean", "cls"):  # sentence-transformers knows no other
-        _write_sentence_transformers(student, folder)
+    if encoder.pooling in ("mean", "cls"):  # sentence-transformers knows no other
+        _write_sentence_transformers(encoder, folder)
 
 
-def _write_sentence_transformers(student: TransformerStudent, folder: Path) -> None:
-    """Write what sentence-transformers reads beside the encoder."""
+def _write_sentence_transformers(encoder: EncoderFiles, folder: Path) -> None:
+    """Write the files sentence-transformers reads beside the encoder."""
     modules = [
-        {"idx": place, "name": str(place), "path": path, "type": f"{_PACKAGE}.{kind}"}
-        for place, (path, kind) in enumerate([("", "Transformer"), (_POOL, "Pooling")])
+        {"idx": i, "name": str(i), "path": path, "type": f"{_PACKAGE}.{kind}"}
+        for i, (path, kind) in enumerate([("", "Transformer"), (_POOL, "Pooling")])
     ]
     _save_json(modules, folder / "modules.json")
-    window = {"max_seq_length": student.max_length_}
+    window = {"max_seq_length": encoder.max_length}
     _save_json(window, folder / "sentence_bert_config.json")
     pooling = {
-        "word_embedding_dimension": student.config_["hidden_size"],
-        "pooling_mode_cls_token": student.pooling_ == "cls",
-        "pooling_mode_mean_tokens": student.pooling_ == "mean",
+        "word_embedding_dimension": encoder.config["hidden_size"],
+        "pooling_mode_cls_token": encoder.pooling == "cls",
+        "pooling_mode_mean_tokens": encoder.pooling == "mean",
     }
     (folder / _POOL).mkdir(exist_ok=True)
     _save_json(pooling, folder / _POOL / "config.json")
 
 
-def read_weights(folder: Path, pooling: str) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the weights by the names the classifier has for them.
-
-    Parameters
-    ----------
-    folder : Path
-        As written by `write_folder`.
-    pooling : {"mean", "cls", "attention", "architecture"}
-        The pooling.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The weights.
-    """
+def read_weights(folder: Path, pooling: str) -> Weights:
+    """Return the weights of a folder by the names the classifier has for them."""
     from safetensors.numpy import load_file
 
     inner = _inner_prefix(pooling)
@@ -102,7 +86,7 @@ def read_weights(folder: Path, pooling: str) -> dict[str, npt.NDArray[np.float32
 
 
 def _inner_prefix(pooling: str) -> str:
-    """Return what the names of transformers' own weights begin with here."""
+    """Return the beginning of the names of transformers' own weights here."""
     return "network." if pooling == "architecture" else "encoder."
 
 

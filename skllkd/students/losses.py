@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
+from typing_extensions import override
 
 from skllkd._core.params import check_number
 from skllkd.exceptions import InvalidParameterError
@@ -38,14 +39,14 @@ class Loss(BaseEstimator, ABC):
 
     >>> from skllkd.students import FrozenEncoderStudent, Loss
     >>> class Brier(Loss):
-    ...     def of_rows(self, log_proba, target):
+    ...     def per_sample(self, log_proba, target):
     ...         return (log_proba.exp() - target).square().sum(dim=1)
     >>> student = FrozenEncoderStudent(loss=Brier())
     """
 
     #: Whether the loss needs the teacher's distribution and is plain cross-entropy
     #: where the target is a pseudo-label.
-    needs_distribution: bool = False
+    requires_soft_targets: bool = False
 
     def check(self) -> None:
         """Raise if a parameter has a value that is not allowed.
@@ -57,7 +58,7 @@ class Loss(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def of_rows(self, log_proba: Tensor, target: Tensor) -> Tensor:
+    def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each row.
 
         Parameters
@@ -102,40 +103,21 @@ class CrossEntropy(Loss):
     >>> import torch
     >>> from skllkd.students import CrossEntropy
     >>> log_proba = torch.tensor([[0.8, 0.2]]).log()
-    >>> CrossEntropy().of_rows(log_proba, torch.tensor([[1.0, 0.0]]))
+    >>> CrossEntropy().per_sample(log_proba, torch.tensor([[1.0, 0.0]]))
     tensor([0.2231])
-    >>> CrossEntropy(label_smoothing=0.1).of_rows(log_proba, torch.tensor([[1.0, 0.0]]))
+    >>> CrossEntropy(label_smoothing=0.1).per_sample(log_proba, torch.tensor([[1.0, 0.0]]))
     tensor([0.2925])
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing
 
+    @override
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
-
-        Raises
-        ------
-        InvalidParameterError
-            If `label_smoothing` is not in [0, 1).
-        """
         check_number(self.label_smoothing, "label_smoothing", 0, 1, open_high=True)
 
-    def of_rows(self, log_proba: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of each row, in nats.
-
-        Parameters
-        ----------
-        log_proba : Tensor of shape (n_rows, n_classes)
-            The student's log-probabilities.
-        target : Tensor of shape (n_rows, n_classes)
-            The distributions to learn.
-
-        Returns
-        -------
-        Tensor of shape (n_rows,)
-            The losses.
-        """
+    @override
+    def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         if self.label_smoothing:
             share = self.label_smoothing
             target = (1 - share) * target + share / target.shape[1]
@@ -168,38 +150,19 @@ class GeneralizedCrossEntropy(Loss):
     >>> import torch
     >>> from skllkd.students import GeneralizedCrossEntropy
     >>> log_proba = torch.tensor([[0.8, 0.2]]).log()
-    >>> GeneralizedCrossEntropy(q=0.7).of_rows(log_proba, torch.tensor([[1.0, 0.0]]))
+    >>> GeneralizedCrossEntropy(q=0.7).per_sample(log_proba, torch.tensor([[1.0, 0.0]]))
     tensor([0.2066])
     """
 
     def __init__(self, q: float = 0.7) -> None:
         self.q = q
 
+    @override
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
-
-        Raises
-        ------
-        InvalidParameterError
-            If `q` is not in (0, 1].
-        """
         check_number(self.q, "q", 0, 1, open_low=True)
 
-    def of_rows(self, log_proba: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of each row, in [0, 1 / q].
-
-        Parameters
-        ----------
-        log_proba : Tensor of shape (n_rows, n_classes)
-            The student's log-probabilities.
-        target : Tensor of shape (n_rows, n_classes)
-            The distributions to learn.
-
-        Returns
-        -------
-        Tensor of shape (n_rows,)
-            The losses.
-        """
+    @override
+    def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         # 1 - p**q would lose its digits where q or log p is small.
         return (target * -(self.q * log_proba).expm1()).sum(dim=1) / self.q
 
@@ -234,40 +197,21 @@ class CandidateSet(Loss):
     >>> from skllkd.students import CandidateSet
     >>> log_proba = torch.tensor([[0.5, 0.3, 0.2]]).log()
     >>> teacher = torch.tensor([[0.6, 0.35, 0.05]])
-    >>> CandidateSet().of_rows(log_proba, teacher)  # -log(0.5 + 0.3)
+    >>> CandidateSet().per_sample(log_proba, teacher)  # -log(0.5 + 0.3)
     tensor([0.2231])
     """
 
-    needs_distribution = True
+    requires_soft_targets = True
 
     def __init__(self, coverage: float = 0.9) -> None:
         self.coverage = coverage
 
+    @override
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
-
-        Raises
-        ------
-        InvalidParameterError
-            If `coverage` is not in (0, 1].
-        """
         check_number(self.coverage, "coverage", 0, 1, open_low=True)
 
-    def of_rows(self, log_proba: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of each row, in nats.
-
-        Parameters
-        ----------
-        log_proba : Tensor of shape (n_rows, n_classes)
-            The student's log-probabilities.
-        target : Tensor of shape (n_rows, n_classes)
-            The distributions the sets are read from.
-
-        Returns
-        -------
-        Tensor of shape (n_rows,)
-            The losses.
-        """
+    @override
+    def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         ordered = target.sort(dim=1, descending=True).values
         likelier = ordered.cumsum(dim=1) - ordered
         n_in = (
@@ -279,18 +223,7 @@ class CandidateSet(Loss):
 
 
 def check_loss(loss: Any) -> None:
-    """Raise unless a loss is one, with parameters that are allowed.
-
-    Parameters
-    ----------
-    loss : object
-        What the user set; None stands for the default.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it is no loss, or a parameter of it is not allowed.
-    """
+    """Raise unless a loss is one, with parameters that are allowed, or None."""
     if loss is None:
         return
     if not isinstance(loss, Loss):
@@ -302,25 +235,7 @@ def check_loss(loss: Any) -> None:
 
 
 def loss_named(name: str, parameters: dict[str, float]) -> Loss:
-    """Return the loss of a class name, as a saved file gives it.
-
-    Parameters
-    ----------
-    name : str
-        The name of a loss of this package.
-    parameters : dict
-        Its parameters.
-
-    Returns
-    -------
-    Loss
-        The loss.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name.
-    """
+    """Return the loss of a class name and parameters, as a saved file gives them."""
     for kind in (CrossEntropy, GeneralizedCrossEntropy, CandidateSet):
         if kind.__name__ == name:
             loss: Loss = kind(**parameters)

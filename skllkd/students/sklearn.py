@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd.exceptions import InvalidParameterError
@@ -52,14 +53,8 @@ class SklearnStudent(Student):
         self.classifier = classifier
         self.vectorizer = vectorizer
 
+    @override
     def check(self) -> None:
-        """Raise if the classifier cannot learn in steps.
-
-        Raises
-        ------
-        InvalidParameterError
-            If it has no `partial_fit` or no `predict_proba`.
-        """
         for method in ("partial_fit", "predict_proba"):
             if self.classifier is not None and not hasattr(self.classifier, method):
                 raise InvalidParameterError(
@@ -69,30 +64,18 @@ class SklearnStudent(Student):
                 )
 
     @property
+    @override
     def takes_text(self) -> bool:
-        """Whether the student learns from texts, or else from rows of numbers."""
         return not (
             isinstance(self.vectorizer, str) and self.vectorizer == "passthrough"
         )
 
-    def start(
+    @override
+    def begin_fit(
         self, texts: Any, n_classes: int, seed: int, *, resume: bool = False
     ) -> None:
-        """Fit the vectorizer on the pool.
-
-        Parameters
-        ----------
-        texts : list of str, or ndarray of shape (n_rows, n_features)
-            The pool.
-        n_classes : int
-            The number of classes.
-        seed : int
-            The seed given to the classifier, unless it has one.
-        resume : bool, default=False
-            Whether to go on with the fitted classifier and vectorizer.
-        """
         if resume:
-            self.go_back(self.snapshot())  # a copy: the original may be needed yet
+            self.restore(self.snapshot())  # a copy: the original may be needed yet
         else:
             self.classifier_ = self._new_classifier(seed)
             self.vectorizer_ = self._new_vectorizer()
@@ -136,94 +119,43 @@ class SklearnStudent(Student):
         return clone(self.vectorizer)
 
     @property
+    @override
     def n_rows(self) -> int:
-        """The size of the pool."""
         return int(self._features.shape[0])
 
-    def rows_proba(self, rows: IntArray) -> FloatArray:
-        """Return the student's distributions for some rows of the pool.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n,), int
-            The rows.
-
-        Returns
-        -------
-        ndarray of shape (n, n_classes)
-            Distributions; uniform before the first step.
-        """
+    @override
+    def predict_rows(self, rows: IntArray) -> FloatArray:
         return self._proba(self._features[rows])
 
+    @override
     def train_step(
         self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
     ) -> float:
-        """Learn from some rows: a distribution is a row for each class it holds.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n,), int
-            The rows.
-        target : ndarray of shape (n, n_classes)
-            The distributions to learn.
-        weight : ndarray of shape (n,)
-            The weight of each row's loss.
-        progress : float
-            Unused.
-
-        Returns
-        -------
-        float
-            NaN: the classifier does not tell.
-        """
-        place, label = np.nonzero(target > 1e-6)
+        row, label = np.nonzero(target > 1e-6)
         self.classifier_.partial_fit(
-            self._features[rows[place]],
+            self._features[rows[row]],
             label,
             classes=np.arange(self._n_classes),
-            sample_weight=weight[place] * target[place, label],
+            sample_weight=weight[row] * target[row, label],
         )
         self._started = True
         return float("nan")
 
+    @override
     def snapshot(self) -> Any:
-        """Return what was learned so far, to go back to.
-
-        Returns
-        -------
-        tuple
-            A copy of the classifier, and whether it has learned anything.
-        """
         return copy.deepcopy(self.classifier_), self._started
 
-    def go_back(self, snapshot: Any) -> None:
-        """Return to what was learned at a snapshot.
-
-        Parameters
-        ----------
-        snapshot : tuple
-            As from `snapshot`.
-        """
+    @override
+    def restore(self, snapshot: Any) -> None:
         classifier, self._started = snapshot
         self.classifier_ = copy.deepcopy(classifier)
 
-    def finish(self) -> None:
-        """Let go of the pool."""
+    @override
+    def end_fit(self) -> None:
         del self._features
 
+    @override
     def predict_proba(self, texts: Any) -> FloatArray:
-        """Return the student's distributions for texts.
-
-        Parameters
-        ----------
-        texts : list of str, or ndarray of shape (n_rows, n_features)
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes)
-            Distributions, rows summing to 1.
-        """
         return self._proba(self._transform(texts))
 
     def _proba(self, features: Any) -> FloatArray:

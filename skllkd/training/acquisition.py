@@ -30,7 +30,7 @@ def label_in_rounds(
 ) -> TeacherLabels:
     """Return labels of the texts that a rule chooses; NaN rows for the others.
 
-    Each round trains the untrained student's `second_opinion` on the labels so far.
+    Each round trains the untrained student's `fast_proxy` on the labels so far.
     """
     rng = np.random.RandomState(schedule.random_state.randint(2**31 - 1))
     first, *rounds = rule.parts(len(texts))
@@ -112,11 +112,11 @@ def _student_proba(
     n_classes = teacher_proba.shape[1]
     if not len(known):
         return np.full((len(others), n_classes), 1 / n_classes)
-    quick, n_epochs = student.second_opinion(schedule.n_epochs)
+    quick, n_epochs = student.fast_proxy(schedule.n_epochs)
     n_batches = -(-len(known) // schedule.batch_size)
     n_epochs = max(n_epochs, min(-(-_MIN_STEPS // n_batches), _MAX_EPOCHS))
     seed = int(rng.randint(2**31 - 1))
-    quick.start(take(texts, known), n_classes, seed)
+    quick.begin_fit(take(texts, known), n_classes, seed)
     proba, weight = teacher_proba[known], np.ones(len(known))
     selection = TopConfidence(share, per_class=True)
     selection.begin(Pool(proba), n_epochs * n_batches, rng)

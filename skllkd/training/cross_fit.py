@@ -27,7 +27,7 @@ def out_of_fold_proba(
 ) -> FloatArray:
     """Return predictions for every row by students trained on the other folds.
 
-    Trains the student's `second_opinion` on all rows of the other folds; to resume,
+    Trains the student's `fast_proxy` on all rows of the other folds; to resume,
     copies of the student itself, which has been trained on other rows before. Uniform in
     a pool of one row.
     """
@@ -39,13 +39,13 @@ def out_of_fold_proba(
         return student_proba
     quick, n_epochs = student, schedule.n_epochs
     if not resume:
-        quick, n_epochs = student.second_opinion(schedule.n_epochs)
+        quick, n_epochs = student.fast_proxy(schedule.n_epochs)
     seed = int(schedule.random_state.randint(2**31 - 1))
     schedule = Schedule(n_epochs, schedule.batch_size, np.random.RandomState(seed))
     folds = KFold(min(n_folds, n_rows), shuffle=True, random_state=seed)
     for train, test in folds.split(np.zeros(n_rows)):
         own = copy.deepcopy(quick)
-        own.start(take(texts, train), n_classes, seed, resume=resume)
+        own.begin_fit(take(texts, train), n_classes, seed, resume=resume)
         labels = (teacher_proba[train], row_weight[train])
         student_proba[test] = train_and_predict(
             own, SelectAll(), *labels, schedule, take(texts, test)
@@ -63,5 +63,5 @@ def train_and_predict(
 ) -> FloatArray:
     """Train a student that has begun to fit its pool; predict other texts."""
     distil(student, selection, teacher_proba, row_weight, schedule)
-    student.finish()
+    student.end_fit()
     return student.predict_proba(other_texts)

@@ -51,7 +51,7 @@ class EarlyStopping:
             return
         size = self._batch_size
         predicted = [
-            self._student.rows_proba(self._rows[i : i + size]).argmax(axis=1)
+            self._student.predict_rows(self._rows[i : i + size]).argmax(axis=1)
             for i in range(0, len(self._rows), size)
         ]
         proba = self._teacher_proba[self._rows, np.concatenate(predicted)]
@@ -70,4 +70,4 @@ class EarlyStopping:
     def restore_best(self) -> None:
         """Return the student to its highest agreement."""
         if self._best is not None:
-            self._student.go_back(self._best)
+            self._student.restore(self._best)

@@ -79,7 +79,7 @@ def _score(batch: Batch, student: Student, selection: Selection) -> tuple[Batch,
     mask = selection.candidates(batch)
     student_proba = np.full(batch.teacher_proba.shape, np.nan)
     if mask.any():
-        student_proba[mask] = student.rows_proba(batch.rows[mask])
+        student_proba[mask] = student.predict_rows(batch.rows[mask])
     return replace(batch, student_proba=student_proba), int(mask.sum())
 
 

@@ -1,4 +1,4 @@
-"""From a teacher's answers, or labels bought elsewhere, to what is trained on."""
+"""Turn teacher answers or user labels into training targets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import column_or_1d
 
-from skllkd._core.arrays import BoolArray, IntArray, is_missing
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import (
@@ -20,33 +20,10 @@ from skllkd.teachers import TeacherLabels, log_prob_of_output
 
 
 def labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classes]:
-    """Return labels that were bought elsewhere as a teacher's.
+    """Return the user's labels as those of a teacher, and their classes.
 
-    Parameters
-    ----------
-    texts : list of str or ndarray
-        The texts.
-    y : sequence of shape (n_texts,)
-        A label each; None, NaN or NA where there is none.
-    classes : sequence, mapping or None
-        The class names; None for those in `y`.
-
-    Returns
-    -------
-    labels : TeacherLabels
-        The labels; none for an empty text.
-    classes : Classes
-        The classes.
-
-    Raises
-    ------
-    InvalidParameterError
-        If there are no labels, or not as many as texts.
-
-    Warns
-    -----
-    MissingLabelWarning
-        If texts have no label.
+    `y` holds a label for each text; None, NaN or NA where there is none. Classes of None
+    are those in `y`. Warns of texts without a label.
     """
     if y is None:
         raise InvalidParameterError(
@@ -60,70 +37,54 @@ def labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classe
         raise InvalidParameterError(
             f"`y` must hold one label a text; got {len(given)} for {len(texts)} texts."
         )
-    blank = _blank_rows(texts)
-    given = [
-        None if nothing else label
-        for nothing, label in zip(blank, _whole_numbers(given), strict=True)
-    ]
+    is_blank_row = _blank_rows(texts)
+    pairs = zip(is_blank_row, _whole_numbers(given), strict=True)
+    given = [None if is_empty else label for is_empty, label in pairs]
     named = as_classes(_distinct(given) if classes is None else classes)
-    labels = TeacherLabels(
-        classes=named.names,
-        log_prob=log_prob_of_output(given, len(texts), named),
-        label_mass=np.broadcast_to(np.nan, len(texts)),
-        n_blank=int(blank.sum()),
-    )
-    _warn_of_missing(labels, "y")
-    return labels, named
+    log_prob = log_prob_of_output(given, len(texts), named)
+    return _known_labels(named, log_prob, is_blank_row, "y"), named
 
 
 def labels_in_proba(
     texts: Any, teacher_proba: Any, classes: Any
 ) -> tuple[TeacherLabels, Classes]:
-    """Return distributions that are known already as a teacher's.
+    """Return the user's distributions as labels of a teacher, and their classes.
 
-    Parameters
-    ----------
-    texts : list of str or ndarray
-        The texts.
-    teacher_proba : array-like of shape (n_texts, n_classes)
-        A distribution each, columns as `classes`; rows of NaN where there is none.
-    classes : sequence or mapping
-        The class names.
-
-    Returns
-    -------
-    labels : TeacherLabels
-        The distributions; none for an empty text.
-    classes : Classes
-        The classes.
+    `teacher_proba` has columns as `classes`, and rows of NaN where there is no label.
+    Warns of texts without a label.
     """
     named = as_classes(classes)
     proba = np.asarray(teacher_proba, dtype=np.float64)
     log_prob = log_prob_of_output(proba, len(texts), named)
-    blank = _blank_rows(texts)
-    log_prob[blank] = np.nan
-    unknown_mass = np.broadcast_to(np.nan, len(texts))
-    n_blank = int(blank.sum())
-    labels = TeacherLabels(named.names, log_prob, unknown_mass, n_blank=n_blank)
-    _warn_of_missing(labels, "teacher_proba")
-    return labels, named
+    is_blank_row = _blank_rows(texts)
+    log_prob[is_blank_row] = np.nan
+    return _known_labels(named, log_prob, is_blank_row, "teacher_proba"), named
+
+
+def _known_labels(
+    classes: Classes, log_prob: FloatArray, is_blank_row: BoolArray, name: str
+) -> TeacherLabels:
+    """Return labels without a label mass; warn if some are missing in `name`."""
+    labels = TeacherLabels(
+        classes=classes.names,
+        log_prob=log_prob,
+        label_mass=np.broadcast_to(np.nan, len(log_prob)),
+        n_blank=int(is_blank_row.sum()),
+    )
+    n_missing = int(labels.missing.sum())
+    if n_missing:
+        warnings.warn(
+            f"{n_missing} of {len(labels)} texts have no label ({labels.n_blank} empty "
+            f"or white space, {n_missing - labels.n_blank} without one in `{name}`). "
+            "They take no part in training.",
+            MissingLabelWarning,
+            stacklevel=7,
+        )
+    return labels
 
 
 def take(texts: Any, rows: IntArray) -> Any:
-    """Return some of the texts, or of the rows of numbers.
-
-    Parameters
-    ----------
-    texts : list of str or ndarray of shape (n_rows, n_features)
-        All of them.
-    rows : ndarray of shape (n,), int
-        Which, in ascending order.
-
-    Returns
-    -------
-    list of str or ndarray of shape (n, n_features)
-        Those; where it is all of them, no copy.
-    """
+    """Return some of the texts, or rows of an array; no copy if it is all of them."""
     if len(rows) == len(texts):
         return texts
     if isinstance(texts, np.ndarray):
@@ -132,23 +93,10 @@ def take(texts: Any, rows: IntArray) -> Any:
 
 
 def _blank_rows(texts: Any) -> BoolArray:
-    """Return which texts are empty or white space; no row of numbers is."""
+    """Return a mask of empty and white-space texts; rows of numbers are never blank."""
     if isinstance(texts, np.ndarray):
         return np.zeros(len(texts), dtype=bool)
     return np.array([is_blank(text) for text in texts])
-
-
-def _warn_of_missing(labels: TeacherLabels, name: str) -> None:
-    """Warn of texts without a label."""
-    n_missing = int(labels.missing.sum())
-    if n_missing:
-        warnings.warn(
-            f"{n_missing} of {len(labels)} texts have no label ({labels.n_blank} empty "
-            f"or white space, {n_missing - labels.n_blank} without one in `{name}`). "
-            "They take no part in training.",
-            MissingLabelWarning,
-            stacklevel=6,
-        )
 
 
 def _distinct(labels: list[Any]) -> list[Any]:

@@ -13,9 +13,8 @@ import numpy.typing as npt
 from skllkd._core.arrays import FloatArray, IntArray, nan_rows
 from skllkd._core.classes import Classes
 from skllkd.exceptions import (
+    MissingLabelWarning,
     TeacherOutputError,
-    UnchosenClassError,
-    UnchosenClassWarning,
 )
 from skllkd.teachers import TeacherLabels
 
@@ -77,12 +76,12 @@ class TrainingSet:
             f"{'it' if len(absent) == 1 else 'them'}."
         )
         if on_missing_class == "raise":
-            raise UnchosenClassError(
+            raise TeacherOutputError(
                 f"{message} Describe the class better (classes={{name: description}}), "
                 "drop it, or set on_missing_class='warn' to go on without. The labels "
                 "bought are kept."
             )
-        warnings.warn(message, UnchosenClassWarning, stacklevel=5)
+        warnings.warn(message, MissingLabelWarning, stacklevel=4)
 
 
 def in_class_order(columns: FloatArray, classes: Classes) -> FloatArray:

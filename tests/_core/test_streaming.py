@@ -112,7 +112,7 @@ def test_a_student_that_takes_numbers_has_no_stream():
 
 
 def test_a_single_text_does_not_wait_for_its_tokenizer_to_be_read(tiny_path):
-    from skllkd.students._torch.tokens import load_tokenizer
+    from skllkd._core.tokens import load_tokenizer
 
     source = (tiny_path / "tokenizer.json").read_text(encoding="utf-8")
     first = load_tokenizer(source, 32)

@@ -10,7 +10,7 @@ import time
 import joblib
 import numpy as np
 import pytest
-from skllkd.students._torch.distributed import Together
+from skllkd.students._torch.distributed import ProcessGroup
 
 from tests.conftest import TOPICS
 
@@ -87,10 +87,10 @@ def test_two_processes_learn_what_one_does(job):
 
 def test_only_several_processes_need_accelerate(monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    assert Together().size == 1
+    assert ProcessGroup().size == 1
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ImportError, match="distributed"):
-        Together()
+        ProcessGroup()
 
 
 def threads_of_a_worker(_):

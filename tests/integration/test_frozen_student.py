@@ -56,7 +56,7 @@ def test_it_is_what_the_encoder_alone_gives(news, minilm_path):
 
     student = FrozenEncoderStudent(minilm_path, device="cpu")
     short = [text[:200] for text in news[0][:20]]
-    student.start(short, 5, seed=0)
+    student.begin_fit(short, 5, seed=0)
     features = student._features(short)
     wanted = SentenceTransformer(str(minilm_path), device="cpu").encode(short)
     length = np.linalg.norm(features, axis=1, keepdims=True)

@@ -13,7 +13,7 @@ import torch
 from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 from skllkd import LLKDClassifier
-from skllkd.exceptions import SavedModelError
+from skllkd.exceptions import ModelFileError
 from skllkd.selection import AcceptReject, LLKDSelection, SelectAll
 from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
 
@@ -210,7 +210,7 @@ def test_evidence_is_small_in_a_file(news):
 def test_a_pickle_of_a_later_format_is_refused(news):
     classifier = fit_sklearn(news)
     state = classifier.__getstate__()
-    with pytest.raises(SavedModelError, match="format 99.*Upgrade"):
+    with pytest.raises(ModelFileError, match="format 99.*Upgrade"):
         LLKDClassifier().__setstate__(state | {"_format": 99})
 
 

@@ -21,7 +21,6 @@ from skllkd.exceptions import (
     InvalidParameterError,
     InvalidTextsError,
     ModelFileError,
-    SavedModelError,
     TruncationWarning,
 )
 from skllkd.persistence.onnx_classifier import SETTINGS
@@ -360,21 +359,21 @@ def test_files_that_hold_no_classifier(exported, tmp_path):
     with pytest.raises(ModelFileError, match=r"no file .*m\.onnx"):
         ONNXClassifier(path).fit()
     path.write_bytes(exported.read_bytes()[:5000])
-    with pytest.raises(SavedModelError, match="cannot be read"):
+    with pytest.raises(ModelFileError, match="cannot be read"):
         ONNXClassifier(path).predict(["a text"])
     model = onnx.load(exported)
     del model.metadata_props[:]
     onnx.save(model, path)
-    with pytest.raises(SavedModelError, match="no classifier of skllkd"):
+    with pytest.raises(ModelFileError, match="no classifier of skllkd"):
         ONNXClassifier(path).fit()
 
 
 def test_files_of_a_later_version_or_damaged(exported, tmp_path):
     later = changed(exported, tmp_path / "later.onnx", {"format": 99})
-    with pytest.raises(SavedModelError, match="format 99.*Upgrade"):
+    with pytest.raises(ModelFileError, match="format 99.*Upgrade"):
         ONNXClassifier(later).fit()
     damaged = changed(exported, tmp_path / "damaged.onnx", {"max_length": "long"})
-    with pytest.raises(SavedModelError, match="damaged.*Export it again"):
+    with pytest.raises(ModelFileError, match="damaged.*Export it again"):
         ONNXClassifier(damaged).fit()
 
 

@@ -42,12 +42,12 @@ STUDENTS = {
     "transformer, architecture's head": lambda path: TransformerStudent(
         path, pooling="architecture", device="cpu"
     ),
-    "transformer, attention, hidden layer, head start, another loss": (
+    "transformer, attention, hidden layer, linear probe, another loss": (
         lambda path: TransformerStudent(
             path,
             pooling="attention",
             head="hidden",
-            head_start=1,
+            linear_probe_epochs=1,
             loss=GeneralizedCrossEntropy(),
             device="cpu",
         )

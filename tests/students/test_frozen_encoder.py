@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import skllkd.students._torch.features
+import skllkd.students._torch.pretrained
 from joblib.externals.loky import get_reusable_executor
 from sklearn.model_selection import GridSearchCV
 from skllkd import LLKDClassifier
@@ -20,15 +20,15 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.selection import LLKDSelection, SelectAll
-from skllkd.students import FrozenEncoderStudent, _feature_cache
+from skllkd.students import FrozenEncoderStudent, feature_cache
 
 from tests.conftest import TOPICS, GoldTeacher
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered():
-    _feature_cache.memory.clear()
-    skllkd.students._torch.features._known.clear()
+    feature_cache.memory.clear()
+    skllkd.students._torch.pretrained._known.clear()
 
 
 @pytest.fixture
@@ -79,21 +79,23 @@ def test_what_it_believed_in_training_is_what_it_predicts(head, news, tiny_path)
     student = FrozenEncoderStudent(tiny_path, device="cpu", head=head)
     rows = np.arange(64)
     target = np.eye(5)[rows % 5]
-    student.start(news[0][:64], 5, seed=0)
+    student.begin_fit(news[0][:64], 5, seed=0)
     first = student.snapshot()
     for step in range(30):
         student.train_step(rows, target, np.ones(64), (step + 0.5) / 30)
-    believed = student.rows_proba(rows)
+    believed = student.predict_rows(rows)
     learned = student.snapshot()
-    student.go_back(first)
-    assert np.abs(student.rows_proba(rows) - believed).max() > 0.01
-    student.go_back(learned)
-    np.testing.assert_allclose(student.rows_proba(rows), believed, atol=1e-5)
-    student.finish()
+    student.restore(first)
+    assert np.abs(student.predict_rows(rows) - believed).max() > 0.01
+    student.restore(learned)
+    np.testing.assert_allclose(student.predict_rows(rows), believed, atol=1e-5)
+    student.end_fit()
     np.testing.assert_allclose(student.predict_proba(news[0][:64]), believed, atol=1e-5)
-    student.start(news[0][64:96], 5, seed=0, resume=True)  # features scaled otherwise
+    student.begin_fit(
+        news[0][64:96], 5, seed=0, resume=True
+    )  # features scaled otherwise
     np.testing.assert_allclose(
-        student.rows_proba(np.arange(32)),
+        student.predict_rows(np.arange(32)),
         student.predict_proba(news[0][64:96]),
         atol=1e-5,
     )
@@ -114,7 +116,7 @@ def test_a_fine_tuned_student_with_its_weights_predicts_the_same(news, tiny_path
 def test_same_seed_same_weights_whatever_is_remembered(news, tiny_path):
     first = new(news, tiny_path).fit(news[0][:96])
     again = new(news, tiny_path).fit(news[0][:96])
-    _feature_cache.memory.clear()
+    feature_cache.memory.clear()
     anew = new(news, tiny_path, cache=None).fit(news[0][:96])
     other = new(news, tiny_path).set_params(random_state=1).fit(news[0][:96])
     for name, array in weights(first).items():
@@ -167,8 +169,8 @@ def test_memory_is_bounded_and_lets_go_of_the_oldest(
     news, tiny_path, encoded, monkeypatch
 ):
     texts = news[0]
-    row = 4 * 32 + _feature_cache._ROW_OVERHEAD
-    monkeypatch.setattr(_feature_cache, "MEMORY_BYTES", 50 * row)
+    row = 4 * 32 + feature_cache._ROW_OVERHEAD
+    monkeypatch.setattr(feature_cache, "MEMORY_BYTES", 50 * row)
     classifier = new(news, tiny_path).fit(texts[:40])
     classifier.predict_proba(texts[:5])
     classifier.predict_proba(texts[40:85])  # 45 new ones beside the 5 used last
@@ -177,15 +179,15 @@ def test_memory_is_bounded_and_lets_go_of_the_oldest(
     assert len(encoded) == 85
     classifier.predict_proba(texts[5:40])
     assert len(encoded) == 120
-    memory = _feature_cache.memory
+    memory = feature_cache.memory
     assert len(memory._rows) == 50 and memory._n_bytes == 50 * row
     assert all(known.features.base is None for known in memory._rows.values())
 
 
 def test_a_pool_beyond_the_memory_trains_all_the_same(news, tiny_path, monkeypatch):
     wanted = new(news, tiny_path).fit(news[0][:96])
-    _feature_cache.memory.clear()
-    monkeypatch.setattr(_feature_cache, "MEMORY_BYTES", 1000)
+    feature_cache.memory.clear()
+    monkeypatch.setattr(feature_cache, "MEMORY_BYTES", 1000)
     tight = new(news, tiny_path).fit(news[0][:96])
     np.testing.assert_array_equal(
         weights(tight)["head.weight"], weights(wanted)["head.weight"]
@@ -196,7 +198,7 @@ def test_disk_is_read_by_another_process_s_memory(news, tiny_path, encoded, own_
     texts = news[0][:96]
     first = new(news, tiny_path, cache="disk").fit(texts)
     assert len(encoded) == 96
-    _feature_cache.memory.clear()  # as in a new process
+    feature_cache.memory.clear()  # as in a new process
     again = new(news, tiny_path, cache="disk").fit(texts)
     assert len(encoded) == 96
     np.testing.assert_array_equal(
@@ -204,7 +206,7 @@ def test_disk_is_read_by_another_process_s_memory(news, tiny_path, encoded, own_
     )
     path = own_store.parent / "features.sqlite"
     assert texts[0].encode() not in path.read_bytes()
-    _feature_cache.memory.clear()
+    feature_cache.memory.clear()
     new(news, tiny_path).fit(texts)  # "memory" leaves the file alone
     assert len(encoded) == 192
 
@@ -214,15 +216,15 @@ def test_disk_is_bounded_and_drops_what_was_used_least_lately(
 ):
     texts = news[0]
     row = 4 * 32 + 64
-    monkeypatch.setattr(_feature_cache, "DISK_BYTES", 60 * row)
+    monkeypatch.setattr(feature_cache, "DISK_BYTES", 60 * row)
     classifier = new(news, tiny_path, cache="disk").fit(texts[:40])
     for some in (texts[:10], texts[40:80]):  # the first ten are used again
-        _feature_cache.memory.clear()
+        feature_cache.memory.clear()
         classifier.predict_proba(some)
     with sqlite3.connect(own_store.parent / "features.sqlite") as connection:
         (count,) = connection.execute("SELECT COUNT(*) FROM features").fetchone()
     assert 45 <= count <= 54
-    _feature_cache.memory.clear()
+    feature_cache.memory.clear()
     del encoded[:]
     classifier.predict_proba(texts[40:80])
     assert not encoded
@@ -231,10 +233,10 @@ def test_disk_is_bounded_and_drops_what_was_used_least_lately(
 
 
 def test_a_write_cut_short_leaves_nothing_half_done(news, tiny_path, own_store):
-    disk = _feature_cache._Disk()
+    disk = feature_cache._Disk()
     own_store.parent.mkdir()
-    good = _feature_cache.Known(np.zeros(4, np.float32), False)
-    bad = _feature_cache.Known(None, False)
+    good = feature_cache.Known(np.zeros(4, np.float32), False)
+    bad = feature_cache.Known(None, False)
     with pytest.raises(AttributeError):
         disk.put({b"a": good, b"b": bad})
     assert disk.get([b"a", b"b"]) == {}
@@ -259,7 +261,7 @@ def test_who_encodes_is_waited_for():
 
     def look_up(start):
         text_of = {bytes([i]): str(i) for i in range(start, start + 20)}
-        return _feature_cache._through_disk(text_of, encode)
+        return feature_cache._through_disk(text_of, encode)
 
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(look_up, [0, 10]))
@@ -299,8 +301,8 @@ def test_stopping_early_and_going_on(news, tiny_path, tmp_path):
         LLKDClassifier.load(tmp_path),
         pickle.loads(pickle.dumps(classifier)),
     ]
-    _feature_cache.memory.clear()
-    skllkd.students._torch.features._known.clear()  # as on another machine
+    feature_cache.memory.clear()
+    skllkd.students._torch.pretrained._known.clear()  # as on another machine
     for copy in copies:
         copy.set_params(teacher=GoldTeacher(*news)).partial_fit(texts[96:160])
         assert np.abs(weights(copy)["head.weight"] - before).max() > 1e-4

@@ -87,11 +87,11 @@ def test_every_exported_loss_is_tested():
 @pytest.mark.parametrize(("loss", "formula"), FORMULAS, ids=lambda x: repr(x)[:40])
 def test_value_is_the_formula_s_row_by_row(loss, formula):
     log_proba, target = rows()
-    values = loss.of_rows(log_proba, target)
+    values = loss.per_sample(log_proba, target)
     assert values.shape == (40,)
     wanted = formula(log_proba.exp().numpy(), target.numpy())
     np.testing.assert_allclose(values.numpy(), wanted, atol=1e-12)
-    in_float32 = loss.of_rows(log_proba.float(), target.float())
+    in_float32 = loss.per_sample(log_proba.float(), target.float())
     np.testing.assert_allclose(in_float32.numpy(), wanted, atol=2e-6)
     assert (values >= -1e-12).all()
 
@@ -102,7 +102,7 @@ def test_gradient_is_that_of_finite_differences(loss):
     logits = log_proba.clone().requires_grad_()
 
     def of_logits(logits):
-        return loss.of_rows(torch.log_softmax(logits, dim=1), target)
+        return loss.per_sample(torch.log_softmax(logits, dim=1), target)
 
     assert torch.autograd.gradcheck(of_logits, (logits,), eps=1e-6, atol=1e-7)
 
@@ -111,7 +111,7 @@ def test_gradient_is_that_of_finite_differences(loss):
 def test_loss_and_gradient_are_finite_where_a_probability_is_0(loss):
     logits = torch.tensor([[0.0, 1e4, -1e4], [3e4, 0.0, 1.0]], requires_grad=True)
     target = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.7, 0.3]])
-    values = loss.of_rows(torch.log_softmax(logits, dim=1), target)
+    values = loss.per_sample(torch.log_softmax(logits, dim=1), target)
     assert torch.softmax(logits, dim=1).min() == 0
     assert torch.isfinite(values).all()
     values.sum().backward()
@@ -120,23 +120,23 @@ def test_loss_and_gradient_are_finite_where_a_probability_is_0(loss):
 
 def test_limits():
     log_proba, label = one_hot()
-    hard = CrossEntropy().of_rows(log_proba, label)
+    hard = CrossEntropy().per_sample(log_proba, label)
     p = log_proba.exp()[label.bool()]
     torch.testing.assert_close(hard, -p.log())
     for same in (CrossEntropy(0.0), GeneralizedCrossEntropy(1e-9)):
-        torch.testing.assert_close(same.of_rows(log_proba, label), hard)
+        torch.testing.assert_close(same.per_sample(log_proba, label), hard)
     for coverage in (0.1, 0.9, 1):
-        one = CandidateSet(coverage).of_rows(log_proba, label)
+        one = CandidateSet(coverage).per_sample(log_proba, label)
         torch.testing.assert_close(one, hard)
     torch.testing.assert_close(
-        GeneralizedCrossEntropy(1).of_rows(log_proba, label), 1 - p
+        GeneralizedCrossEntropy(1).per_sample(log_proba, label), 1 - p
     )
     # In the precision of training as well, where 1 - p**q would be all rounding.
-    nearly = GeneralizedCrossEntropy(1e-6).of_rows(log_proba.float(), label.float())
+    nearly = GeneralizedCrossEntropy(1e-6).per_sample(log_proba.float(), label.float())
     torch.testing.assert_close(nearly, hard.float(), rtol=1e-4, atol=1e-5)
     soft = torch.full_like(label, 1 / N_CLASSES)
     torch.testing.assert_close(  # everything is plausible: nothing to learn
-        CandidateSet().of_rows(log_proba, soft), torch.zeros_like(hard)
+        CandidateSet().per_sample(log_proba, soft), torch.zeros_like(hard)
     )
 
 
@@ -145,7 +145,7 @@ def test_gradient_of_generalised_is_cross_entropy_s_times_p_to_the_q():
     gradients = []
     for loss in (CrossEntropy(), GeneralizedCrossEntropy(0.7)):
         logits = log_proba.clone().requires_grad_()
-        loss.of_rows(torch.log_softmax(logits, dim=1), label).sum().backward()
+        loss.per_sample(torch.log_softmax(logits, dim=1), label).sum().backward()
         gradients.append(logits.grad)
     p = log_proba.exp()[label.bool()][:, None]
     torch.testing.assert_close(gradients[1], gradients[0] * p**0.7)
@@ -154,7 +154,7 @@ def test_gradient_of_generalised_is_cross_entropy_s_times_p_to_the_q():
 def test_a_candidate_outside_the_set_is_pushed_down_and_none_inside_is_preferred():
     logits = torch.zeros(1, 3, requires_grad=True)
     target = torch.tensor([[0.9, 0.06, 0.04]])  # the first two hold 0.96
-    CandidateSet(0.95).of_rows(torch.log_softmax(logits, dim=1), target).backward()
+    CandidateSet(0.95).per_sample(torch.log_softmax(logits, dim=1), target).backward()
     pull = logits.grad[0]
     assert pull[0] == pull[1] < 0 < pull[2]
 

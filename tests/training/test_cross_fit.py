@@ -47,11 +47,11 @@ def test_small_pools(n_rows):
     np.testing.assert_allclose(student_proba.sum(axis=1), 1)
 
 
-def test_the_second_opinion_of_an_encoder_is_the_encoder_frozen():
-    quick, n_epochs = TransformerStudent("folder", max_length=64).second_opinion(3)
+def test_the_fast_proxy_of_an_encoder_is_the_encoder_frozen():
+    quick, n_epochs = TransformerStudent("folder", max_length=64).fast_proxy(3)
     assert isinstance(quick, FrozenEncoderStudent)
     assert (quick.model, quick.max_length, n_epochs) == ("folder", 64, 10)
-    same, n_epochs = quick.second_opinion(4)
+    same, n_epochs = quick.fast_proxy(4)
     assert type(same) is FrozenEncoderStudent
     assert n_epochs == 4
 

@@ -20,14 +20,14 @@ class Recorder(Student):
     def __init__(self):
         self.log = []
 
-    def start(self, texts, n_classes, seed, *, resume=False):
+    def begin_fit(self, texts, n_classes, seed, *, resume=False):
         pass
 
     @property
     def n_rows(self):
         return N_ROWS
 
-    def rows_proba(self, rows):
+    def predict_rows(self, rows):
         self.log.append(("score", rows.tolist()))
         proba = np.ones((len(rows), N_CLASSES))
         proba[:, 0] += rows
@@ -40,10 +40,10 @@ class Recorder(Student):
     def snapshot(self):
         return None
 
-    def go_back(self, snapshot):
+    def restore(self, snapshot):
         pass
 
-    def finish(self):
+    def end_fit(self):
         pass
 
     def predict_proba(self, texts):
@@ -104,7 +104,7 @@ def test_each_row_has_its_own_probabilities():
     for batch in selection.batches:
         np.testing.assert_array_equal(batch.teacher_proba, teacher_proba()[batch.rows])
         known = ~np.isnan(batch.student_proba[:, 0])
-        expected = Recorder().rows_proba(batch.rows[known])
+        expected = Recorder().predict_rows(batch.rows[known])
         np.testing.assert_array_equal(batch.student_proba[known], expected)
 
 

@@ -13,7 +13,7 @@ from skllkd._core.arrays import IntArray
 from skllkd._core.params import optional_import
 
 
-class Together:
+class ProcessGroup:
     """The processes `accelerate launch` (or torchrun) started, or this one alone.
 
     All of them run the same loop on the same pool and make the same decisions. Of
@@ -33,64 +33,25 @@ class Together:
             self.size = int(self._accelerator.num_processes)
 
     def device(self, asked: torch.device) -> torch.device:
-        """Return where this process computes.
-
-        Parameters
-        ----------
-        asked : torch.device
-            Where one process alone would.
-
-        Returns
-        -------
-        torch.device
-            A GPU of its own where there are several.
-        """
+        """Return the device of this process, a GPU of its own where there are several."""
         if self.size == 1 or asked.type == "cpu":
             return asked
         device: torch.device = self._accelerator.device
         return device
 
-    def share(self, places: IntArray) -> IntArray:
-        """Return what of the rows of a pass this process computes.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_rows,), int
-            The rows.
-
-        Returns
-        -------
-        ndarray of int
-            Its share; may be empty.
-        """
-        return places[self.rank :: self.size]
+    def share(self, indices: IntArray) -> IntArray:
+        """Return the part of a pass that this process computes; may be empty."""
+        return indices[self.rank :: self.size]
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the sum of the processes' tensors.
-
-        Parameters
-        ----------
-        tensor : Tensor
-            This process's, of the same shape as the others'.
-
-        Returns
-        -------
-        Tensor
-            The sum.
-        """
+        """Return the sum of the processes' tensors, which have one shape."""
         if self.size == 1:
             return tensor
         total: torch.Tensor = self._accelerator.reduce(tensor, "sum")
         return total
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give every process the sum of all gradients.
-
-        Parameters
-        ----------
-        parameters : iterable of Parameter
-            Those that learn.
-        """
+        """Give every process the sum of all gradients."""
         if self.size == 1:
             return
         learning = list(parameters)

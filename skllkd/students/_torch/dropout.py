@@ -1,34 +1,57 @@
-"""Dropout that draws its random bits four at a time, where torch draws one by one."""
+"""Dropout, faster on the CPU than torch's, and the stream of random bits it draws."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
+from typing_extensions import override
 
 _DRAWS = 2**16
 
 
-class Dropout(nn.Dropout):
-    """Dropout that is quicker on the CPU.
+class LocalRandomness:
+    """A stream of torch's global generators, set for a block and given back.
 
-    torch's own draws a random number for each entry, on one core: a tenth to a sixth
-    of a training step. A 64-bit number is enough for four entries; `p` is then rounded
-    to a multiple of 2**-16.
+    Dropout draws from the global generators and from no other. This keeps a stream of
+    its own in them only while it is needed.
     """
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
-        """Return the input with a share `p` of its entries at 0 and the others scaled.
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._gpu_device = device if device.type == "cuda" else None
+        self._devices = range(torch.cuda.device_count())  # all are seeded
+        with torch.random.fork_rng(devices=self._devices):
+            torch.manual_seed(seed)
+            self._keep()
 
-        Parameters
-        ----------
-        input : Tensor
-            Any shape.
+    def _keep(self) -> None:
+        """Remember where the stream stands."""
+        self._cpu = torch.get_rng_state()
+        gpu = self._gpu_device
+        self._gpu = None if gpu is None else torch.cuda.get_rng_state(gpu)
 
-        Returns
-        -------
-        Tensor
-            The same shape; in evaluation mode the input itself.
-        """
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Draw from this stream inside the block."""
+        with torch.random.fork_rng(devices=self._devices):
+            torch.set_rng_state(self._cpu)
+            if self._gpu is not None and self._gpu_device is not None:
+                torch.cuda.set_rng_state(self._gpu, self._gpu_device)
+            yield
+            self._keep()
+
+
+class Dropout(nn.Dropout):
+    """Dropout that draws one 64-bit number for four entries on the CPU.
+
+    torch's own draws a random number for each entry, on one core: a tenth to a sixth
+    of a training step. `p` is rounded to a multiple of 2**-16.
+    """
+
+    @override
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training or self.p == 0 or input.device.type != "cpu":
             return super().forward(input)
         n_dropped = round(self.p * _DRAWS)
@@ -39,14 +62,8 @@ class Dropout(nn.Dropout):
         return input * keep.view(input.shape) * scale
 
 
-def quicker_dropout(model: nn.Module) -> None:
-    """Replace a model's dropout by one that is quicker on the CPU.
-
-    Parameters
-    ----------
-    model : Module
-        The model; changed in place. What its layers read, `p`, stays.
-    """
+def use_fast_dropout(model: nn.Module) -> None:
+    """Replace a model's dropout modules in place; what its layers read, `p`, stays."""
     for module in model.modules():
         for name, child in module.named_children():
             if type(child) is nn.Dropout:

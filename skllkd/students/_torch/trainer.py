@@ -1,383 +1,327 @@
-"""Training steps and scoring passes of the transformer student."""
+"""Training steps and scoring passes of a network on the rows of a pool."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from torch import nn
 
 from skllkd._core.arrays import FloatArray, IntArray
-from skllkd.students._torch.distributed import Together
-from skllkd.students._torch.dropout import quicker_dropout
-from skllkd.students._torch.encoder import Classifier, set_attention
-from skllkd.students._torch.frozen import LowerLayers, freeze_below
+from skllkd._core.device import cpu_threads
+from skllkd._core.tokens import TokenizedTexts
+from skllkd.students._torch.distributed import ProcessGroup
+from skllkd.students._torch.dropout import LocalRandomness, use_fast_dropout
+from skllkd.students._torch.encoder import (
+    Classifier,
+    EncoderClassifier,
+    freeze_layers,
+    set_attention,
+)
+from skllkd.students._torch.heads import (
+    Head,
+    Rows,
+    WeightedModel,
+    head_kind,
+    head_weights,
+)
+from skllkd.students._torch.inference import (
+    distributions,
+    in_length_order,
+    padded_tensors,
+)
 from skllkd.students._torch.precision import autocast, compute_dtype
-from skllkd.students._torch.tokens import TokenizedTexts
 
 _MAX_GRADIENT_NORM = 1.0
-#: From log-probabilities and targets of rows to the loss of each.
-RowLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+_WEIGHT_DECAY, _WARMUP = 0.01, 0.1
+_PROBE_BATCH, _PROBE_RATE, _FEATURE_BATCH = 32, 3e-3, 64
 #: What a pass costs beside its tokens, as a number of tokens; measured with MiniLM.
 _LAUNCH_TOKENS = {"cpu": 64, "gpu": 4096}
+#: Indices of some of the rows of a step.
+Indices: TypeAlias = IntArray | slice
+#: From log-probabilities and targets of rows to the loss of each.
+PerSample: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-class LocalRandomness:
-    """A stream of torch's global generators, set for a block and given back.
+class Pool(Protocol):
+    """The rows a network learns from."""
 
-    Dropout draws from the global generators and from no other. This keeps a stream of
-    its own in them only while it is needed.
+    def __len__(self) -> int:
+        """Return the number of rows."""
 
-    Parameters
-    ----------
-    seed : int
-        The seed of the stream.
-    device : torch.device
-        The device whose generator is used beside the CPU's.
-    """
+    def passes(self, rows: IntArray, device: torch.device) -> Sequence[Indices]:
+        """Return the indices of rows, in parts to be computed one after the other."""
 
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._gpu_device = device if device.type == "cuda" else None
-        self._devices = range(torch.cuda.device_count())  # all are seeded
-        with torch.random.fork_rng(devices=self._devices):
-            torch.manual_seed(seed)
-            self._keep()
-
-    def _keep(self) -> None:
-        """Remember where the stream stands."""
-        self._cpu = torch.get_rng_state()
-        gpu = self._gpu_device
-        self._gpu = None if gpu is None else torch.cuda.get_rng_state(gpu)
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Draw from this stream inside the block."""
-        with torch.random.fork_rng(devices=self._devices):
-            torch.set_rng_state(self._cpu)
-            if self._gpu is not None and self._gpu_device is not None:
-                torch.cuda.set_rng_state(self._gpu, self._gpu_device)
-            yield
-            self._keep()
+    def inputs(self, rows: IntArray, device: torch.device) -> tuple[torch.Tensor, ...]:
+        """Return the network's inputs for rows."""
 
 
-@contextmanager
-def threads(number: int | None) -> Iterator[None]:
-    """Compute with so many threads on the CPU inside the block.
+class TextPool:
+    """Texts as token ids."""
 
-    Parameters
-    ----------
-    number : int or None
-        How many; None leaves it to torch, which in joblib's and Dask's workers takes
-        the share of the cores they were given.
-    """
-    if number is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def __init__(self, texts: TokenizedTexts) -> None:
+        self.texts = texts
 
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.texts)
 
-def share_of_rate(progress: float, warmup: float) -> float:
-    """Return what share of the highest learning rate holds now.
+    def passes(self, rows: IntArray, device: torch.device) -> Sequence[Indices]:
+        """Return the indices of rows in parts of similar length."""
+        launch = _LAUNCH_TOKENS["cpu" if device.type == "cpu" else "gpu"]
+        return self.texts.of_similar_length(rows, launch)
 
-    Parameters
-    ----------
-    progress : float
-        How much of training is done, in (0, 1].
-    warmup : float
-        The share of training over which the rate rises from 0, in [0, 1].
-
-    Returns
-    -------
-    float
-        The share: a rise from 0, and a straight fall back to it.
-    """
-    rise = min(progress / warmup, 1.0) if warmup > 0 else 1.0
-    return rise * (1 - progress)
+    def inputs(self, rows: IntArray, device: torch.device) -> tuple[torch.Tensor, ...]:
+        """Return padded ids and mask."""
+        return padded_tensors(self.texts, rows, device)
 
 
-class Recipe(NamedTuple):
-    """How to train: the parameters of `TransformerStudent`, checked."""
+class FeaturePool:
+    """Features, brought to mean 0 and variance 1: one rate then suits every encoder."""
 
-    learning_rate: float
-    head_learning_rate: float
-    weight_decay: float
-    warmup: float
-    trainable_layers: str | int
-    precision: str
-    scoring_precision: str
-    torch_compile: bool
-    attention: str
-    n_threads: int | None
+    def __init__(self, features: Rows) -> None:
+        scale = features.std(axis=0)
+        self.scale = np.where(scale > 1e-6, scale, 1).astype(np.float32)
+        self.mean: Rows = features.mean(axis=0)
+        self._features = torch.from_numpy((features - self.mean) / self.scale)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._features)
+
+    def passes(self, rows: IntArray, device: torch.device) -> Sequence[Indices]:
+        """Return all at once."""
+        return [slice(None)]
+
+    def inputs(self, rows: IntArray, device: torch.device) -> tuple[torch.Tensor, ...]:
+        """Return standardised features."""
+        return (self._features[rows],)
+
+
+class Settings(NamedTuple):
+    """Settings of a trainer, with the defaults of a head."""
+
+    seed: int
+    randomness: LocalRandomness
+    device: torch.device = torch.device("cpu")
+    dtype: torch.dtype = torch.float32  # of matrix products
+    n_threads: int | None = 1  # a head is too small to be shared by several
+    warmup: float = _WARMUP  # share of training
+    weight_decay: float = _WEIGHT_DECAY
+    max_gradient_norm: float | None = None
+    torch_compile: bool = False
+    processes: ProcessGroup | None = None
 
 
 class Trainer:
-    """Trains a classifier on tokenized texts, a few rows at a time.
+    """Trains a network on the rows of a pool, some at a time, with AdamW.
 
-    Parameters
-    ----------
-    model : Classifier
-        The classifier, on the CPU.
-    texts : TokenizedTexts
-        The pool.
-    device : torch.device
-        Where to train.
-    seed : int
-        The seed of dropout.
-    recipe : Recipe
-        How to train.
-    row_loss : callable
-        The loss of each row, from log-probabilities and targets.
+    `rates` pairs parameters with their highest learning rate.
     """
 
     def __init__(
         self,
-        model: Classifier,
-        texts: TokenizedTexts,
-        device: torch.device,
-        seed: int,
-        recipe: Recipe,
-        row_loss: RowLoss,
+        model: WeightedModel,
+        pool: Pool,
+        rates: list[tuple[list[nn.Parameter], float]],
+        per_sample: PerSample,
+        settings: Settings,
     ) -> None:
-        self.row_loss, self.seed = row_loss, seed
-        self._together = Together()
-        self._device = self.device = device = self._together.device(device)
-        self._randomness = LocalRandomness(seed + self._together.rank, device)
-        self.model, self.texts, self._recipe = model.to(device), texts, recipe
-        quicker_dropout(model)
-        set_attention(model, recipe.attention)
-        n_frozen = freeze_below(model, recipe.trainable_layers)
-        self._lower: LowerLayers | None = None
-        if n_frozen and LowerLayers.fits(model, texts):
-            self._lower = LowerLayers(model, texts, n_frozen, device)
-        self._forward = (
-            torch.compile(model, dynamic=True) if recipe.torch_compile else model
-        )
-        self._dtype = compute_dtype(recipe.precision, device)
-        self._scoring_dtype = self._dtype
-        if recipe.scoring_precision != "same":
-            self._scoring_dtype = compute_dtype(recipe.scoring_precision, device)
+        self.model, self.pool, self.per_sample = model, pool, per_sample
+        self.settings, self._device = settings, settings.device
+        self._forward: nn.Module = model
+        if settings.torch_compile:
+            self._forward = torch.compile(model, dynamic=True)
         self._scaler = torch.amp.GradScaler(
-            device.type, enabled=self._dtype == torch.float16
+            self._device.type, enabled=settings.dtype == torch.float16
         )
-        groups = [
-            (list(model.encoder.parameters()), recipe.learning_rate),
-            (model.head_parameters(), recipe.head_learning_rate),
-        ]
         self._optimizer = torch.optim.AdamW(
             [
                 {"params": [p for p in part if p.requires_grad], "highest": rate}
-                for part, rate in groups
+                for part, rate in rates
             ],
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            fused=device.type in ("cpu", "cuda"),
+            weight_decay=settings.weight_decay,
+            fused=self._device.type in ("cpu", "cuda"),
         )
+
+    def _passes(self, rows: IntArray) -> Sequence[Indices]:
+        """Return the indices of rows in the passes this process makes over them."""
+        if self.settings.processes is None:
+            return self.pool.passes(rows, self._device)
+        mine = self.settings.processes.share(np.arange(len(rows)))
+        if not len(mine):
+            return []
+        return [mine[part] for part in self.pool.passes(rows[mine], self._device)]
 
     def _logits(self, rows: IntArray) -> torch.Tensor:
         """Return the logits of some rows, in the model's mode."""
-        ids, mask = self.texts.batch(rows, self._device)
-        if self._lower is not None:
-            return self._lower.upper(rows, ids, mask)
-        logits: torch.Tensor = self._forward(ids, mask)
-        return logits
+        with autocast(self.settings.dtype, self._device):
+            logits: torch.Tensor = self._forward(*self.pool.inputs(rows, self._device))
+        return logits.float()
 
-    def _passes(self, rows: IntArray) -> list[IntArray]:
-        """Return the places of rows in the passes this process makes over them."""
-        mine = self._together.share(np.arange(len(rows)))
-        if not len(mine):
-            return []
-        launch = _LAUNCH_TOKENS["cpu" if self._device.type == "cpu" else "gpu"]
-        parts = self.texts.of_similar_length(rows[mine], launch)
-        return [mine[part] for part in parts]
+    def _sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the sum over the processes."""
+        processes = self.settings.processes
+        return tensor if processes is None else processes.sum(tensor)
 
     @torch.no_grad()
     def proba(self, rows: IntArray) -> FloatArray:
-        """Return the student's distributions for some rows, without gradients.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_rows,), int
-            Rows of the pool.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_classes)
-            Distributions, rows summing to 1.
-        """
+        """Return the distributions of some rows, (n_rows, n_classes)."""
         self.model.eval()
-        n_classes = self.model.n_classes
-        logits = torch.zeros(len(rows), n_classes, device=self._device)
-        with threads(self._recipe.n_threads):
-            for places in self._passes(rows):
-                with autocast(self._scoring_dtype, self._device):
-                    logits[places] = self._logits(rows[places]).float()
-        return distributions(self._together.sum(logits))
+        logits = torch.zeros(len(rows), self.model.n_classes, device=self._device)
+        with cpu_threads(self.settings.n_threads):
+            for indices in self._passes(rows):
+                logits[indices] = self._logits(rows[indices])
+            return distributions(self._sum(logits))
 
     def step(
-        self,
-        rows: IntArray,
-        target: FloatArray,
-        weight: FloatArray,
-        progress: float,
+        self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
     ) -> float:
-        """Take one step of gradient descent on some rows.
+        """Take one step of gradient descent, and return the mean of weight times loss.
 
-        Parameters
-        ----------
-        rows : ndarray of shape (n_rows,), int
-            Rows of the pool.
-        target : ndarray of shape (n_rows, n_classes)
-            The distributions to train towards.
-        weight : ndarray of shape (n_rows,)
-            The weight of each row's loss.
-        progress : float
-            How much of training is done, in (0, 1]; sets the learning rate.
-
-        Returns
-        -------
-        float
-            The mean over the rows of weight times loss.
+        `progress`, in (0, 1], is how much of training is done.
         """
         self._set_learning_rates(progress)
         targets = torch.as_tensor(target, dtype=torch.float32, device=self._device)
         weights = torch.as_tensor(weight, dtype=torch.float32, device=self._device)
         total = torch.zeros((), device=self._device)
-
         self.model.train()
         self._optimizer.zero_grad(set_to_none=True)
-        with threads(self._recipe.n_threads):
-            for places in self._passes(rows):  # the gradient is the sum over passes
-                with self._randomness(), autocast(self._dtype, self._device):
-                    logits = self._logits(rows[places]).float()
+        with cpu_threads(self.settings.n_threads):
+            for indices in self._passes(rows):  # the gradient is the sum over passes
+                with self.settings.randomness():
+                    logits = self._logits(rows[indices])
                 log_proba = torch.log_softmax(logits, dim=1)
-                losses = self.row_loss(log_proba, targets[places])
-                loss = (weights[places] * losses).sum() / len(rows)
+                losses = self.per_sample(log_proba, targets[indices])
+                loss = (weights[indices] * losses).sum() / len(rows)
                 self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
-            learning = [p for p in self.model.parameters() if p.requires_grad]
-            self._together.sum_gradients(learning)
-            self._scaler.unscale_(self._optimizer)
-            torch.nn.utils.clip_grad_norm_(learning, _MAX_GRADIENT_NORM)
-            self._scaler.step(self._optimizer)
-            self._scaler.update()
-        return float(self._together.sum(total))
+            self._update()
+        return float(self._sum(total))
 
     def _set_learning_rates(self, progress: float) -> None:
-        """Set the rates of the encoder and the head."""
-        share = share_of_rate(progress, self._recipe.warmup)
+        """Let the rates rise from 0, and fall back to it in a straight line."""
+        warmup = self.settings.warmup
+        rise = min(progress / warmup, 1.0) if warmup > 0 else 1.0
         for group in self._optimizer.param_groups:
-            group["lr"] = group["highest"] * share
+            group["lr"] = group["highest"] * (rise * (1 - progress))
 
-    def set_weights(self, weights: dict[str, npt.NDArray[np.float32]]) -> None:
-        """Set the weights.
-
-        Parameters
-        ----------
-        weights : dict of str to ndarray
-            The weights by name.
-        """
-        state = {name: torch.from_numpy(array) for name, array in weights.items()}
-        self.model.load_state_dict(state)
-
-    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Return the weights as arrays on the CPU.
-
-        Returns
-        -------
-        dict of str to ndarray
-            The weights by name.
-        """
-        state = self.model.state_dict()
-        return {name: tensor.cpu().numpy().copy() for name, tensor in state.items()}
+    def _update(self) -> None:
+        """Change the weights by the gradients."""
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        if self.settings.processes is not None:
+            self.settings.processes.sum_gradients(learning)
+        self._scaler.unscale_(self._optimizer)
+        if self.settings.max_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(learning, self.settings.max_gradient_norm)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
 
 
-@torch.inference_mode()
-def class_proba(
+class FineTuning(NamedTuple):
+    """The parameters of `TransformerStudent` that say how to train, checked."""
+
+    learning_rate: float
+    head_learning_rate: float
+    trainable_layers: str | int
+    precision: str
+    torch_compile: bool
+    attention: str
+    n_threads: int | None
+
+
+def encoder_trainer(
     model: Classifier,
     texts: TokenizedTexts,
-    rows: IntArray,
     device: torch.device,
-) -> FloatArray:
-    """Return a classifier's distributions for one batch of rows.
-
-    Parameters
-    ----------
-    model : Classifier
-        The classifier in evaluation mode, on `device`.
-    texts : TokenizedTexts
-        The texts.
-    rows : ndarray of shape (n_rows,), int
-        Which of them.
-    device : torch.device
-        Where to compute.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_classes)
-        Distributions, rows summing to 1.
-    """
-    return distributions(model(*texts.batch(rows, device)))
-
-
-def distributions(logits: torch.Tensor) -> FloatArray:
-    """Return logits as distributions, in double precision.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (n_rows, n_classes)
-        The logits.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_classes)
-        Distributions, rows summing to 1.
-    """
-    proba: FloatArray = torch.softmax(logits.float().cpu().double(), dim=1).numpy()
-    return proba
-
-
-def predict_in_length_order(
-    model: Classifier,
-    texts: TokenizedTexts,
-    batch_size: int,
-    device: torch.device,
-) -> FloatArray:
-    """Return a classifier's distributions for all texts, in their order.
-
-    Parameters
-    ----------
-    model : Classifier
-        The classifier in evaluation mode, on `device`.
-    texts : TokenizedTexts
-        The texts.
-    batch_size : int
-        Texts a batch; batches hold texts of similar length.
-    device : torch.device
-        Where to compute.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_classes)
-        Distributions, rows summing to 1.
-    """
-    order = np.argsort(texts.lengths, kind="stable")
-    starts = range(0, len(order), batch_size)
-    parts = [
-        class_proba(model, texts, order[start : start + batch_size], device)
-        for start in starts
+    seed: int,
+    recipe: FineTuning,
+    per_sample: PerSample,
+) -> Trainer:
+    """Return a trainer of an encoder and its head."""
+    processes = ProcessGroup()
+    device = processes.device(device)
+    model = model.to(device)
+    use_fast_dropout(model)
+    set_attention(model, recipe.attention)
+    freeze_layers(model, recipe.trainable_layers)
+    settings = Settings(
+        seed,
+        LocalRandomness(seed + processes.rank, device),
+        device,
+        compute_dtype(recipe.precision, device),
+        recipe.n_threads,
+        max_gradient_norm=_MAX_GRADIENT_NORM,
+        torch_compile=recipe.torch_compile,
+        processes=processes,
+    )
+    rates = [
+        (list(model.encoder.parameters()), recipe.learning_rate),
+        (model.head_parameters(), recipe.head_learning_rate),
     ]
-    proba = np.empty((len(order), parts[0].shape[1]))
-    proba[order] = np.concatenate(parts)
-    return proba
+    return Trainer(model, TextPool(texts), rates, per_sample, settings)
+
+
+def head_trainer(
+    features: Rows,
+    n_classes: int,
+    head: str,
+    seed: int,
+    learning_rate: float,
+    dropout: float,
+    per_sample: PerSample,
+    warmup: float = _WARMUP,
+) -> Trainer:
+    """Return a trainer of a head alone, on the CPU."""
+    pool = FeaturePool(features)
+    randomness = LocalRandomness(seed, torch.device("cpu"))
+    with randomness():
+        model = Head(pool.mean, pool.scale, n_classes, head, dropout)
+    rates = [(list(model.parameters()), learning_rate)]
+    settings = Settings(seed, randomness, warmup=warmup)
+    return Trainer(model, pool, rates, per_sample, settings)
+
+
+def linear_probe(
+    trainer: Trainer,
+    rows: IntArray,
+    target: FloatArray,
+    weight: FloatArray,
+    n_epochs: int,
+    dropout: float,
+) -> None:
+    """Train a classifier's head on the features of its encoder as it stands."""
+    model, pool, settings = trainer.model, trainer.pool, trainer.settings
+    assert isinstance(model, EncoderClassifier) and isinstance(pool, TextPool)
+    model.eval()
+    features = in_length_order(
+        model.features, pool.texts, rows, _FEATURE_BATCH, settings.device
+    )
+    own = head_weights(model.weights())
+    head = head_trainer(
+        features,
+        model.n_classes,
+        head_kind(own),
+        settings.seed,
+        _PROBE_RATE,
+        dropout,
+        trainer.per_sample,
+        warmup=0.0,
+    )
+    head.model.set_weights(own)
+    rng = np.random.RandomState(settings.seed)
+    starts = range(0, len(rows), _PROBE_BATCH)
+    for epoch in range(n_epochs):
+        order = rng.permutation(len(rows))
+        for i, start in enumerate(starts):
+            some = order[start : start + _PROBE_BATCH]
+            progress = (epoch + (i + 0.5) / len(starts)) / n_epochs
+            head.step(some, target[some], weight[some], progress)
+    model.set_weights(head.model.weights(), strict=False)
 
 
 def release_memory() -> None:

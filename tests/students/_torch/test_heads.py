@@ -78,9 +78,8 @@ def test_a_hidden_head_is_its_formula(short_news, tiny_path):
     student = classifier.student_
     classifier.predict(short_news[0][:2])
     model = student._predictor
-    ids, mask = student._tokenize(short_news[0][:5]).batch(
-        np.arange(5), torch.device("cpu")
-    )
+    tokenized = student._tokenize(short_news[0][:5])
+    ids, mask = map(torch.from_numpy, tokenized.padded(np.arange(5)))
     with torch.inference_mode():
         features = model.features(ids, mask)
         hidden = features @ own["hidden.weight"].T + own["hidden.bias"]
@@ -126,13 +125,13 @@ def test_the_head_s_own_learning_rate_is_that_of_all_that_is_new(tiny_path):
     assert shapes == sorted([(1, 32), (32, 32), (32,), (3, 32), (3,)])
 
 
-@pytest.mark.parametrize("other", [{"head": "hidden"}, {"head_start": 1}])
+@pytest.mark.parametrize("other", [{"head": "hidden"}, {"linear_probe_epochs": 1}])
 def test_the_architecture_s_head_admits_no_other(other, short_news, tiny_path):
     with pytest.raises(InvalidParameterError, match="`pooling=.architecture.`"):
         fit(short_news, tiny_path, pooling="architecture", **other)
 
 
-# ---- head start
+# ---- linear probe
 
 
 def first_beliefs(short_news, tiny_path, **student):
@@ -140,20 +139,22 @@ def first_beliefs(short_news, tiny_path, **student):
     texts, gold = short_news
     teacher = GoldTeacher(texts, gold)
     fresh = TransformerStudent(tiny_path, device="cpu", precision="float32", **student)
-    fresh.start(texts[:96], 5, seed=0)
+    fresh.begin_fit(texts[:96], 5, seed=0)
     rows = np.arange(64)  # the others are held out
     fresh.warm_up(rows, teacher(texts[:64]), np.ones(64))
-    return fresh.rows_proba(rows), teacher(texts[:64]), fresh.snapshot()
+    return fresh.predict_rows(rows), teacher(texts[:64]), fresh.snapshot()
 
 
 @pytest.mark.parametrize("head", ["linear", "hidden"])
 @pytest.mark.parametrize("pooling", ["mean", "attention"])
-def test_a_head_start_teaches_the_head_and_leaves_the_encoder(
+def test_a_linear_probe_teaches_the_head_and_leaves_the_encoder(
     head, pooling, short_news, tiny_path
 ):
     how = {"head": head, "pooling": pooling}
     before, teacher, untouched = first_beliefs(short_news, tiny_path, **how)
-    after, _, started = first_beliefs(short_news, tiny_path, head_start=30, **how)
+    after, _, started = first_beliefs(
+        short_news, tiny_path, linear_probe_epochs=30, **how
+    )
 
     def loss(proba):
         return -(teacher * np.log(proba)).sum(axis=1).mean()
@@ -164,17 +165,19 @@ def test_a_head_start_teaches_the_head_and_leaves_the_encoder(
         assert np.array_equal(array, started[name]) != is_head, name
 
 
-def test_a_head_start_is_the_seed_s_and_none_is_the_default(short_news, tiny_path):
-    started = [weights(fit(short_news, tiny_path, head_start=2)) for _ in range(2)]
+def test_a_linear_probe_is_the_seed_s_and_none_is_the_default(short_news, tiny_path):
+    started = [
+        weights(fit(short_news, tiny_path, linear_probe_epochs=2)) for _ in range(2)
+    ]
     plain = weights(fit(short_news, tiny_path))
-    none = weights(fit(short_news, tiny_path, head_start=0))
+    none = weights(fit(short_news, tiny_path, linear_probe_epochs=0))
     for name, array in plain.items():
         np.testing.assert_array_equal(array, none[name])
         np.testing.assert_array_equal(started[0][name], started[1][name])
     assert not np.array_equal(plain["head.weight"], started[0]["head.weight"])
 
 
-def test_held_out_rows_and_rows_of_no_weight_give_no_head_start(
+def test_held_out_rows_and_rows_of_no_weight_give_no_linear_probe(
     short_news, tiny_path, monkeypatch
 ):
     calls = []
@@ -185,7 +188,7 @@ def test_held_out_rows_and_rows_of_no_weight_give_no_head_start(
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
-        student=TransformerStudent(tiny_path, device="cpu", head_start=1),
+        student=TransformerStudent(tiny_path, device="cpu", linear_probe_epochs=1),
         early_stopping=True,
         validation_fraction=0.25,
         n_epochs=1,

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 from skllkd import LLKDClassifier
+from skllkd._core.tokens import TokenizedTexts, load_tokenizer
 from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import SelectAll
 from skllkd.students import TransformerStudent
-from skllkd.students._torch import frozen
 from skllkd.students._torch.dropout import Dropout
-from skllkd.students._torch.tokens import TokenizedTexts, load_tokenizer
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -34,7 +33,7 @@ def started(texts, path, **parameters):
     defaults = {"dropout": 0.0, "precision": "float32", "trainable_layers": "all"}
     defaults["device"] = "cpu"
     student = TransformerStudent(path, **defaults | parameters)
-    student.start(texts, 3, seed=0)
+    student.begin_fit(texts, 3, seed=0)
     no_dropout(student)
     return student
 
@@ -71,7 +70,7 @@ def fit(news, path, **parameters):
 
 def test_passes_hold_every_row_once_and_leave_little_to_pad(news, tiny_path):
     student = started(mixed(news), tiny_path)
-    tokens = student._trainer.texts
+    tokens = student._trainer.pool.texts
     rows = np.random.RandomState(0).permutation(24)[:17]
     parts = tokens.of_similar_length(rows, 1)
     assert sorted(np.concatenate(parts)) == list(range(17))
@@ -85,7 +84,7 @@ def test_a_batch_holds_each_text_s_own_tokens(news, tiny_path):
     texts = mixed(news)
     student = started(texts, tiny_path)
     rows = np.array([3, 0, 11])
-    ids, mask = student._trainer.texts.batch(rows, torch.device("cpu"))
+    ids, mask = student._trainer.pool.inputs(rows, torch.device("cpu"))
     tokenizer = load_tokenizer(student.tokenizer_, student.max_length_)
     for place, row in enumerate(rows):
         own = tokenizer.encode(texts[row]).ids
@@ -112,7 +111,7 @@ def test_cutting_a_step_into_passes_changes_nothing(news, tiny_path, monkeypatch
     cut = started(mixed(news), tiny_path)
     assert len(cut._trainer._passes(np.arange(24))) > 1
     cut_loss, cut_weights = one_step(cut)
-    cut_proba = cut.rows_proba(np.arange(24))
+    cut_proba = cut.predict_rows(np.arange(24))
 
     one_pass(monkeypatch)
     whole = started(mixed(news), tiny_path)
@@ -120,7 +119,7 @@ def test_cutting_a_step_into_passes_changes_nothing(news, tiny_path, monkeypatch
     assert cut_loss == pytest.approx(loss, abs=1e-5)
     for name, array in weights.items():
         np.testing.assert_allclose(cut_weights[name], array, atol=2e-5, err_msg=name)
-    np.testing.assert_allclose(cut_proba, whole.rows_proba(np.arange(24)), atol=1e-4)
+    np.testing.assert_allclose(cut_proba, whole.predict_rows(np.arange(24)), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -149,27 +148,17 @@ def test_frozen_layers_stay_as_they_were_and_the_others_learn(
             assert not np.array_equal(array, before[name]), name
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "architecture"])
-def test_what_frozen_layers_say_is_computed_once_and_right(
-    news, tiny_path, monkeypatch, pooling
-):
-    def trained():
-        student = started(mixed(news), tiny_path, trainable_layers=1, pooling=pooling)
-        bottom = student._trainer.model.encoder.encoder.layer[0]
-        calls = []
-        bottom.register_forward_hook(lambda *_: calls.append(1))
-        for _ in range(3):
-            loss, weights = one_step(student)
-        return calls, loss, weights, student.rows_proba(np.arange(24))
-
-    calls, loss, weights, proba = trained()
-    monkeypatch.setattr(frozen, "CACHE_BYTES", 0)
-    more_calls, plain_loss, plain_weights, plain_proba = trained()
-    assert len(calls) < len(more_calls) / 2
-    assert loss == pytest.approx(plain_loss, abs=1e-5)
-    np.testing.assert_allclose(proba, plain_proba, atol=1e-4)
-    for name, array in plain_weights.items():
-        np.testing.assert_allclose(weights[name], array, atol=2e-5, err_msg=name)
+def test_frozen_layers_compute_without_dropout(news, tiny_path):
+    student = TransformerStudent(tiny_path, device="cpu", trainable_layers=1)
+    student.begin_fit(mixed(news), 3, seed=0)
+    bottom = student._trainer.model.encoder.encoder.layer[0]
+    hidden = []
+    bottom.register_forward_hook(lambda *given: hidden.append(given[-1][0].detach()))
+    for _ in range(2):
+        one_step(student)
+    half = len(hidden) // 2
+    for first, again in zip(hidden[:half], hidden[half:], strict=True):
+        torch.testing.assert_close(first, again)
 
 
 def test_a_student_with_frozen_layers_predicts_saves_and_goes_on(
@@ -208,29 +197,11 @@ def test_bfloat16_trains_float32_weights_to_nearly_the_same(news, tiny_path):
     assert {a.dtype for a in half.student_.weights_.values()} == {np.dtype("float32")}
 
 
-def test_scoring_may_have_a_precision_of_its_own(news, tiny_path):
-    exact, half, mixed_up = (
-        started(mixed(news), tiny_path, **parameters)
-        for parameters in (
-            {},
-            {"precision": "bfloat16"},
-            {"scoring_precision": "bfloat16"},
-        )
-    )
-    rows = np.arange(24)
-    np.testing.assert_array_equal(half.rows_proba(rows), mixed_up.rows_proba(rows))
-    assert not np.array_equal(exact.rows_proba(rows), mixed_up.rows_proba(rows))
-    exact_weights, mixed_weights = one_step(exact)[1], one_step(mixed_up)[1]
-    for name, array in exact_weights.items():
-        np.testing.assert_array_equal(array, mixed_weights[name])
-
-
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"precision": "float64"}, "`precision`"),
         ({"precision": "float16"}, "GPU"),
-        ({"scoring_precision": "half"}, "`scoring_precision`"),
         ({"n_threads": 0}, "`n_threads`"),
         ({"attention": 3}, "`attention`"),
         ({"attention": "no_such_way"}, "`attention`.*no_such_way"),
@@ -249,7 +220,7 @@ def test_attention_computed_in_another_way_is_the_same(news, tiny_path):
     ]
     found = [way._trainer.model.encoder.config._attn_implementation for way in ways]
     assert found == ["sdpa", "eager"]
-    probas = [way.rows_proba(np.arange(24)) for way in ways]
+    probas = [way.predict_rows(np.arange(24)) for way in ways]
     np.testing.assert_allclose(*probas, atol=1e-5)
 
 
@@ -261,7 +232,7 @@ def test_threads_are_set_for_the_student_and_given_back(news, tiny_path):
         lambda *_: seen.append(torch.get_num_threads())
     )
     one_step(student)
-    student.rows_proba(np.arange(4))
+    student.predict_rows(np.arange(4))
     assert set(seen) == {1}
     assert torch.get_num_threads() == before
 
@@ -327,7 +298,7 @@ class TestDropout:
 
     def test_replaces_the_encoder_s_own(self, news, tiny_path):
         student = TransformerStudent(tiny_path, dropout=0.25, device="cpu")
-        student.start(mixed(news), 3, seed=0)
+        student.begin_fit(mixed(news), 3, seed=0)
         found = [
             m for m in student._trainer.model.modules() if isinstance(m, nn.Dropout)
         ]

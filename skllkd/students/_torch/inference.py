@@ -1,0 +1,70 @@
+"""Passes that only predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.tokens import TokenizedTexts, length_ordered_batches
+from skllkd.students._torch.encoder import Classifier
+from skllkd.students._torch.heads import Head, Rows, Weights, head_kind, head_weights
+
+
+def padded_tensors(
+    texts: TokenizedTexts, rows: IntArray, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return padded ids and mask of some texts on a device."""
+    ids, mask = texts.padded(rows)
+    return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+
+
+@torch.inference_mode()
+def in_length_order(
+    compute: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    texts: TokenizedTexts,
+    rows: IntArray,
+    batch_size: int,
+    device: torch.device,
+) -> Rows:
+    """Return the results of at least one row, in the order given.
+
+    `compute` turns ids and mask into an array of one row a text; a batch holds texts of
+    similar length.
+    """
+    results: Rows | None = None
+    for indices in length_ordered_batches(texts.lengths[rows], batch_size):
+        of_batch = compute(*padded_tensors(texts, rows[indices], device))
+        if results is None:
+            results = np.empty((len(rows), of_batch.shape[1]), dtype=np.float32)
+        results[indices] = of_batch.float().cpu().numpy()
+    assert results is not None
+    return results
+
+
+def text_proba(
+    model: Classifier, texts: TokenizedTexts, batch_size: int, device: torch.device
+) -> FloatArray:
+    """Return a classifier's distributions for all texts."""
+    every = np.arange(len(texts))
+    logits = in_length_order(model, texts, every, batch_size, device)
+    return distributions(torch.from_numpy(logits))
+
+
+@torch.no_grad()
+def head_proba(weights: Weights, features: Rows) -> FloatArray:
+    """Return the distributions for features by the head among a student's weights."""
+    n_classes, n_features = weights["head.weight"].shape
+    as_given = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
+    with torch.random.fork_rng(devices=[]):  # the initial weights are replaced
+        head = Head(*as_given, n_classes, head_kind(weights)).eval()
+    head.set_weights(head_weights(weights))
+    return distributions(head(torch.from_numpy(features)))
+
+
+def distributions(logits: torch.Tensor) -> FloatArray:
+    """Return logits as distributions, in double precision."""
+    proba: FloatArray = torch.softmax(logits.float().cpu().double(), dim=1).numpy()
+    return proba

@@ -1,0 +1,177 @@
+"""Pretrained encoders: read from the model hub or a folder, and kept while frozen."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from skllkd.exceptions import ModelFileError
+from skllkd.students._torch.encoder import (
+    EncoderClassifier,
+    build_classifier,
+    portable_config,
+)
+from skllkd.students._torch.heads import Weights
+
+_KEPT_ENCODERS = 2
+
+
+class Pretrained(NamedTuple):
+    """An encoder in float32 on the CPU, its tokenizer and its habits."""
+
+    encoder: PreTrainedModel
+    tokenizer: str  # the fast tokenizer as JSON
+    special_tokens: dict[str, str]  # by role
+    pooling: str  # "mean" or "cls"
+    max_length: int  # the longest input in tokens, special ones included
+
+
+def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
+    """Read an encoder from the model hub, its cache, or a folder."""
+    name = os.fspath(model)
+    pipeline = _pipeline(name)
+    encoder = getattr(pipeline[0], "auto_model", None)
+    backend = getattr(pipeline.tokenizer, "backend_tokenizer", None)
+    if encoder is None or backend is None:
+        raise ModelFileError(
+            f"`model`: {name!r} is no transformer encoder with a fast tokenizer. Choose "
+            "another encoder."
+        )
+    habit = (
+        getattr(pipeline[1], "pooling_mode", "mean") if len(pipeline) > 1 else "mean"
+    )
+    backend.no_padding()
+    pretrained = Pretrained(
+        encoder=encoder.float(),
+        tokenizer=backend.to_str(),
+        special_tokens={
+            role: str(token)
+            for role, token in pipeline.tokenizer.special_tokens_map.items()
+            if isinstance(token, str)
+        },
+        pooling="cls" if habit == "cls" else "mean",
+        max_length=int(pipeline.max_seq_length or 512),
+    )
+    # The pipeline refers to itself through its model card, and would keep the encoder
+    # and its gradients alive until a collection that may come many fits later.
+    del pipeline
+    gc.collect()
+    return pretrained
+
+
+def _pipeline(name: str) -> Any:
+    """Return a model as sentence-transformers reads it, without a progress bar."""
+    from sentence_transformers import SentenceTransformer
+
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        return SentenceTransformer(str(Path(name).expanduser()), device="cpu")
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        raise ModelFileError(
+            f"`model`: {name!r} cannot be loaded as a text encoder: "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}. Give "
+            "a name on the model hub (and a connection to it), or the folder of a model "
+            "already downloaded."
+        ) from error
+    finally:
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+class FrozenEncoder(NamedTuple):
+    """An encoder that does not learn, with all that its features depend on."""
+
+    model: EncoderClassifier  # its head is not used
+    config: dict[str, Any]
+    tokenizer: str  # as JSON
+    special_tokens: dict[str, str]  # by role
+    pooling: str  # "mean" or "cls"
+    max_length: int  # the longest input in tokens, special ones included
+    weights: Weights
+    digest: str  # of weights, configuration and tokenizer
+
+
+_known: OrderedDict[Any, EncoderClassifier | FrozenEncoder] = OrderedDict()
+_lock = threading.Lock()
+
+
+def _remembered(key: Any, make: Callable[[], Any]) -> Any:
+    """Return the encoder this process made under a key lately, or make it."""
+    with _lock:
+        if key not in _known:
+            _known[key] = make()
+        _known.move_to_end(key)
+        while len(_known) > _KEPT_ENCODERS:
+            _known.popitem(last=False)
+        return _known[key]
+
+
+def frozen_encoder(model: str | os.PathLike[str], pooling: str) -> FrozenEncoder:
+    """Return an encoder by name, read once in a process and again if its files change."""
+    name = os.fspath(model)
+    folder = Path(name).expanduser()
+    files = sorted(folder.rglob("*")) if folder.is_dir() else []
+    stamps = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    key = (name, pooling, tuple(stamps))
+    encoder: FrozenEncoder = _remembered(key, lambda: _read_frozen(model, pooling))
+    return encoder
+
+
+def _read_frozen(model: str | os.PathLike[str], pooling: str) -> FrozenEncoder:
+    """Read an encoder that is not to learn."""
+    with torch.random.fork_rng():  # it may come without weights that play no part
+        torch.manual_seed(0)
+        pretrained = load_pretrained(model)
+        if pooling == "auto":
+            pooling = pretrained.pooling
+        network = EncoderClassifier(pretrained.encoder, 2, pooling, 0.0)
+    weights = {
+        name: tensor.numpy()
+        for name, tensor in network.state_dict().items()
+        if name.startswith("encoder.")
+    }
+    config = portable_config(network)
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps(config, sort_keys=True).encode())
+    digest.update(pretrained.tokenizer.encode())
+    for name, array in sorted(weights.items()):
+        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return FrozenEncoder(
+        network.eval(),
+        config,
+        pretrained.tokenizer,
+        pretrained.special_tokens,
+        pooling,
+        pretrained.max_length,
+        weights,
+        digest.hexdigest(),
+    )
+
+
+def encoder_of_weights(
+    digest: str, config: dict[str, Any], weights: Weights, pooling: str
+) -> EncoderClassifier:
+    """Return the encoder of a fitted student, one in use already or a new one."""
+    with _lock:
+        for known in _known.values():
+            if not isinstance(known, FrozenEncoder):
+                continue
+            if (known.digest, known.pooling) == (digest, pooling):
+                return known.model
+    model: EncoderClassifier = _remembered(
+        (digest, pooling), lambda: build_classifier(config, weights, pooling)
+    )
+    return model

@@ -1,0 +1,233 @@
+"""Common part of the students on a pretrained text encoder."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from typing_extensions import override
+
+from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.device import checked_device
+from skllkd._core.params import check_number, check_option, looks_like_path
+from skllkd._core.tokens import TokenizedTexts, load_tokenizer
+from skllkd.exceptions import DivergedError, ModelFileError, TruncationWarning
+from skllkd.students.base import Student
+from skllkd.students.hf_folder import EncoderFiles, Weights, read_weights, write_folder
+from skllkd.students.lazy_torch import torch_part
+from skllkd.students.losses import CrossEntropy, Loss, check_loss
+
+
+class EncoderStudent(Student):
+    """A student on a pretrained text encoder: what is trained is up to the leaves."""
+
+    model: str | os.PathLike[str]
+    dropout: float
+    loss: Loss | None
+    pooling: str
+    head: str
+    max_length: int | str
+    predict_batch_size: int
+    device: str
+    weights_: Weights
+    config_: dict[str, Any]
+    tokenizer_: str
+    special_tokens_: dict[str, str]
+    pooling_: str
+    max_length_: int
+
+    #: Parameters that are learning rates, and values of `pooling`.
+    _rates: ClassVar[Sequence[str]]
+    _poolings: ClassVar[Sequence[str]]
+
+    @override
+    def check(self) -> None:
+        for name in self._rates:
+            check_number(getattr(self, name), name, 0, open_high=True)
+        check_number(self.dropout, "dropout", 0, 1, open_high=True)
+        check_loss(self.loss)
+        check_option(self.pooling, "pooling", self._poolings)
+        check_option(self.head, "head", ["linear", "hidden"])
+        check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
+        if self.max_length != "auto":
+            check_number(self.max_length, "max_length", 4, integer=True)
+        if looks_like_path(self.model) and not Path(self.model).expanduser().is_dir():
+            raise ModelFileError(
+                "`model` must name an encoder on the model hub or a folder that holds "
+                f"one; there is no folder {os.fspath(self.model)!r}."
+            )
+        if self.device != "auto":
+            checked_device(self.device)
+
+    @property
+    @override
+    def requires_soft_targets(self) -> bool:
+        return self._loss.requires_soft_targets
+
+    @property
+    def _loss(self) -> Loss:
+        """The loss trained with."""
+        return CrossEntropy() if self.loss is None else self.loss
+
+    def _describe(self, encoder: Any) -> None:
+        """Note the properties of an encoder read."""
+        self.tokenizer_, self.special_tokens_ = (
+            encoder.tokenizer,
+            encoder.special_tokens,
+        )
+        self.pooling_ = encoder.pooling if self.pooling == "auto" else self.pooling
+        self.max_length_ = encoder.max_length
+        if self.max_length != "auto":
+            self.max_length_ = min(int(self.max_length), encoder.max_length)
+
+    @property
+    @override
+    def n_rows(self) -> int:
+        return len(self._trainer.pool)
+
+    @override
+    def predict_rows(self, rows: IntArray) -> FloatArray:
+        return self._trainer.proba(rows)
+
+    @override
+    def train_step(
+        self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
+    ) -> float:
+        return self._trainer.step(rows, target, weight, progress)
+
+    @override
+    def snapshot(self) -> Weights:
+        return self._trainer.model.weights()
+
+    @override
+    def restore(self, snapshot: Weights) -> None:
+        self._trainer.model.set_weights(snapshot)
+
+    @override
+    def end_fit(self) -> None:
+        learned = self._trainer.model.weights()
+        del self._trainer
+        self.weights_ = self._frozen_weights() | learned
+        torch_part.release_memory()
+        if not all(np.isfinite(array).all() for array in learned.values()):
+            names = " and ".join(f"`{name}`" for name in self._rates)
+            rates = ", ".join(f"{name}={getattr(self, name):g}" for name in self._rates)
+            raise DivergedError(
+                f"training diverged with {rates}: weights are no numbers any more. "
+                f"Lower {names}. The labels bought are kept."
+            )
+
+    @abstractmethod
+    def _frozen_weights(self) -> Weights:
+        """Return the weights that did not take part in training."""
+
+    def onnx_graph(self, quantize: str | None = None) -> Any:
+        """Return the fitted student as an ONNX model, from token ids to logits.
+
+        Parameters
+        ----------
+        quantize : {None, "int8"}, default=None
+            Whether to multiply in eight bits.
+
+        Returns
+        -------
+        onnx.ModelProto
+            The model; inputs "input_ids" and "attention_mask" of shape (n_texts,
+            n_tokens), output "logits" of shape (n_texts, n_classes).
+
+        Raises
+        ------
+        MissingDependencyError
+            If onnx or onnxruntime is not installed.
+        """
+        model = torch_part.build_classifier(self.config_, self.weights_, self.pooling_)
+        return torch_part.onnx_graph(model, quantize=quantize)
+
+    @property
+    def pad_id(self) -> int:
+        """The token id that fills a batch up."""
+        return int(self.config_.get("pad_token_id") or 0)
+
+    @override
+    def portable(self) -> EncoderStudent:
+        if not looks_like_path(self.model):
+            return self
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy.model = Path(self.model).expanduser().resolve().name
+        return copy
+
+    def save(self, folder: Path, class_names: list[str]) -> dict[str, Any]:
+        """Write the student to a folder, as transformers lays one out.
+
+        The folder opens in `transformers.AutoModel`, with "architecture" pooling in
+        `AutoModelForSequenceClassification`, and with "mean" or "cls" pooling, whose
+        head stands in a file of its own, in sentence-transformers.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        class_names : list of str
+            The class names.
+
+        Returns
+        -------
+        dict
+            JSON values that `load` needs beside the folder.
+        """
+        settings = {
+            "config": self.config_,
+            "pooling": self.pooling_,
+            "max_length": self.max_length_,
+            "special_tokens": self.special_tokens_,
+        }
+        files = EncoderFiles(self.weights_, self.tokenizer_, **settings)
+        write_folder(files, folder, class_names)
+        return settings
+
+    def load(self, folder: Path, settings: dict[str, Any]) -> None:
+        """Take back what `save` wrote.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        settings : dict
+            The values `save` returned.
+        """
+        self.config_ = settings["config"]
+        self.pooling_ = settings["pooling"]
+        self.max_length_ = settings["max_length"]
+        self.special_tokens_ = settings["special_tokens"]
+        self.weights_ = read_weights(folder, self.pooling_)
+        self.tokenizer_ = (folder / "tokenizer.json").read_text(encoding="utf-8")
+
+    def _tokenize(self, texts: list[str]) -> TokenizedTexts:
+        """Return texts as token ids."""
+        tokenizer = load_tokenizer(self.tokenizer_, self.max_length_)
+        return TokenizedTexts(tokenizer, texts, self.pad_id)
+
+    def _warn_of_truncation(self, n_truncated: int, n_texts: int) -> None:
+        """Warn of texts longer than the window."""
+        if n_truncated:
+            warnings.warn(
+                f"{n_truncated} of {n_texts} texts were longer than the student's "
+                f"window of {self.max_length_} tokens; only their beginning was read. "
+                "Raise `max_length` where the encoder allows it, or shorten the texts.",
+                TruncationWarning,
+                stacklevel=4,
+            )
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        fitted = hasattr(self, "weights_")
+        state = dict(vars(self.portable() if fitted else self))
+        for name in ("_predictor", "_trainer"):  # torch's
+            state.pop(name, None)
+        return state
