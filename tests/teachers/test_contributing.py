@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from skllkd.teachers import LabelStore
+from skllkd.teachers import LabelStore, MeteredTeacher, Scores
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,9 +22,9 @@ def test_the_section_is_short():
 
 def test_the_back_end_shown_labels_stores_and_stops():
     (block,) = re.findall(r"```python\n(.*?)```", section(), flags=re.DOTALL)
-    names = {}
+    names = {"np": np, "MeteredTeacher": MeteredTeacher, "Scores": Scores}
     exec(block, names)
-    teacher = names["KeywordTeacher"]()
+    teacher = names["WordTeacher"]()
     texts = [f"a {'cat' if i % 2 else 'dog'}, number {i}" for i in range(40)]
     labels = teacher.label(texts, ["dog", "cat"])
     np.testing.assert_array_equal(labels.proba.argmax(axis=1), [0, 1] * 20)

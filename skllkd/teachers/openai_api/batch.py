@@ -13,6 +13,12 @@ from typing import Any
 
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.labels import Usage
+from skllkd.teachers.metered.batches import (
+    batch_of,
+    note_batch,
+    note_outcome,
+    outcome_of,
+)
 from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.store import LabelStore, text_key
 from skllkd.teachers.openai_api.capabilities import usage_of
@@ -76,10 +82,10 @@ def submit_batches(
     jobs = []
     for content in _files(requests):
         digest = hashlib.sha256(content).hexdigest()
-        job = store.batch_of(key, digest)
+        job = batch_of(store, key, digest)
         if job is None or _is_spent(client, store, key, job):
             job = _submit(client, key, content)
-            store.note_batch(key, digest, job)
+            note_batch(store, key, digest, job)
         jobs.append(job)
     return ",".join(jobs)
 
@@ -116,7 +122,7 @@ def _files(
 
 def _is_spent(client: Client, store: LabelStore, key: str, job: str) -> bool:
     """Return whether no more answers are to be had from a batch."""
-    if store.outcome_of(key, job) is not None:
+    if outcome_of(store, key, job) is not None:
         return True
     response = _asked(client, job)
     if response.status == 404:
@@ -201,7 +207,7 @@ class Collector:
 
     def _part(self, name: str) -> BatchStatus:
         """Look a batch up; its answers are stored when it has ended."""
-        collected = self._store.outcome_of(self._key, name)
+        collected = outcome_of(self._store, self._key, name)
         if collected is not None:
             return BatchStatus(**json.loads(collected))
         batch = _received(self._client, _asked(self._client, name))
@@ -222,7 +228,7 @@ class Collector:
         for fault in (batch.get("errors") or {}).get("data") or ():
             said = self._client.server.mask(str(fault.get("message")))
             part = replace(part, errors={**part.errors, said: 1})
-        self._store.note_outcome(self._key, name, json.dumps(vars(part)))
+        note_outcome(self._store, self._key, name, json.dumps(vars(part)))
         return part
 
     def _lines(self, file_id: str) -> list[Any]:
