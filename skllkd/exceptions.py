@@ -59,7 +59,7 @@ class DivergedError(SkllkdError, ArithmeticError):
 
 
 class DisagreementError(SkllkdError, ValueError):
-    """An exported classifier does not predict what its original does."""
+    """An exported classifier predicts other labels than its original."""
 
 
 class StoreError(SkllkdError, RuntimeError):
