@@ -12,14 +12,14 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
 from skllkd._core.arrays import FloatArray, nan_rows
-from skllkd._core.classes import Classes
+from skllkd._core.classes import Classes, as_classes
+from skllkd._core.texts import as_texts
+from skllkd.exceptions import InvalidClassesError
 from skllkd.selection import Selection
 from skllkd.students import Student
 from skllkd.training.log import TrainingLog
 from skllkd.training.training_set import TrainingSet, in_class_order
 
-#: Number of texts on which the agreement is measured after `fit`.
-SAMPLE_SIZE = 500
 #: Learned attributes that are absent where they do not apply.
 _THRESHOLDS = ("teacher_thresholds_", "student_thresholds_")
 
@@ -100,19 +100,31 @@ class FittedState:
                 learned[name] = getattr(self.selection, name)[: self.n_steps]
         return {name: value for name, value in learned.items() if value is not None}
 
-    def is_pool(self, texts: Any) -> bool:
+    def is_pool(self, X: Any) -> bool:
         """Return whether these are the texts of `fit`, in the same order."""
+        takes_text = self.student.takes_text
+        texts = as_texts(X) if takes_text else np.asarray(X, dtype=np.float64)
         return digest(texts) == self.pool_digest
+
+    def same_classes(self, classes: Any) -> Classes:
+        """Return the classes learned, or raise if others are given."""
+        learned = self.given_classes
+        if classes is not None and as_classes(classes).names != learned.names:
+            raise InvalidClassesError(
+                "`classes` must stay the same to go on learning; got "
+                f"{list(as_classes(classes).names)!r} after {list(learned.names)!r}. "
+                "Call `fit` with warm_start=False to begin anew."
+            )
+        return learned
 
     def uncalibrated(self, proba: FloatArray) -> FloatArray | None:
         """Undo the calibration of teacher distributions, columns as `classes`.
 
-        Shares of votes are not calibrated as such and stay as they are. A calibration
-        on gold labels cannot be undone: None.
+        A calibration on gold labels cannot be undone: None.
         """
         if self.is_recalibrated:
             return None
-        if self.class_bias is None or self.class_bias.ndim == 2:
+        if self.class_bias is None:
             return proba
         bias = in_class_order(self.class_bias[None, :], self.given_classes)
         weight = proba * np.exp(bias - bias.max())

@@ -397,9 +397,10 @@ def test_get_and_set_parameters_to_any_depth(quick_classifier):
     quick_classifier.set_params(
         selection=LLKDSelection(), selection__momentum=0.5, teacher=CallableTeacher(len)
     )
-    quick_classifier.set_params(teacher__calibration=BatchCalibration())
+    calibration = BatchCalibration()
+    quick_classifier.set_params(teacher__calibration=calibration)
     assert quick_classifier.selection.momentum == 0.5
-    assert quick_classifier.get_params()["teacher__calibration"] == "batch"
+    assert quick_classifier.get_params()["teacher__calibration"] is calibration
 
 
 def test_tags(quick_classifier):

@@ -35,7 +35,11 @@ def public_things():
             yield f"{module.__name__}.{name}", thing
             if not inspect.isclass(thing) or module is skllkd.exceptions:
                 continue
-            for member, value in vars(thing).items():
+            members = {}
+            for kind in thing.__mro__[::-1]:
+                if kind.__module__.startswith("skllkd"):
+                    members |= vars(kind)
+            for member, value in members.items():
                 function = getattr(value, "fget", value)
                 if hasattr(function, "__override__") and not value.__doc__:
                     continue  # it inherits its docstring

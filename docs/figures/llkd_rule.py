@@ -2,13 +2,8 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from skllkd.selection import (
-    Batch,
-    LLKDSelection,
-    Pool,
-    RankedImportance,
-    normalised_entropy,
-)
+from skllkd.selection import Batch, LLKDSelection, Pool, RankedImportance
+from skllkd.selection.uncertainty import normalised_entropy
 
 rng = np.random.RandomState(0)
 n_rows, n_classes, n_steps = 1600, 2, 50

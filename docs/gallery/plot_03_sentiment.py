@@ -19,7 +19,7 @@ from sklearn.utils import shuffle
 from skllkd import LLKDClassifier, ReliabilityDisplay
 from skllkd.datasets import minilm_path, smollm2_path
 from skllkd.students import FrozenEncoderStudent
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import BatchCalibration, LlamaCppTeacher
 
 opinions = {
     "positive": [
@@ -73,8 +73,8 @@ examples = [
 ]
 ways = {
     "raw": {"calibration": None},
-    "calibrated": {"calibration": "batch"},
-    "with two examples": {"calibration": "batch", "examples": examples},
+    "calibrated": {"calibration": BatchCalibration()},
+    "with two examples": {"calibration": BatchCalibration(), "examples": examples},
 }
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
 for axis, (name, parameters) in zip(axes, ways.items(), strict=True):

@@ -13,50 +13,17 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value stands for none: None, NaN or NA.
-
-    Parameters
-    ----------
-    value : object
-        The value.
-
-    Returns
-    -------
-    bool
-        Whether it is missing.
-    """
+    """Return whether a value is None, NaN or NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def is_numeric_table(X: Any) -> bool:
-    """Return whether an input is rows of numbers rather than texts.
-
-    Parameters
-    ----------
-    X : object
-        The input.
-
-    Returns
-    -------
-    bool
-        Whether it is an array with two dimensions and numbers in it.
-    """
+    """Return whether an input is rows of numbers rather than texts."""
     return isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "biuf"
 
 
 def nan_rows(rows: FloatArray) -> BoolArray:
-    """Return which rows hold a NaN: the texts without an answer.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_classes)
-        Probabilities or log-probabilities.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), bool
-        Whether a row holds a NaN.
-    """
+    """Return the mask of rows that hold a NaN: texts without an answer."""
     return np.asarray(np.isnan(rows).any(axis=1))

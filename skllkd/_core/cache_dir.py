@@ -1,4 +1,4 @@
-"""Where what is kept between runs lies."""
+"""Location of the on-disk cache."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the folder of all that is kept between runs.
-
-    Returns
-    -------
-    Path
-        The folder `SKLLKD_CACHE` names, else one in the user's cache folder; it may not
-        exist yet.
-    """
+    """Return `SKLLKD_CACHE`, else a folder in the user's cache; it may not exist yet."""
     folder = os.environ.get("SKLLKD_CACHE")
     if not folder:
         import platformdirs

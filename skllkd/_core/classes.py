@@ -14,15 +14,7 @@ from skllkd.exceptions import InvalidClassesError
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes to tell apart, in the order the user gave them.
-
-    Parameters
-    ----------
-    names : tuple
-        The class names, all str, all int or all bool.
-    descriptions : tuple of str
-        What each class is about; "" where the user said nothing.
-    """
+    """The classes to tell apart, in the order the user gave them."""
 
     names: tuple[Any, ...]
     descriptions: tuple[str, ...]
@@ -38,23 +30,7 @@ class Classes:
 
 
 def as_classes(classes: Any) -> Classes:
-    """Return the classes of a list of names or of a `{name: description}`.
-
-    Parameters
-    ----------
-    classes : sequence or mapping
-        Names, or names with a description each.
-
-    Returns
-    -------
-    Classes
-        The classes in the order given.
-
-    Raises
-    ------
-    InvalidClassesError
-        If there are fewer than two, one is empty or repeated, or types are mixed.
-    """
+    """Return the classes of a list of names or of a `{name: description}`, checked."""
     if isinstance(classes, Classes):
         return classes
     if classes is None or isinstance(classes, (str, bytes)):
@@ -69,10 +45,15 @@ def as_classes(classes: Any) -> Classes:
             "sorted(classes)."
         )
     names = [_plain(name) for name in classes]
+    _check_names(names)
+    descriptions = [""] * len(names)
     if isinstance(classes, Mapping):
         descriptions = [str(text or "").strip() for text in classes.values()]
-    else:
-        descriptions = [""] * len(names)
+    return Classes(tuple(names), tuple(descriptions))
+
+
+def _check_names(names: list[Any]) -> None:
+    """Raise if class names are too few, of mixed types, empty or repeated."""
     if len(names) < 2:
         raise InvalidClassesError(
             f"`classes` must name at least 2 labels; got {len(names)}: {names!r}. Add "
@@ -97,7 +78,6 @@ def as_classes(classes: Any) -> Classes:
             f"`classes` must not repeat a name; got {repeated[0]!r} "
             f"{words.count(repeated[0])} times. Drop the repeats."
         )
-    return Classes(tuple(names), tuple(descriptions))
 
 
 def _plain(value: Any) -> Any:

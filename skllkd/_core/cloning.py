@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, TypeVar
 
 from sklearn.base import BaseEstimator, clone
@@ -17,19 +16,6 @@ def clone_sharing(estimator: Estimator, name: str) -> Estimator:
     hold: a callable object that is a teacher would lose its connection, its counters
     and its place in the memory of answers, and every fold would pay again. And what
     was fitted elsewhere, a classifier that is a teacher, it would unfit.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The original.
-    name : str
-        The parameter to share, unless it is an estimator that cannot be fitted, which
-        is cloned as usual. Of a list, each entry.
-
-    Returns
-    -------
-    estimator
-        The clone.
     """
     shared = getattr(estimator, name)
     without = object.__new__(type(estimator))
@@ -47,18 +33,3 @@ def _clone_or_share(part: Any) -> Any:
     """Return a clone of a specification, and anything else as it is."""
     is_specification = hasattr(part, "get_params") and not hasattr(part, "fit")
     return clone(part) if is_specification and not isinstance(part, type) else part
-
-
-def add_later_parameters(estimator: BaseEstimator) -> None:
-    """Give an unpickled estimator the parameters its version did not have yet.
-
-    Parameters
-    ----------
-    estimator : estimator
-        As it was pickled; parameters it lacks get their default.
-    """
-    signature = inspect.signature(type(estimator).__init__)
-    for name, parameter in signature.parameters.items():
-        has_default = parameter.default is not parameter.empty
-        if has_default and name not in estimator.__dict__:
-            setattr(estimator, name, parameter.default)

@@ -16,18 +16,7 @@ from skllkd.exceptions import InvalidParameterError, MissingDependencyError
 
 
 def looks_like_path(model: str | os.PathLike[str]) -> bool:
-    """Return whether a model's name is a path rather than a name on the model hub.
-
-    Parameters
-    ----------
-    model : str or Path
-        The name.
-
-    Returns
-    -------
-    bool
-        Whether it is a path, or a folder of that name exists.
-    """
+    """Return whether a model's name is a path rather than a name on the model hub."""
     name = os.fspath(model)
     return (
         Path(name).is_absolute()
@@ -53,26 +42,7 @@ def check_number(
     open_low: bool = False,
     open_high: bool = False,
 ) -> None:
-    """Raise unless a parameter is a number within a range.
-
-    Parameters
-    ----------
-    value : object
-        What the user set.
-    name : str
-        The parameter's name.
-    low, high : float
-        The range.
-    integer : bool
-        Whether only whole numbers are allowed.
-    open_low, open_high : bool
-        Whether `low` and `high` themselves are excluded.
-
-    Raises
-    ------
-    InvalidParameterError
-        If `value` is no such number.
-    """
+    """Raise unless a parameter is a number within a range."""
     is_flag = isinstance(value, (bool, np.bool_))
     is_number = isinstance(value, Integral if integer else Real) and not is_flag
     number = float(value) if is_number else float("nan")
@@ -87,22 +57,7 @@ def check_number(
 
 
 def check_option(value: Any, name: str, allowed: Sequence[Any]) -> None:
-    """Raise unless a parameter has one of the allowed values.
-
-    Parameters
-    ----------
-    value : object
-        What the user set.
-    name : str
-        The parameter's name.
-    allowed : sequence
-        The values allowed.
-
-    Raises
-    ------
-    InvalidParameterError
-        If `value` is none of them.
-    """
+    """Raise unless a parameter has one of the allowed values."""
     if not any(value is option or value == option for option in allowed):
         listed = ", ".join(repr(option) for option in allowed)
         raise InvalidParameterError(
@@ -111,25 +66,7 @@ def check_option(value: Any, name: str, allowed: Sequence[Any]) -> None:
 
 
 def optional_import(module: str, extra: str) -> ModuleType:
-    """Import an optional package, or say which extra brings it.
-
-    Parameters
-    ----------
-    module : str
-        The module to import.
-    extra : str
-        The extra of skllkd that installs it.
-
-    Returns
-    -------
-    module
-        The imported module.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed.
-    """
+    """Import an optional package, or say which extra brings it."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

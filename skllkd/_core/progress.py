@@ -28,36 +28,19 @@ class _Lines:
             sys.stderr.write(f"{state}\n")
 
     def flush(self) -> None:
-        """Write out what is buffered."""
+        """Flush standard error."""
         sys.stderr.flush()
 
 
-def progress_bar(total: int, what: str, unit: str, verbose: int) -> Any:
-    """Return a progress bar with its rate and the time left, on standard error.
-
-    Parameters
-    ----------
-    total : int
-        How many units the work has.
-    what : str
-        What is being done.
-    unit : str
-        What is counted.
-    verbose : int
-        0 for no bar at all.
-
-    Returns
-    -------
-    tqdm
-        The bar: a context manager with `update(n)` and `set_postfix`.
-    """
+def progress_bar(total: int, name: str, unit: str, verbose: int) -> Any:
+    """Return a progress bar with its rate and the time left, on standard error."""
     from tqdm import tqdm
 
     redrawn = _can_redraw(sys.stderr)
     return tqdm(
         file=sys.stderr if redrawn else _Lines(),
         total=total,
-        desc=what,
+        desc=name,
         unit=unit,
         disable=not verbose or os.environ.get("RANK", "0") != "0",  # one of several
         delay=_DELAY_S,

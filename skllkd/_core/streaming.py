@@ -1,62 +1,111 @@
-"""Predicting texts as they come, in memory that does not grow."""
+"""The predictions of a classifier of texts, at once or as texts come."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 import numpy.typing as npt
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
 
+from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number, check_option
-from skllkd.exceptions import InvalidTextsError
-
-_METHODS = ["predict", "predict_proba"]
+from skllkd.exceptions import InvalidParameterError, InvalidTextsError
 
 
-def predict_in_chunks(
-    classifier: Any, texts: Iterable[str], chunk_size: int, method: str
-) -> Iterator[npt.NDArray[Any]]:
-    """Return a generator of a classifier's predictions, a chunk of texts at a time.
+class PredictMixin(ABC):
+    """`predict` and `predict_stream` of a classifier that has `predict_proba`."""
 
-    Parameters
-    ----------
-    classifier : estimator
-        The fitted classifier.
-    texts : iterable of str
-        The texts.
-    chunk_size : int
-        Texts a chunk.
-    method : {"predict", "predict_proba"}
-        What to return of each chunk.
+    classes_: npt.NDArray[Any]
 
-    Returns
-    -------
-    generator of ndarray
-        The predictions of each chunk.
+    @abstractmethod
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Return the distribution over the classes for each text.
 
-    Raises
-    ------
-    InvalidParameterError
-        If a parameter has a value that is not allowed.
-    InvalidTextsError
-        If `texts` is a bare string or no iterable; while generating, if an item is no
-        string.
-    """
-    check_number(chunk_size, "chunk_size", 1, integer=True)
-    check_option(method, "method", _METHODS)
-    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise InvalidTextsError(
-            "`texts` must be an iterable of texts, such as a generator or an open file; "
-            f"got {type(texts).__name__}. Put a single text in a list: [text]."
-        )
-    return _chunks(getattr(classifier, method), iter(texts), chunk_size)
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, columns as `classes_`, rows summing to 1.
+
+        Warns
+        -----
+        TruncationWarning
+            If texts are longer than the model's window.
+        """
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the class of each text.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+            Class names.
+        """
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        predicted: npt.NDArray[Any] = self.classes_[most_probable]
+        return predicted
+
+    def predict_stream(
+        self, texts: Iterable[str], *, chunk_size: int = 4096, method: str = "predict"
+    ) -> Iterator[npt.NDArray[Any]]:
+        """Predict texts as they come, in memory that does not grow.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            The texts: a generator, an open file, or another iterable. It is read a
+            chunk at a time, when that chunk is asked for.
+        chunk_size : int, default=4096
+            Texts a chunk.
+        method : {"predict", "predict_proba"}, default="predict"
+            The method applied to each chunk.
+
+        Returns
+        -------
+        iterator of ndarray of shape (chunk_size,) or (chunk_size, n_classes)
+            Class names, or distributions, of the texts of a chunk; the last may be
+            shorter.
+
+        Raises
+        ------
+        InvalidTextsError
+            If an item is no string; its position is named.
+        InvalidParameterError
+            If the classifier takes numbers.
+        """
+        check_is_fitted(self)
+        if not get_tags(self).input_tags.string:
+            raise InvalidParameterError(
+                "`predict_stream` reads texts, and this `student` takes numbers. Give "
+                "`predict` the rows in arrays."
+            )
+        check_number(chunk_size, "chunk_size", 1, integer=True)
+        check_option(method, "method", ["predict", "predict_proba"])
+        if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+            raise InvalidTextsError(
+                "`texts` must be an iterable of texts, such as a generator or an open "
+                f"file; got {type(texts).__name__}. Put a single text in a list: [text]."
+            )
+        return _predicted(getattr(self, method), iter(texts), chunk_size)
 
 
-def _chunks(
+def _predicted(
     predict: Any, texts: Iterator[str], chunk_size: int
 ) -> Iterator[npt.NDArray[Any]]:
-    """Generate the predictions."""
+    """Generate the predictions, a chunk at a time."""
     n_before = 0
     while chunk := list(islice(texts, chunk_size)):
         for position, text in enumerate(chunk, start=n_before):
@@ -64,7 +113,7 @@ def _chunks(
                 raise InvalidTextsError(
                     f"`texts` must hold strings only; got {text!r:.60} "
                     f"({type(text).__name__}) at position {position}, counted from 0. "
-                    "What came before its chunk is predicted already."
+                    "The chunks before it are predicted already."
                 )
         n_before += len(chunk)
         yield predict(chunk)

@@ -12,26 +12,7 @@ from skllkd.exceptions import InvalidTextsError
 
 
 def as_texts(X: Any, name: str = "X") -> list[str]:
-    """Return the texts of any one-dimensional column of strings as a list.
-
-    Parameters
-    ----------
-    X : list, tuple, ndarray, Series, pyarrow array or Hugging Face column
-        The texts, one an entry.
-    name : str
-        The parameter's name, for the error.
-
-    Returns
-    -------
-    list of str
-        The texts in order.
-
-    Raises
-    ------
-    InvalidTextsError
-        If `X` is a bare string, empty, not one-dimensional, or holds an entry
-        that is no string.
-    """
+    """Return the texts of any one-dimensional column of strings as a list."""
     if isinstance(X, (str, bytes)):
         raise InvalidTextsError(
             f"`{name}` must be a collection of texts; got a bare "
@@ -75,25 +56,7 @@ def _only_column(X: Any) -> Any:
 
 
 def column_entries(X: Any, name: str) -> list[Any]:
-    """Return the entries of a column in whichever way its library offers.
-
-    Parameters
-    ----------
-    X : list, tuple, ndarray, Series, pyarrow array or Hugging Face column
-        The column.
-    name : str
-        The parameter's name, for the error.
-
-    Returns
-    -------
-    list
-        The entries as Python objects.
-
-    Raises
-    ------
-    InvalidTextsError
-        If `X` is no ordered collection.
-    """
+    """Return the entries of a column in whichever way its library offers."""
     for method in ("to_pylist", "to_list", "tolist"):
         if hasattr(X, method):
             return list(getattr(X, method)())
@@ -109,16 +72,5 @@ def column_entries(X: Any, name: str) -> list[Any]:
 
 
 def is_blank(text: str) -> bool:
-    """Return whether a text is empty or white space only.
-
-    Parameters
-    ----------
-    text : str
-        The text.
-
-    Returns
-    -------
-    bool
-        Whether there is nothing to read in it.
-    """
+    """Return whether a text is empty or white space only."""
     return not text.strip()

@@ -62,39 +62,17 @@ def demo_teacher() -> LlamaCppTeacher:
 
     The plain prompt is used rather than the model's chat template because the model
     puts more probability on the labels there, which can be seen without gold labels.
-
-    Returns
-    -------
-    LlamaCppTeacher
-        The teacher.
     """
     return LlamaCppTeacher(smollm2_path(), examples=EXAMPLES, chat=False)
 
 
 def demo_student() -> TransformerStudent:
-    """Return the student: all-MiniLM-L6-v2, from its package.
-
-    Returns
-    -------
-    TransformerStudent
-        The student.
-    """
+    """Return the student: all-MiniLM-L6-v2, from its package."""
     return TransformerStudent(minilm_path())
 
 
 def split_bbc_news(n_pool: int, n_held_out: int) -> Split:
-    """Return a random pool and held-out texts of the BBC News stories.
-
-    Parameters
-    ----------
-    n_pool, n_held_out : int
-        How many texts of each.
-
-    Returns
-    -------
-    Split
-        The same for the same sizes, always.
-    """
+    """Return a random pool and held-out texts of the BBC News stories."""
     texts, labels = load_bbc_news()
     check_number(n_held_out, "held-out", 10, 1000, integer=True)
     check_number(n_pool, "pool", 40, len(texts) - n_held_out, integer=True)
@@ -109,24 +87,7 @@ def split_bbc_news(n_pool: int, n_held_out: int) -> Split:
 def run_demo(
     *, n_pool: int = 1200, n_held_out: int = 400, seed: int = 0, output: Path
 ) -> dict[str, Any]:
-    """Label, train, score, and write the model and a picture.
-
-    Parameters
-    ----------
-    n_pool : int, default=1200
-        Texts to learn from.
-    n_held_out : int, default=400
-        Texts to score on.
-    seed : int, default=0
-        The seed of the student.
-    output : Path
-        The folder to write to.
-
-    Returns
-    -------
-    dict
-        The figures of the table.
-    """
+    """Label, train, score, and write the model and a picture."""
     output.mkdir(parents=True, exist_ok=True)
     pyplot = optional_import("matplotlib.pyplot", "plot")
     split = split_bbc_news(n_pool, n_held_out)
@@ -212,18 +173,7 @@ def _share(mask: Any) -> float:
 
 
 def format_table(figures: dict[str, Any]) -> str:
-    """Return the figures as the table the demonstration prints.
-
-    Parameters
-    ----------
-    figures : dict
-        As from `run_demo`.
-
-    Returns
-    -------
-    str
-        The table.
-    """
+    """Return the figures as the table the demonstration prints."""
     rate = figures["teacher_texts_per_second"]
     n_held_out = figures["held_out"]
     error = 1.96 * np.sqrt(0.25 / n_held_out)
@@ -255,7 +205,7 @@ def format_table(figures: dict[str, Any]) -> str:
 
 
 def _farewell(model: Path, picture: Path) -> str:
-    """Return what to do with what was written."""
+    """Return the paths written, and the code that loads the classifier."""
     return (
         f"\nThe picture of what was selected: {picture}\n"
         f"The classifier: {model} - to use it, anywhere skllkd is installed:\n\n"
@@ -266,11 +216,5 @@ def _farewell(model: Path, picture: Path) -> str:
 
 
 def say(text: str) -> None:
-    """Print what is going on to standard error, which is not part of the result.
-
-    Parameters
-    ----------
-    text : str
-        The message.
-    """
+    """Print a message to standard error, which is not part of the result."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Where installed packages that are only data lie."""
+"""Folders of installed packages that hold data only."""
 
 from __future__ import annotations
 
@@ -9,23 +9,7 @@ from skllkd.exceptions import MissingDependencyError
 
 
 def package_folder(package: str) -> Path:
-    """Return the folder of an installed package, without importing it.
-
-    Parameters
-    ----------
-    package : str
-        The package.
-
-    Returns
-    -------
-    Path
-        Its folder.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed.
-    """
+    """Return the folder of an installed package, without importing it."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependencyError(

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.params import optional_import
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError
-from skllkd.selection import normalised_entropy
+from skllkd.selection.uncertainty import normalised_entropy
 
-#: How many classes' thresholds are drawn apart; more are drawn as a band.
+#: Number of classes whose thresholds are drawn apart; more are drawn as a band.
 _MAX_LINES = 8
 
 
-class SelectionDisplay:
-    """How much was selected, and the thresholds, over the steps of training.
+class _Display(ABC):
+    """Interface of the displays."""
+
+    ax_: Any
+    figure_: Any
+
+    @abstractmethod
+    def plot(self, *, ax: Any = None) -> Self:
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            The axes to draw on; a new figure by default.
+
+        Returns
+        -------
+        Self
+            The display itself.
+        """
+
+    @abstractmethod
+    def to_frame(self) -> Any:
+        """Return the drawn values as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a step, a text, or a curve and bin.
+        """
+
+
+class SelectionDisplay(_Display):
+    """Share of texts selected, and the thresholds, over the steps of training.
 
     Parameters
     ----------
@@ -33,7 +67,7 @@ class SelectionDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the last `plot`.
     figure_ : matplotlib Figure
         The figure of `ax_`.
 
@@ -63,7 +97,7 @@ class SelectionDisplay:
         self.classes = classes
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> SelectionDisplay:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Draw the selection of a fitted classifier.
 
         Parameters
@@ -71,7 +105,7 @@ class SelectionDisplay:
         estimator : LLKDClassifier
             The fitted classifier.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            The axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -88,19 +122,8 @@ class SelectionDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> SelectionDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
-
-        Returns
-        -------
-        SelectionDisplay
-            The display itself.
-        """
+    @override
+    def plot(self, *, ax: Any = None) -> Self:
         ax = _axes(ax)
         steps = np.arange(len(self.share_selected))
         ax.plot(steps, self.share_selected, color="0.8", linewidth=0.8)
@@ -118,14 +141,8 @@ class SelectionDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
+    @override
     def to_frame(self) -> Any:
-        """Return what is drawn as a table.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row a step: the share selected, and the thresholds of each class.
-        """
         pandas = optional_import("pandas", "plot")
         frame = pandas.DataFrame({"share_selected": self.share_selected})
         for whose in ("teacher", "student"):
@@ -136,7 +153,7 @@ class SelectionDisplay:
         return frame
 
 
-class ConfidenceUncertaintyDisplay:
+class ConfidenceUncertaintyDisplay(_Display):
     """The map of teacher confidence against student uncertainty.
 
     Parameters
@@ -147,14 +164,14 @@ class ConfidenceUncertaintyDisplay:
         The entropy of the fitted student's distribution over log(n_classes), in
         [0, 1].
     times_selected : ndarray of shape (n_texts,), int
-        How often each text was selected in training.
+        Number of steps at which each text was selected.
     disagree : ndarray of shape (n_texts,), bool
         Where the student predicts another class than the teacher.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the last `plot`.
     figure_ : matplotlib Figure
         The figure of `ax_`.
 
@@ -187,9 +204,7 @@ class ConfidenceUncertaintyDisplay:
         self.disagree = disagree
 
     @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, *, ax: Any = None
-    ) -> ConfidenceUncertaintyDisplay:
+    def from_estimator(cls, estimator: Any, X: Any, *, ax: Any = None) -> Self:
         """Draw the pool a classifier was fitted on.
 
         Parameters
@@ -199,7 +214,7 @@ class ConfidenceUncertaintyDisplay:
         X : sequence of str of shape (n_texts,)
             The texts it was fitted on; the student answers for them once more.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            The axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -213,7 +228,7 @@ class ConfidenceUncertaintyDisplay:
         """
         state = fitted_state(estimator)
         teacher = state.teacher_proba
-        if not estimator.is_pool(X):
+        if not state.is_pool(X):
             raise InvalidParameterError(
                 f"`X` must be the {len(teacher)} texts the classifier was fitted on, in "
                 "their order; got others."
@@ -229,14 +244,8 @@ class ConfidenceUncertaintyDisplay:
         )
         return display.plot(ax=ax)
 
+    @override
     def to_frame(self) -> Any:
-        """Return what is drawn as a table.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row a labelled text.
-        """
         pandas = optional_import("pandas", "plot")
         names = [
             "teacher_confidence",
@@ -246,19 +255,8 @@ class ConfidenceUncertaintyDisplay:
         ]
         return pandas.DataFrame({name: getattr(self, name) for name in names})
 
-    def plot(self, *, ax: Any = None) -> ConfidenceUncertaintyDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
-
-        Returns
-        -------
-        ConfidenceUncertaintyDisplay
-            The display itself.
-        """
+    @override
+    def plot(self, *, ax: Any = None) -> Self:
         ax = _axes(ax)
         order = np.argsort(self.times_selected, kind="stable")
         points = ax.scatter(
@@ -286,8 +284,16 @@ class ConfidenceUncertaintyDisplay:
         return self
 
 
-class ReliabilityDisplay:
-    """How far confidence can be trusted: accuracy against confidence, with gold labels.
+class _Bins(NamedTuple):
+    """A reliability curve, a value a bin."""
+
+    confidence: FloatArray
+    accuracy: FloatArray
+    n_texts: npt.NDArray[np.intp]
+
+
+class ReliabilityDisplay(_Display):
+    """Reliability of confidence: accuracy against confidence, with gold labels.
 
     Parameters
     ----------
@@ -295,12 +301,12 @@ class ReliabilityDisplay:
         For each of "teacher, raw", "teacher, calibrated" and "student": the
         confidence of each text, in [0, 1], and whether it was right.
     n_bins : int, default=10
-        How many bins of equal counts are drawn.
+        The number of bins of about equal counts; equal confidences share a bin.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the last `plot`.
     figure_ : matplotlib Figure
         The figure of `ax_`.
 
@@ -339,7 +345,7 @@ class ReliabilityDisplay:
         *,
         n_bins: int = 10,
         ax: Any = None,
-    ) -> ReliabilityDisplay:
+    ) -> Self:
         """Draw the confidence of a classifier and its teacher against gold labels.
 
         Parameters
@@ -351,9 +357,9 @@ class ReliabilityDisplay:
         y : array-like of shape (n_texts,)
             Their gold labels.
         n_bins : int, default=10
-            How many bins of equal counts are drawn.
+            The number of bins of about equal counts; equal confidences share a bin.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            The axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -377,30 +383,26 @@ class ReliabilityDisplay:
         }
         return cls(curves, n_bins).plot(ax=ax)
 
+    @override
     def to_frame(self) -> Any:
-        """Return what is drawn as a table.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row a curve and bin: mean confidence, accuracy and number of texts.
-        """
         pandas = optional_import("pandas", "plot")
-        rows = [
-            (name, float(np.mean(confidence)), float(np.mean(right)), len(right))
+        frames = [
+            pandas.DataFrame({"curve": name, **self._bins(*curve)._asdict()})
             for name, curve in self.curves.items()
-            for confidence, right in self._bins(*curve)
         ]
-        columns = ["curve", "confidence", "accuracy", "n_texts"]
-        return pandas.DataFrame(rows, columns=columns)
+        return pandas.concat(frames, ignore_index=True)
 
-    def _bins(
-        self, confidence: FloatArray, right: BoolArray
-    ) -> list[tuple[FloatArray, BoolArray]]:
-        """Return confidence and correctness in bins of equal counts."""
-        order = np.argsort(confidence, kind="stable")
-        parts = np.array_split(order, min(self.n_bins, len(order)))
-        return [(confidence[part], right[part]) for part in parts]
+    def _bins(self, confidence: FloatArray, right: BoolArray) -> _Bins:
+        """Return mean confidence and accuracy in bins of about equal counts."""
+        from sklearn.calibration import calibration_curve  # slow to import
+
+        confidence = np.minimum(confidence, 1.0)  # sums of probabilities are rounded
+        accuracy, mean_confidence = calibration_curve(
+            right, confidence, n_bins=self.n_bins, strategy="quantile"
+        )
+        edges = np.percentile(confidence, np.linspace(0, 100, self.n_bins + 1))
+        n_texts = np.bincount(np.searchsorted(edges[1:-1], confidence))
+        return _Bins(mean_confidence, accuracy, n_texts[n_texts > 0])
 
     def calibration_error(self, name: str) -> float:
         """Return the expected calibration error of a curve.
@@ -416,31 +418,19 @@ class ReliabilityDisplay:
             The mean distance of accuracy and confidence, in [0, 1].
         """
         bins = self._bins(*self.curves[name])
-        total = sum(len(right) for _, right in bins)
-        gaps = [abs(c.mean() - r.mean()) * len(r) for c, r in bins]
-        return float(sum(gaps) / total)
+        distance = np.abs(bins.accuracy - bins.confidence)
+        return float(np.average(distance, weights=bins.n_texts))
 
-    def plot(self, *, ax: Any = None) -> ReliabilityDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
-
-        Returns
-        -------
-        ReliabilityDisplay
-            The display itself.
-        """
+    @override
+    def plot(self, *, ax: Any = None) -> Self:
         ax = _axes(ax)
         ax.plot([0, 1], [0, 1], ":", color="0.6", linewidth=1)
         for name, curve in self.curves.items():
             bins = self._bins(*curve)
             error = self.calibration_error(name)
             ax.plot(
-                [confidence.mean() for confidence, _ in bins],
-                [right.mean() for _, right in bins],
+                bins.confidence,
+                bins.accuracy,
                 "o-",
                 markersize=4,
                 label=f"{name} (calibration error {error:.2f})",
@@ -461,7 +451,7 @@ def _axes(ax: Any) -> Any:
 
 
 def _running_mean(values: FloatArray, width: int) -> FloatArray:
-    """Return the mean of the last `width` values at each place."""
+    """Return the mean of the last `width` values at each index."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     end = np.arange(1, len(values) + 1)
     begin = np.maximum(end - width, 0)

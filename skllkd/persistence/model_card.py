@@ -10,9 +10,10 @@ from typing import Any
 
 from skllkd._core.intervals import wilson_interval
 from skllkd._core.params import looks_like_path
-from skllkd._fitted import SAMPLE_SIZE, FittedState
+from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
+from skllkd.training.student_training import SAMPLE_SIZE
 
 _FIELDS = ("name", "description", "data", "language", "licence", "teacher")
 _MARK = "<!-- Written by skllkd; overwritten by the next save. -->"
@@ -129,7 +130,7 @@ def _teacher(teacher: Any) -> str:
 
 
 def _described(part: Any) -> str:
-    """Return a student or selection with what was set, paths cut to their end."""
+    """Return a student or selection with the parameters set, paths cut to their end."""
     changed = {
         name: _last_part(value)
         for name, value in part.get_params(deep=False).items()

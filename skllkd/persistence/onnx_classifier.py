@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.params import check_number, optional_import
-from skllkd._core.streaming import predict_in_chunks
+from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches, load_tokenizer
 from skllkd.exceptions import ModelFileError, TruncationWarning
@@ -33,7 +33,7 @@ _SLOWER = ["SkipLayerNormFusion"]
 
 
 class Loaded(NamedTuple):
-    """What is read of an exported file."""
+    """Contents of an exported file."""
 
     session: Any  # onnxruntime.InferenceSession
     tokenizer: Any  # tokenizers.Tokenizer
@@ -42,7 +42,7 @@ class Loaded(NamedTuple):
     pad_id: int
 
 
-class ONNXClassifier(ClassifierMixin, BaseEstimator):
+class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     """A classifier that was exported with `LLKDClassifier.export_onnx`.
 
     It needs the packages onnxruntime and tokenizers (`skllkd[onnx]`), no torch and no
@@ -111,45 +111,12 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @property
-    def classes_(self) -> npt.NDArray[Any]:
+    def classes_(self) -> npt.NDArray[Any]:  # type: ignore[override]
         """The class names: the order of `predict_proba`'s columns."""
         return self._model().classes
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the class of each text.
-
-        Parameters
-        ----------
-        X : sequence of str of shape (n_texts,)
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts,)
-            Class names.
-        """
-        likeliest = self.predict_proba(X).argmax(axis=1)
-        predicted: npt.NDArray[Any] = self.classes_[likeliest]
-        return predicted
-
+    @override
     def predict_proba(self, X: Any) -> FloatArray:
-        """Return the distribution over the classes for each text.
-
-        Parameters
-        ----------
-        X : sequence of str of shape (n_texts,)
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes)
-            Distributions, columns as `classes_`, rows summing to 1.
-
-        Warns
-        -----
-        TruncationWarning
-            If texts are longer than the window.
-        """
         texts, model = as_texts(X), self._model()
         tokenized = TokenizedTexts(model.tokenizer, texts, model.pad_id)
         if tokenized.n_truncated:
@@ -178,34 +145,6 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         )
         return proba
 
-    def predict_stream(
-        self, texts: Iterable[str], *, chunk_size: int = 4096, method: str = "predict"
-    ) -> Iterator[npt.NDArray[Any]]:
-        """Predict texts as they come, in memory that does not grow.
-
-        Parameters
-        ----------
-        texts : iterable of str
-            The texts: a generator, an open file, or another iterable. It is read a
-            chunk at a time, when that chunk is asked for.
-        chunk_size : int, default=4096
-            Texts a chunk.
-        method : {"predict", "predict_proba"}, default="predict"
-            What to return of each chunk.
-
-        Returns
-        -------
-        iterator of ndarray of shape (chunk_size,) or (chunk_size, n_classes)
-            Class names, or distributions, of the texts of a chunk; the last may be
-            shorter.
-
-        Raises
-        ------
-        InvalidTextsError
-            If an item is no string; its position is named.
-        """
-        return predict_in_chunks(self, texts, chunk_size, method)
-
     def _number_of_threads(self) -> int:
         """Return how many threads to compute with."""
         if self.n_threads is not None:
@@ -215,7 +154,7 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         return min(int(joblib.cpu_count()), int(share) if share.isdigit() else 2**31)
 
     def _model(self) -> Loaded:
-        """Return what the file holds, opened when first asked for."""
+        """Return the contents of the file, opened on first use."""
         if not hasattr(self, "_loaded"):
             self._loaded = open_file(Path(self.path))
         return self._loaded
@@ -224,14 +163,14 @@ class ONNXClassifier(ClassifierMixin, BaseEstimator):
         """Return that it has learned already."""
         return True
 
+    @override
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: the parameters."""
         state = dict(super().__getstate__())
         state.pop("_loaded", None)
         return state
 
+    @override
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn may expect: texts."""
         tags = super().__sklearn_tags__()
         tags.input_tags.string = tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False

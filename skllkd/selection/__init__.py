@@ -1,7 +1,8 @@
 """Selection strategies: the rows of a batch the student is trained on."""
 
 from skllkd.selection.accept_reject import AcceptReject
-from skllkd.selection.base import Batch, Pool, Selected, Selection
+from skllkd.selection.base import Selection
+from skllkd.selection.batch import Batch, Pool, Selected
 from skllkd.selection.confidence_threshold import ConfidenceThreshold
 from skllkd.selection.infobatch import InfoBatch
 from skllkd.selection.llkd import LLKDSelection
@@ -12,7 +13,6 @@ from skllkd.selection.small_loss import SmallLoss
 from skllkd.selection.soft_gate import SoftGate
 from skllkd.selection.top_confidence import TopConfidence
 from skllkd.selection.top_uncertainty import TopUncertainty
-from skllkd.selection.uncertainty import normalised_entropy
 from skllkd.selection.weighted_distillation import WeightedDistillation
 
 __all__ = [
@@ -32,5 +32,4 @@ __all__ = [
     "TopConfidence",
     "TopUncertainty",
     "WeightedDistillation",
-    "normalised_entropy",
 ]

@@ -7,7 +7,8 @@ from typing_extensions import override
 
 from skllkd._core.arrays import BoolArray
 from skllkd._core.params import check_number
-from skllkd.selection.base import Batch, Selected, Selection, check_target, target_of
+from skllkd.selection.base import Selection, check_target, target_of
+from skllkd.selection.batch import Batch, Selected
 
 
 class ConfidenceThreshold(Selection):

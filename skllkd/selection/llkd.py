@@ -10,15 +10,8 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number, check_option
-from skllkd.selection.base import (
-    Batch,
-    Pool,
-    Selected,
-    Selection,
-    check_target,
-    target_of,
-    with_steps,
-)
+from skllkd.selection.base import Selection, check_target, target_of, with_steps
+from skllkd.selection.batch import Batch, Pool, Selected
 from skllkd.selection.thresholds import AdaptiveThreshold, reaches
 from skllkd.selection.uncertainty import normalised_entropy
 
@@ -71,8 +64,8 @@ class LLKDSelection(Selection):
 
     Notes
     -----
-    The rule is that of [1]_, whose moving thresholds follow [2]_. The paper leaves
-    open what the parameters above name; the defaults are this package's reading.
+    The rule is that of [1]_, whose moving thresholds follow [2]_. The paper leaves the
+    parameters above open; their defaults are this package's reading.
 
     References
     ----------

@@ -6,14 +6,8 @@ import numpy as np
 from typing_extensions import override
 
 from skllkd._core.params import check_number
-from skllkd.selection.base import (
-    Batch,
-    Pool,
-    Selected,
-    Selection,
-    check_target,
-    target_of,
-)
+from skllkd.selection.base import Selection, check_target, target_of
+from skllkd.selection.batch import Batch, Pool, Selected
 
 
 class RandomSubset(Selection):

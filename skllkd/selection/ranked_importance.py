@@ -9,7 +9,8 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from skllkd._core.params import check_number
-from skllkd.selection.base import Batch, Pool, Selected, Selection, with_steps
+from skllkd.selection.base import Selection, with_steps
+from skllkd.selection.batch import Batch, Pool, Selected
 from skllkd.selection.thresholds import MovingAverage
 
 

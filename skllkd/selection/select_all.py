@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from typing_extensions import override
 
-from skllkd.selection.base import Batch, Selected, Selection, check_target, target_of
+from skllkd.selection.base import Selection, check_target, target_of
+from skllkd.selection.batch import Batch, Selected
 
 
 class SelectAll(Selection):

@@ -10,14 +10,8 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number
-from skllkd.selection.base import (
-    Batch,
-    Pool,
-    Selected,
-    Selection,
-    check_target,
-    target_of,
-)
+from skllkd.selection.base import Selection, check_target, target_of
+from skllkd.selection.batch import Batch, Pool, Selected
 
 
 class SmallLoss(Selection):

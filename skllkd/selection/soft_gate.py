@@ -10,15 +10,8 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number
-from skllkd.selection.base import (
-    Batch,
-    Pool,
-    Selected,
-    Selection,
-    check_target,
-    target_of,
-    with_steps,
-)
+from skllkd.selection.base import Selection, check_target, target_of, with_steps
+from skllkd.selection.batch import Batch, Pool, Selected
 from skllkd.selection.uncertainty import normalised_entropy
 
 #: Rows with a smaller weight are not worth a backward pass.
@@ -116,7 +109,8 @@ class SoftGate(Selection):
         mean, variance = self._now[:, index]
         below = np.minimum(signal - mean, 0)
         scale = max(2 * variance / self.n_sigma**2, 1e-12)
-        return np.exp(-(below**2) / scale)
+        gate: FloatArray = np.exp(-(below**2) / scale)
+        return gate
 
     def _update(self, index: int, signal: FloatArray) -> None:
         """Move the mean and variance of a signal towards those of a batch."""

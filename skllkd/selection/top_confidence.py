@@ -9,14 +9,8 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from skllkd._core.params import check_number, check_option
-from skllkd.selection.base import (
-    Batch,
-    Pool,
-    Selected,
-    Selection,
-    check_target,
-    target_of,
-)
+from skllkd.selection.base import Selection, check_target, target_of
+from skllkd.selection.batch import Batch, Pool, Selected
 from skllkd.selection.thresholds import reaches
 
 

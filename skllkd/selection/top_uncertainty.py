@@ -10,15 +10,8 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number, check_option
-from skllkd.selection.base import (
-    Batch,
-    Pool,
-    Selected,
-    Selection,
-    check_target,
-    target_of,
-    with_steps,
-)
+from skllkd.selection.base import Selection, check_target, target_of, with_steps
+from skllkd.selection.batch import Batch, Pool, Selected
 from skllkd.selection.uncertainty import normalised_entropy
 
 

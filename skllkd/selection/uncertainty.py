@@ -8,18 +8,7 @@ from skllkd._core.arrays import FloatArray
 
 
 def normalised_entropy(proba: FloatArray) -> FloatArray:
-    """Return the entropy of each distribution as a share of the largest possible.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_rows, n_classes)
-        Distributions, rows summing to 1.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        The entropies divided by log(n_classes), in [0, 1].
-    """
+    """Return the entropy of each row divided by log(n_classes), in [0, 1]."""
     entropy_nats = -(proba * np.log(np.maximum(proba, 1e-12))).sum(axis=1)
     share: FloatArray = entropy_nats / np.log(proba.shape[1])
     return np.clip(share, 0.0, 1.0)

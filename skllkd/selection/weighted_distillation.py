@@ -10,14 +10,8 @@ from typing_extensions import override
 
 from skllkd._core.arrays import BoolArray, FloatArray
 from skllkd._core.params import check_number
-from skllkd.selection.base import (
-    Batch,
-    Pool,
-    Selected,
-    Selection,
-    check_target,
-    target_of,
-)
+from skllkd.selection.base import Selection, check_target, target_of
+from skllkd.selection.batch import Batch, Pool, Selected
 
 _LOWEST_LOSS = 0.05  # nats: a loss near zero makes a distortion near infinity
 

@@ -7,10 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.cloning import add_later_parameters
 
 
 class Student(BaseEstimator, ABC):
@@ -220,11 +218,6 @@ class Student(BaseEstimator, ABC):
         TruncationWarning
             If texts are longer than the encoder's window.
         """
-
-    @override
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        add_later_parameters(self)
 
     def without_cache(self) -> Student:
         """Return the student as it predicts texts it has never read, to time it.

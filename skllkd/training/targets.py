@@ -78,7 +78,7 @@ def _known_labels(
             f"or white space, {n_missing - labels.n_blank} without one in `{name}`). "
             "They take no part in training.",
             MissingLabelWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
     return labels
 

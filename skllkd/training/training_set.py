@@ -81,7 +81,7 @@ class TrainingSet:
                 "drop it, or set on_missing_class='warn' to go on without. The labels "
                 "bought are kept."
             )
-        warnings.warn(message, MissingLabelWarning, stacklevel=5)
+        warnings.warn(message, MissingLabelWarning, stacklevel=4)
 
 
 def in_class_order(columns: FloatArray, classes: Classes) -> FloatArray:

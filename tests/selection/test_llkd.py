@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from skllkd.selection import LLKDSelection, normalised_entropy
+from skllkd.selection import LLKDSelection
+from skllkd.selection.uncertainty import normalised_entropy
 
 from tests.selection.synthetic import begin, distributions, select
 

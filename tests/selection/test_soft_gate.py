@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from skllkd.selection import SoftGate, normalised_entropy
+from skllkd.selection import SoftGate
+from skllkd.selection.uncertainty import normalised_entropy
 
 from tests.selection.synthetic import begin, distributions, select
 

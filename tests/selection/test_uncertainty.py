@@ -1,7 +1,7 @@
 """Uncertainty of a distribution."""
 
 import numpy as np
-from skllkd.selection import normalised_entropy
+from skllkd.selection.uncertainty import normalised_entropy
 
 
 def test_entropy_is_a_share_in_the_unit_interval():
