@@ -89,7 +89,7 @@ class Teacher(BaseEstimator, ABC):
 
         Raises
         ------
-        InvalidTextsError, InvalidClassesError, InvalidParameterError
+        InvalidParameterError
             If the input or a parameter is not allowed.
         TeacherOutputError
             If the teacher's answer is no labelling of the texts.
