@@ -1,5 +1,10 @@
 """What every test and every example in a docstring begins with."""
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers are as many as the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 

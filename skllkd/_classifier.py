@@ -316,7 +316,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         teacher_proba: Any,
         resume: bool,
     ) -> LLKDClassifier:
-        """Learn from a pool, anew or going on from what was learned."""
+        """Learn from a pool, anew or going on from the learned state."""
         self._check_parameters(classes)
         learned = self._fitted if resume else None
         selection = prepare_selection(
@@ -469,7 +469,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         return in_class_order(labels.proba, state.given_classes)
 
     def report(self, X: Any = None) -> Report:
-        """Measure, print and return what to look at before trusting the classifier.
+        """Measure, print and return the agreement with the teacher and the label issues.
 
         Parameters
         ----------
@@ -515,7 +515,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         return self._teacher_proba_of(self._read(X))
 
     def _teacher_proba_of(self, texts: Any) -> FloatArray:
-        """Return what is known of texts that were read, or ask the teacher."""
+        """Return the distributions of `fit` for its own texts, or ask the teacher."""
         is_pool = self._fitted.is_pool(texts)
         return self._fitted.teacher_proba if is_pool else self._ask_teacher(texts)
 
@@ -584,8 +584,8 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         is_fitted = hasattr(self, "_fitted")
         return diagram + (summary_html(self._fitted) if is_fitted else "")
 
+    @override
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn may expect: texts or numbers, as the student."""
         tags = super().__sklearn_tags__()
         takes_text = as_student(self.student).takes_text
         tags.input_tags.string = takes_text

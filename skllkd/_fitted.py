@@ -120,12 +120,11 @@ class FittedState:
     def uncalibrated(self, proba: FloatArray) -> FloatArray | None:
         """Undo the calibration of teacher distributions, columns as `classes`.
 
-        Shares of votes are not calibrated as such and stay as they are. A calibration
-        on gold labels cannot be undone: None.
+        A calibration on gold labels cannot be undone: None.
         """
         if self.is_recalibrated:
             return None
-        if self.class_bias is None or self.class_bias.ndim == 2:
+        if self.class_bias is None:
             return proba
         bias = in_class_order(self.class_bias[None, :], self.given_classes)
         weight = proba * np.exp(bias - bias.max())

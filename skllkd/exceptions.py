@@ -16,7 +16,6 @@ __all__ = [
     "MissingDependencyError",
     "MissingLabelWarning",
     "ModelFileError",
-    "NoConfidenceWarning",
     "SkllkdError",
     "SkllkdWarning",
     "StalledClaimWarning",
@@ -60,7 +59,7 @@ class DivergedError(SkllkdError, ArithmeticError):
 
 
 class DisagreementError(SkllkdError, ValueError):
-    """An exported classifier does not predict what its original does."""
+    """An exported classifier predicts other labels than its original."""
 
 
 class StoreError(SkllkdError, RuntimeError):
@@ -85,10 +84,6 @@ class TruncationWarning(SkllkdWarning):
 
 class BudgetReachedWarning(SkllkdWarning):
     """A teacher's `max_calls` or `max_cost` is reached; the rest was not asked about."""
-
-
-class NoConfidenceWarning(SkllkdWarning):
-    """A teacher's server gives labels without a confidence."""
 
 
 class StalledClaimWarning(SkllkdWarning):

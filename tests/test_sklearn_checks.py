@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from sklearn.linear_model import SGDClassifier
-from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator
 from skllkd import LLKDClassifier
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import SklearnStudent
@@ -95,14 +95,6 @@ WEIGHTS = "batches are drawn at random, so a weight of 2 is not a row that stand
 EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": WEIGHTS,
 }
-
-
-@parametrize_with_checks(
-    list(CONFIGURATIONS.values()), expected_failed_checks=lambda estimator: EXPECTED
-)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-def test_scikit_learn_s_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

@@ -28,11 +28,11 @@ class _Lines:
             sys.stderr.write(f"{state}\n")
 
     def flush(self) -> None:
-        """Write out what is buffered."""
+        """Flush standard error."""
         sys.stderr.flush()
 
 
-def progress_bar(total: int, what: str, unit: str, verbose: int) -> Any:
+def progress_bar(total: int, name: str, unit: str, verbose: int) -> Any:
     """Return a progress bar with its rate and the time left, on standard error."""
     from tqdm import tqdm
 
@@ -40,7 +40,7 @@ def progress_bar(total: int, what: str, unit: str, verbose: int) -> Any:
     return tqdm(
         file=sys.stderr if redrawn else _Lines(),
         total=total,
-        desc=what,
+        desc=name,
         unit=unit,
         disable=not verbose or os.environ.get("RANK", "0") != "0",  # one of several
         delay=_DELAY_S,

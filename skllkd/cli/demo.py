@@ -205,7 +205,7 @@ def format_table(figures: dict[str, Any]) -> str:
 
 
 def _farewell(model: Path, picture: Path) -> str:
-    """Return what to do with what was written."""
+    """Return the paths written, and the code that loads the classifier."""
     return (
         f"\nThe picture of what was selected: {picture}\n"
         f"The classifier: {model} - to use it, anywhere skllkd is installed:\n\n"
@@ -216,5 +216,5 @@ def _farewell(model: Path, picture: Path) -> str:
 
 
 def say(text: str) -> None:
-    """Print what is going on to standard error, which is not part of the result."""
+    """Print a message to standard error, which is not part of the result."""
     print(text, file=sys.stderr, flush=True)

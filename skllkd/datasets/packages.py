@@ -1,4 +1,4 @@
-"""Where installed packages that are only data lie."""
+"""Folders of installed packages that hold data only."""
 
 from __future__ import annotations
 

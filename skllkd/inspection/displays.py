@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.params import optional_import
@@ -13,12 +15,44 @@ from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.selection.uncertainty import normalised_entropy
 
-#: How many classes' thresholds are drawn apart; more are drawn as a band.
+#: Number of classes whose thresholds are drawn apart; more are drawn as a band.
 _MAX_LINES = 8
 
 
-class SelectionDisplay:
-    """How much was selected, and the thresholds, over the steps of training.
+class _Display(ABC):
+    """Interface of the displays."""
+
+    ax_: Any
+    figure_: Any
+
+    @abstractmethod
+    def plot(self, *, ax: Any = None) -> Self:
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            The axes to draw on; a new figure by default.
+
+        Returns
+        -------
+        Self
+            The display itself.
+        """
+
+    @abstractmethod
+    def to_frame(self) -> Any:
+        """Return the drawn values as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a step, a text, or a curve and bin.
+        """
+
+
+class SelectionDisplay(_Display):
+    """Share of texts selected, and the thresholds, over the steps of training.
 
     Parameters
     ----------
@@ -33,7 +67,7 @@ class SelectionDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the last `plot`.
     figure_ : matplotlib Figure
         The figure of `ax_`.
 
@@ -63,7 +97,7 @@ class SelectionDisplay:
         self.classes = classes
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> SelectionDisplay:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Draw the selection of a fitted classifier.
 
         Parameters
@@ -71,7 +105,7 @@ class SelectionDisplay:
         estimator : LLKDClassifier
             The fitted classifier.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            The axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -88,19 +122,8 @@ class SelectionDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> SelectionDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
-
-        Returns
-        -------
-        SelectionDisplay
-            The display itself.
-        """
+    @override
+    def plot(self, *, ax: Any = None) -> Self:
         ax = _axes(ax)
         steps = np.arange(len(self.share_selected))
         ax.plot(steps, self.share_selected, color="0.8", linewidth=0.8)
@@ -118,14 +141,8 @@ class SelectionDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
+    @override
     def to_frame(self) -> Any:
-        """Return what is drawn as a table.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row a step: the share selected, and the thresholds of each class.
-        """
         pandas = optional_import("pandas", "plot")
         frame = pandas.DataFrame({"share_selected": self.share_selected})
         for whose in ("teacher", "student"):
@@ -136,7 +153,7 @@ class SelectionDisplay:
         return frame
 
 
-class ConfidenceUncertaintyDisplay:
+class ConfidenceUncertaintyDisplay(_Display):
     """The map of teacher confidence against student uncertainty.
 
     Parameters
@@ -147,14 +164,14 @@ class ConfidenceUncertaintyDisplay:
         The entropy of the fitted student's distribution over log(n_classes), in
         [0, 1].
     times_selected : ndarray of shape (n_texts,), int
-        How often each text was selected in training.
+        Number of steps at which each text was selected.
     disagree : ndarray of shape (n_texts,), bool
         Where the student predicts another class than the teacher.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the last `plot`.
     figure_ : matplotlib Figure
         The figure of `ax_`.
 
@@ -187,9 +204,7 @@ class ConfidenceUncertaintyDisplay:
         self.disagree = disagree
 
     @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, *, ax: Any = None
-    ) -> ConfidenceUncertaintyDisplay:
+    def from_estimator(cls, estimator: Any, X: Any, *, ax: Any = None) -> Self:
         """Draw the pool a classifier was fitted on.
 
         Parameters
@@ -199,7 +214,7 @@ class ConfidenceUncertaintyDisplay:
         X : sequence of str of shape (n_texts,)
             The texts it was fitted on; the student answers for them once more.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            The axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -229,14 +244,8 @@ class ConfidenceUncertaintyDisplay:
         )
         return display.plot(ax=ax)
 
+    @override
     def to_frame(self) -> Any:
-        """Return what is drawn as a table.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row a labelled text.
-        """
         pandas = optional_import("pandas", "plot")
         names = [
             "teacher_confidence",
@@ -246,19 +255,8 @@ class ConfidenceUncertaintyDisplay:
         ]
         return pandas.DataFrame({name: getattr(self, name) for name in names})
 
-    def plot(self, *, ax: Any = None) -> ConfidenceUncertaintyDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
-
-        Returns
-        -------
-        ConfidenceUncertaintyDisplay
-            The display itself.
-        """
+    @override
+    def plot(self, *, ax: Any = None) -> Self:
         ax = _axes(ax)
         order = np.argsort(self.times_selected, kind="stable")
         points = ax.scatter(
@@ -294,8 +292,8 @@ class _Bins(NamedTuple):
     n_texts: npt.NDArray[np.intp]
 
 
-class ReliabilityDisplay:
-    """How far confidence can be trusted: accuracy against confidence, with gold labels.
+class ReliabilityDisplay(_Display):
+    """Reliability of confidence: accuracy against confidence, with gold labels.
 
     Parameters
     ----------
@@ -308,7 +306,7 @@ class ReliabilityDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the last `plot`.
     figure_ : matplotlib Figure
         The figure of `ax_`.
 
@@ -347,7 +345,7 @@ class ReliabilityDisplay:
         *,
         n_bins: int = 10,
         ax: Any = None,
-    ) -> ReliabilityDisplay:
+    ) -> Self:
         """Draw the confidence of a classifier and its teacher against gold labels.
 
         Parameters
@@ -361,7 +359,7 @@ class ReliabilityDisplay:
         n_bins : int, default=10
             The number of bins of about equal counts; equal confidences share a bin.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            The axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -385,14 +383,8 @@ class ReliabilityDisplay:
         }
         return cls(curves, n_bins).plot(ax=ax)
 
+    @override
     def to_frame(self) -> Any:
-        """Return what is drawn as a table.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row a curve and bin: mean confidence, accuracy and number of texts.
-        """
         pandas = optional_import("pandas", "plot")
         frames = [
             pandas.DataFrame({"curve": name, **self._bins(*curve)._asdict()})
@@ -429,19 +421,8 @@ class ReliabilityDisplay:
         distance = np.abs(bins.accuracy - bins.confidence)
         return float(np.average(distance, weights=bins.n_texts))
 
-    def plot(self, *, ax: Any = None) -> ReliabilityDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
-
-        Returns
-        -------
-        ReliabilityDisplay
-            The display itself.
-        """
+    @override
+    def plot(self, *, ax: Any = None) -> Self:
         ax = _axes(ax)
         ax.plot([0, 1], [0, 1], ":", color="0.6", linewidth=1)
         for name, curve in self.curves.items():
@@ -470,7 +451,7 @@ def _axes(ax: Any) -> Any:
 
 
 def _running_mean(values: FloatArray, width: int) -> FloatArray:
-    """Return the mean of the last `width` values at each place."""
+    """Return the mean of the last `width` values at each index."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     end = np.arange(1, len(values) + 1)
     begin = np.maximum(end - width, 0)

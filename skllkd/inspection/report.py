@@ -1,4 +1,4 @@
-"""What to look at before trusting a distilled classifier."""
+"""Report of a distilled classifier: its agreement with the teacher, and its costs."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from skllkd._core.intervals import wilson_interval
 from skllkd._fitted import FittedState
 from skllkd.students import Student
 
-#: From what probability on a student and a teacher count as sure of themselves.
+#: Probability from which student and teacher count as sure.
 _SURE = 0.8
-#: How many texts are predicted to measure the speed.
+#: Number of texts predicted to measure the speed.
 _TIMED_TEXTS = 256
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often the student predicts the teacher's class.
+    """Agreement of student and teacher on the texts of a class.
 
     Parameters
     ----------
     name : object
         The teacher's class, or "all classes".
     n_texts : int
-        How many texts the teacher gives it.
+        The number of texts the teacher gives it.
     share : float
-        The share of them for which the student says the same, in [0, 1].
+        The share of them for which the student predicts the same, in [0, 1].
     low, high : float
         The 95 % Wilson interval of that share.
 
@@ -60,7 +60,7 @@ class Agreement:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """What to look at before trusting a distilled classifier.
+    """Agreement with the teacher, label issues, costs and speed of a classifier.
 
     Parameters
     ----------
@@ -72,15 +72,15 @@ class Report:
         Rows where a student that is sure contradicts a teacher that is sure, the
         surest first: one of them is wrong, and often it is the teacher.
     n_teacher_calls : int
-        How many texts the teacher's model was asked about.
+        The number of texts sent to the teacher's model.
     n_teacher_calls_saved : int
-        How many needed no call.
+        The number of texts that needed no call.
     share_selected : float
         The share of the texts presented in training that was selected, in [0, 1].
     model_bytes : int
         The size of the student.
     texts_per_second : float
-        How fast the student predicts, measured on up to 256 of the texts.
+        The speed of the student, measured on up to 256 of the texts.
 
     Examples
     --------

@@ -180,7 +180,7 @@ def _seed(random_state: Any) -> int | None:
 def _selection(
     kind: str, parameters: dict[str, Any], evidence: dict[str, npt.NDArray[Any]]
 ) -> Selection:
-    """Return the selection of a state, with what it learned."""
+    """Return the selection of a state, with its learned arrays."""
     selection: Selection = getattr(skllkd.selection, kind)(**parameters)
     prefix = "selection."
     selection.set_state(

@@ -130,7 +130,7 @@ def _teacher(teacher: Any) -> str:
 
 
 def _described(part: Any) -> str:
-    """Return a student or selection with what was set, paths cut to their end."""
+    """Return a student or selection with the parameters set, paths cut to their end."""
     changed = {
         name: _last_part(value)
         for name, value in part.get_params(deep=False).items()

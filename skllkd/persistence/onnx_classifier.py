@@ -33,7 +33,7 @@ _SLOWER = ["SkipLayerNormFusion"]
 
 
 class Loaded(NamedTuple):
-    """What is read of an exported file."""
+    """Contents of an exported file."""
 
     session: Any  # onnxruntime.InferenceSession
     tokenizer: Any  # tokenizers.Tokenizer
@@ -154,7 +154,7 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         return min(int(joblib.cpu_count()), int(share) if share.isdigit() else 2**31)
 
     def _model(self) -> Loaded:
-        """Return what the file holds, opened when first asked for."""
+        """Return the contents of the file, opened on first use."""
         if not hasattr(self, "_loaded"):
             self._loaded = open_file(Path(self.path))
         return self._loaded
@@ -163,14 +163,14 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         """Return that it has learned already."""
         return True
 
+    @override
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: the parameters."""
         state = dict(super().__getstate__())
         state.pop("_loaded", None)
         return state
 
+    @override
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn may expect: texts."""
         tags = super().__sklearn_tags__()
         tags.input_tags.string = tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False

@@ -24,7 +24,7 @@ _LARGEST = 2**31 - 2**20  # bytes; what one file of the format can hold, less th
 
 @dataclass(frozen=True)
 class ONNXExport:
-    """How an exported file compares with the classifier it was made from.
+    """Comparison of an exported file with its original.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class ONNXExport:
     largest_difference : float
         The largest difference of a probability, in [0, 1].
     n_texts : int
-        How many texts were compared.
+        The number of texts compared.
     n_bytes : int
         The size of the file.
 
@@ -90,7 +90,7 @@ def export(
 
 
 def _describe(graph: Any, classes: list[Any], student: EncoderStudent) -> None:
-    """Add to a graph what makes it a classifier: class names and tokenizer."""
+    """Add class names and tokenizer to a graph, as metadata."""
     settings = {
         "format": FORMAT,
         "skllkd": __version__,

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from sklearn.base import BaseEstimator
-from sklearn.isotonic import IsotonicRegression
 
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.classes import Classes, as_classes
@@ -32,6 +30,8 @@ class _Temperature:
     @classmethod
     def fitted(cls, proba: FloatArray, gold: IntArray) -> _Temperature:
         """Find the temperature, in [0.05, 20], under which gold is the likeliest."""
+        from scipy.optimize import minimize_scalar
+
         rows = np.arange(len(gold))
 
         def loss(log_temperature: float) -> float:
@@ -62,6 +62,8 @@ class _Isotonic:
     @classmethod
     def fitted(cls, proba: FloatArray, gold: IntArray) -> _Isotonic:
         """Fit a rising curve between 1 / (n + 2) and (n + 1) / (n + 2)."""
+        from sklearn.isotonic import IsotonicRegression
+
         right = (proba.argmax(axis=1) == gold).astype(np.float64)
         margin = 1 / (len(gold) + 2)
         curve = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from skllkd import LLKDClassifier
 from skllkd.cli.main import main
-from skllkd.teachers import LabelStore, PrecomputedTeacher
+from skllkd.teachers import LabelStore, PrecomputedTeacher, Scores
 
 from tests.conftest import TOPICS
 
@@ -118,7 +118,7 @@ def test_report_reads_what_the_model_was_fitted_on(model, answers, capsys):
 
 def test_store_lists_merges_and_prunes(tmp_path, capsys):
     store = LabelStore(tmp_path / "one.sqlite")
-    store.put("key", ["a text"], np.log([[0.5, 0.5]]), np.array([1.0]))
+    store.put("key", ["a text"], Scores(np.log([[0.5, 0.5]])))
     other = str(tmp_path / "two.sqlite")
     assert main(["store", "--store", other, "merge", str(store.path)]) == 0
     assert capsys.readouterr().out == "1 new answers\n"

@@ -196,7 +196,7 @@ def fit(short_news, tiny_path, loss, target="hard", **parameters):
         n_epochs=1,
         random_state=0,
     ).set_params(**parameters)
-    return classifier.fit(texts[:96])
+    return classifier.fit(texts[:48])
 
 
 def weights_of(classifier):
@@ -219,14 +219,14 @@ def test_no_loss_is_cross_entropy_and_others_are_not(short_news, tiny_path):
 
 def test_weights_multiply_the_loss(short_news, tiny_path):
     texts, gold = short_news
-    weight = np.zeros(96)
+    weight = np.zeros(48)
     weight[::2] = 1
     classifier = clone(fit(short_news, tiny_path, GeneralizedCrossEntropy()))
     classifier.set_params(
-        teacher=GoldTeacher(texts, gold, confidence=0.6), batch_size=96
+        teacher=GoldTeacher(texts, gold, confidence=0.6), batch_size=48
     )
-    half = classifier.fit(texts[:96], sample_weight=weight).history_["loss"][0]
-    every = classifier.fit(texts[:96]).history_["loss"][0]
+    half = classifier.fit(texts[:48], sample_weight=weight).history_["loss"][0]
+    every = classifier.fit(texts[:48]).history_["loss"][0]
 
     assert 0.4 * every < half < 0.6 * every
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from skllkd import LLKDClassifier
+from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.students import SklearnStudent
 from skllkd.teachers import (
@@ -290,6 +291,6 @@ def test_the_display_shows_no_curve_from_before_that_it_cannot_know(tmp_path):
     assert list(display.curves) == ["teacher, calibrated", "student"]
     assert display.calibration_error("teacher, calibrated") < 0.1
     copy = pickle.loads(pickle.dumps(clf))
-    assert copy.uncalibrated(clf.teacher_proba_) is None
+    assert fitted_state(copy).uncalibrated(clf.teacher_proba_) is None
     clf.set_params(teacher=teacher).fit(texts)
-    assert clf.uncalibrated(clf.teacher_proba_) is not None
+    assert fitted_state(clf).uncalibrated(clf.teacher_proba_) is not None

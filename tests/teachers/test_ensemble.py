@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from skllkd import LLKDClassifier
+from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.students import SklearnStudent
 from skllkd.teachers import (
@@ -168,7 +169,7 @@ def test_an_ensemble_teaches(news, tmp_path):
     np.testing.assert_allclose(
         classifier.label(texts[5:7]), classifier.teacher_proba_[5:7]
     )
-    raw = classifier.uncalibrated(classifier.teacher_proba_)
+    raw = fitted_state(classifier).uncalibrated(classifier.teacher_proba_)
     assert raw.shape == (300, 5)
     assert classifier.score(texts[300:]) > 0.3
     classifier.report(texts[300:])

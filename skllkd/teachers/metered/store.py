@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from skllkd._core.arrays import FloatArray
 from skllkd.exceptions import StalledClaimWarning, StoreError
@@ -245,38 +244,6 @@ class LabelStore(StoreFile):
                 [fingerprint, json.dumps(description or {}), *usage],
             )
 
-    def _batch_of(self, fingerprint: str, content: str) -> str | None:
-        """Name the batch that was bought with a file of requests, None for none."""
-        query = "SELECT batch FROM batches WHERE fingerprint = ? AND content = ?"
-        rows = self._rows(query, fingerprint, content)
-        return str(rows[0][0]) if rows else None
-
-    def _note_batch(self, fingerprint: str, content: str, batch: str) -> None:
-        """Note that a batch was bought with a file of requests."""
-        with self._writing() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, NULL)",
-                [fingerprint, content, batch],
-            )
-
-    def _outcome_of(self, fingerprint: str, batch: str) -> str | None:
-        """Return the outcome of a batch whose answers are stored, None before."""
-        query = "SELECT outcome FROM batches WHERE fingerprint = ? AND batch = ?"
-        rows = self._rows(query, fingerprint, batch)
-        return rows[0][0] if rows else None
-
-    def _note_outcome(self, fingerprint: str, batch: str, outcome: str) -> None:
-        """Note that the answers of a batch are stored."""
-        with self._writing() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO batches VALUES (?, ?, ?, NULL)",
-                [fingerprint, batch, batch],
-            )
-            connection.execute(
-                "UPDATE batches SET outcome = ? WHERE fingerprint = ? AND batch = ?",
-                [outcome, fingerprint, batch],
-            )
-
     def fact(self, name: str) -> str | None:
         """Return what was found out once and remembered."""
         rows = self._rows("SELECT value FROM facts WHERE name = ?", name)
@@ -307,8 +274,27 @@ class LabelStore(StoreFile):
 
         It is a lock of the operating system on a file beside the store, which ends with
         the process that holds it. A process that holds it and stores nothing for ten
-        minutes is waited for no longer: StalledClaimWarning.
+        minutes is waited for no longer.
+
+        Parameters
+        ----------
+        fingerprint : str
+            Key of the teacher and the classes.
+        verbose : int, default=0
+            Whether to say so when another process holds it.
+
+        Yields
+        ------
+        None
+            While the right is held.
+
+        Warns
+        -----
+        StalledClaimWarning
+            If the process that holds it makes no progress.
         """
+        from filelock import FileLock, Timeout
+
         name = f"{self.path.name}.{fingerprint[:16]}.lock"
         lock = FileLock(self.path.with_name(name))
         wait_s, progress, since = _SILENT_WAIT_S, self.usage(fingerprint), 0.0

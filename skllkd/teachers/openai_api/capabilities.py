@@ -1,109 +1,81 @@
-"""What a server takes and gives for a model, and who remembers it."""
+"""Parameters that a server takes and features it has, learned from its answers."""
 
 from __future__ import annotations
 
-import json
 import math
-import threading
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+import re
+from dataclasses import dataclass
+from typing import Any
 
 from skllkd.teachers.labels import Usage
-from skllkd.teachers.metered.store import LabelStore
-from skllkd.teachers.metered.store_files import default_store_path
 
-_lock = threading.Lock()
+#: Answers without log-probabilities after which a server counts as giving none.
+_LEFT_OUT = 3
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """What a server takes and gives for a model.
+@dataclass
+class Capabilities:
+    """Parameters and features of a server for a model, learned by one client.
 
-    Parameters
-    ----------
-    gives_logprobs : bool
-        Whether it lists the likeliest tokens with their log-probabilities.
-    top_logprobs : int
-        How many it lists.
-    limit_name : {"max_tokens", "max_completion_tokens"}
-        How it calls the most tokens an answer may take.
-    takes_temperature : bool
-        Whether the temperature can be set.
-    reasons : bool
-        Whether the model thinks in tokens before it answers.
-    takes_schema : bool or None
-        Whether it takes structured output; None if that was not tried.
-    samples_several : bool or None
-        Whether it samples `n` answers to a request; None if that was not tried.
+    Everything is assumed at first. What a server names as not taken is given up, so
+    threads may learn the same thing twice, but never unlearn it.
     """
 
-    gives_logprobs: bool = True
     top_logprobs: int = 20
     limit_name: str = "max_tokens"
     takes_temperature: bool = True
+    takes_schema: bool = True
+    takes_n: bool = True
+    #: Whether the model thinks in tokens before it answers.
     reasons: bool = False
-    takes_schema: bool | None = None
-    samples_several: bool | None = None
+    gives_logprobs: bool = False
+    n_without_logprobs: int = 0
+    #: Whether an answer has come, so that the parameters are known to be right.
+    is_settled: bool = False
 
-    def to_json(self) -> str:
-        """Return the dialect as JSON.
+    @property
+    def lacks_logprobs(self) -> bool:
+        """Whether the server counts as giving no log-probabilities."""
+        return not self.gives_logprobs and self.n_without_logprobs >= _LEFT_OUT
 
-        Returns
-        -------
-        str
-            An object.
-        """
-        return json.dumps(asdict(self))
+    def learn_from_refusal(self, status: int, said: str) -> None:
+        """Give up the parameter that a server names as not taken."""
+        if status not in (400, 403, 422, 500):
+            return
+        if "max_completion_tokens" in said and self.limit_name == "max_tokens":
+            self.limit_name = "max_completion_tokens"
+        elif "output limit" in said or "Could not finish" in said:
+            self.reasons = True  # it was still thinking
+        elif "temperature" in said:
+            self.takes_temperature = False
+        elif "logprobs" in said and status != 403:
+            self.top_logprobs = 5
+        elif "response_format" in said or "json_schema" in said:
+            self.takes_schema = False
+        elif re.search(r"['\"`]n['\"`]", said):
+            self.takes_n = False
 
-    @classmethod
-    def from_json(cls, text: str) -> Dialect:
-        """Return the dialect of `to_json`.
-
-        Parameters
-        ----------
-        text : str
-            The object.
-
-        Returns
-        -------
-        Dialect
-            The dialect.
-        """
-        return cls(**json.loads(text))
-
-    def suits(self, method: str) -> bool:
-        """Return whether all is known that a method needs.
-
-        Parameters
-        ----------
-        method : str
-            The teacher's method.
-
-        Returns
-        -------
-        bool
-            Whether no probe is needed.
-        """
-        if method == "votes":
-            return self.samples_several is not None
-        if method == "label" or (method == "auto" and not self.gives_logprobs):
-            return self.takes_schema is not None
-        return self.gives_logprobs
+    def learn_from_answer(self, completion: dict[str, Any], n_asked: int) -> None:
+        """Note what a completion shows of the model and the server."""
+        self.is_settled = True
+        choices = completion["choices"]
+        if len(choices) < n_asked:
+            self.takes_n = False
+        message = choices[0]["message"]
+        content = str(message.get("content") or "")
+        details = (completion.get("usage") or {}).get("completion_tokens_details") or {}
+        cut_short = not content and choices[0].get("finish_reason") == "length"
+        self.reasons = self.reasons or bool(
+            details.get("reasoning_tokens")
+            or message.get("reasoning_content")
+            or message.get("reasoning")
+            or content.lstrip().startswith("<think>")
+            or (cut_short and not listed_tokens(choices[0]))
+        )
 
 
 def form_fault(completion: Any) -> str:
-    """Return what is wrong with the form of a completion.
-
-    Parameters
-    ----------
-    completion : object
-        The server's answer, parsed.
-
-    Returns
-    -------
-    str
-        The fault, "" for none.
-    """
+    """Describe the fault in the form of a completion, "" for none."""
     choices = completion.get("choices") if isinstance(completion, dict) else None
     if not isinstance(choices, list) or not choices:
         return "the body is no chat completion"
@@ -116,18 +88,7 @@ def form_fault(completion: Any) -> str:
 
 
 def usage_of(completion: Any) -> Usage:
-    """Return the tokens a completion took, as far as the server says.
-
-    Parameters
-    ----------
-    completion : object
-        The server's answer, parsed.
-
-    Returns
-    -------
-    Usage
-        Tokens, and no call.
-    """
+    """Read the tokens of a completion, as far as the server says; no call is counted."""
     used = completion.get("usage") if isinstance(completion, dict) else None
     if not isinstance(used, dict):
         return Usage()
@@ -136,90 +97,10 @@ def usage_of(completion: Any) -> Usage:
 
 
 def listed_tokens(choice: dict[str, Any]) -> list[tuple[str, float]]:
-    """Return the likeliest first tokens of an answer.
-
-    Parameters
-    ----------
-    choice : dict
-        The answer.
-
-    Returns
-    -------
-    list of (str, float)
-        Tokens with their probability; empty where the server lists none.
-    """
+    """Read the likeliest first tokens of an answer with their probabilities."""
     try:
         top = choice["logprobs"]["content"][0]["top_logprobs"]
         listed = [(str(entry["token"]), math.exp(entry["logprob"])) for entry in top]
     except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return []
     return [(token, p) for token, p in listed if 0 <= p <= 1 + 1e-6]
-
-
-class Notes:
-    """What is known of a server and a model, here and in a store.
-
-    Parameters
-    ----------
-    key : str
-        What stands for the server and the model. It is kept as part of a digest only.
-    store : str, Path, False or None
-        The teacher's store; False where nothing is to outlast the process.
-    """
-
-    _dialects: ClassVar[dict[str, Dialect]] = {}
-    _unreported: ClassVar[dict[str, Usage]] = {}
-
-    def __init__(self, key: str, store: Any) -> None:
-        self._store = store
-        self._fact = f"openai dialect of {key}"
-        path = "" if store is False else str(store or default_store_path())
-        self._name = f"{path} {key}"
-
-    def dialect(self) -> Dialect | None:
-        """Return what is known.
-
-        Returns
-        -------
-        Dialect or None
-            What was found once; None if nothing was.
-        """
-        with _lock:
-            known = self._dialects.get(self._name)
-        if known is None and self._store is not False:
-            with LabelStore(self._store) as store:
-                remembered = store.fact(self._fact)
-            if remembered is not None:
-                known = Dialect.from_json(remembered)
-                with _lock:
-                    self._dialects[self._name] = known
-        return known
-
-    def keep(self, dialect: Dialect, usage: Usage) -> None:
-        """Keep what was found.
-
-        Parameters
-        ----------
-        dialect : Dialect
-            What was found.
-        usage : Usage
-            What that took, for `unreported`.
-        """
-        with _lock:
-            self._dialects[self._name] = dialect
-            before = self._unreported.get(self._name, Usage())
-            self._unreported[self._name] = before.plus(usage)
-        if self._store is not False:
-            with LabelStore(self._store) as store:
-                store.remember(self._fact, dialect.to_json())
-
-    def unreported(self) -> Usage:
-        """Return what finding out took, once.
-
-        Returns
-        -------
-        Usage
-            What no answer has been charged with yet.
-        """
-        with _lock:
-            return self._unreported.pop(self._name, Usage())

@@ -1,4 +1,4 @@
-"""How fast a server is asked: its rate limits, and the waits between attempts."""
+"""Rate limits of a server, and the waits between attempts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,11 @@ from email.utils import parsedate_to_datetime
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 
 
-class Pace:
+class RateLimiter:
     """Keeps requests, from any number of threads, under a server's rate limits.
 
     They are spread evenly, a minute's worth over a minute, rather than sent in a burst
     that is then refused.
-
-    Parameters
-    ----------
-    requests_per_minute, tokens_per_minute : float or None
-        The limits; None for none.
-    clock : callable
-        Returns the time in seconds.
     """
 
     def __init__(
@@ -40,20 +33,7 @@ class Pace:
         self._next = 0.0
 
     def wait(self, n_tokens: int, stop: threading.Event) -> bool:
-        """Wait for a request's turn.
-
-        Parameters
-        ----------
-        n_tokens : int
-            About how many tokens it takes.
-        stop : Event
-            Ends the wait when set.
-
-        Returns
-        -------
-        bool
-            Whether its turn came before the end.
-        """
+        """Wait for a request's turn; return whether it came before `stop` was set."""
         with self._lock:
             now = self._clock()
             turn = max(now, self._next)
@@ -61,33 +41,13 @@ class Pace:
         return not stop.wait(turn - now) if turn > now else not stop.is_set()
 
     def pause(self, seconds: float) -> None:
-        """Let no request go out for a while: a server that is overrun said so.
-
-        Parameters
-        ----------
-        seconds : float
-            How long.
-        """
+        """Let no request go out for a while: a server that is overrun said so."""
         with self._lock:
             self._next = max(self._next, self._clock() + seconds)
 
 
 def backoff_s(attempt: int, chance: Callable[[], float] = random.random) -> float:
-    """Return the wait after a failed attempt, twice as long after each.
-
-    Parameters
-    ----------
-    attempt : int
-        Which attempt failed, from 0.
-    chance : callable
-        Returns a number in [0, 1), so that clients that failed together come back
-        apart.
-
-    Returns
-    -------
-    float
-        Seconds.
-    """
+    """Choose the wait after a failed attempt, counted from 0: twice as long after each."""
     longest: float = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempt, 30))
     return longest * (0.5 + chance() / 2)
 
@@ -95,21 +55,7 @@ def backoff_s(attempt: int, chance: Callable[[], float] = random.random) -> floa
 def retry_after_s(
     headers: Mapping[str, str], now: datetime | None = None
 ) -> float | None:
-    """Return how long a server asks to wait.
-
-    Parameters
-    ----------
-    headers : mapping
-        The answer's headers: `retry-after-ms`, or `Retry-After` in seconds or as a date
-        (RFC 9110).
-    now : datetime, optional
-        The time; that of the clock by default.
-
-    Returns
-    -------
-    float or None
-        Seconds, at least 0; None if it does not say.
-    """
+    """Read how many seconds a server asks to wait (RFC 9110); None if it does not say."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         try:

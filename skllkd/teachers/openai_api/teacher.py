@@ -2,49 +2,45 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+from typing_extensions import override
+
 from skllkd._core.classes import Classes, as_classes
-from skllkd._core.texts import as_texts, is_blank
+from skllkd._core.params import check_number, check_option
+from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers.base import distinct_texts
 from skllkd.teachers.calibration import BatchCalibration, Calibration
 from skllkd.teachers.labels import Usage
-from skllkd.teachers.metered.bridge import Answers, AskedTeacher
+from skllkd.teachers.metered.dispatch import Scorer
+from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.store import LabelStore, fingerprint_key, text_key
-from skllkd.teachers.openai_api.asking import as_answers, ask_about, count_tokens
+from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.openai_api.batch import BatchStatus, Collector, submit_batches
-from skllkd.teachers.openai_api.capabilities import Dialect, Notes
-from skllkd.teachers.openai_api.chat import Questions
-from skllkd.teachers.openai_api.client import Connection
-from skllkd.teachers.openai_api.concurrent import answered
-from skllkd.teachers.openai_api.parameters import (
-    address_problem,
-    check_parameters,
-    is_variable_name,
-    server_of,
-)
-from skllkd.teachers.openai_api.probe import find_dialect
-from skllkd.teachers.openai_api.rate_limit import Pace
+from skllkd.teachers.openai_api.chat import ChatRequest
+from skllkd.teachers.openai_api.client import Client
+from skllkd.teachers.openai_api.rate_limit import RateLimiter
+from skllkd.teachers.openai_api.scorer import ChatScorer, estimate_tokens
+from skllkd.teachers.openai_api.server import Server, address_problem, is_variable_name
 from skllkd.teachers.plan import TokenCount
-from skllkd.teachers.prompting.template import as_examples, one_line
+from skllkd.teachers.prompting.template import as_examples
 
-#: So many texts in a row that could not be asked about mean that the server is gone.
-_GONE_AFTER = 10
 _CONFIDENCE = {"logprobs": "log-probabilities", "votes": "votes", "label": "none"}
-_probing = threading.Lock()
+#: The parameters that are counts, with the smallest value of each.
+_COUNTS = {"n_votes": 1, "max_concurrency": 1, "max_text_chars": 1}
 
 
-class OpenAITeacher(AskedTeacher):
+class OpenAITeacher(MeteredTeacher):
     """A language model behind the OpenAI API: OpenAI's, llama-server, vLLM, Ollama.
 
     The model is shown the classes with a code for each, A, B, C, and asked for the code
     of a text's class. Where the server lists the likeliest tokens, their probabilities
-    are the classes'; nothing is parsed. Before the first text is paid for, the server
-    is asked once what it gives.
+    are the classes'; nothing is parsed.
 
     Parameters
     ----------
@@ -60,43 +56,47 @@ class OpenAITeacher(AskedTeacher):
         Few-shot examples: texts with their class, at best as many of each.
     instruction : str, optional
         The task in words. The classes, their descriptions and codes are added.
-    method : {"auto", "logprobs", "votes", "label"}, default="auto"
-        What the confidence is. "logprobs": the probability of each class's code as the
+    method : {"logprobs", "votes", "label"}, default="logprobs"
+        Source of the confidence. "logprobs": the probability of each class's code as the
         first token. "votes": the share of `n_votes` answers sampled at temperature 1.
         "label": an answer at temperature 0 without a confidence, through structured
-        output where the server has it. "auto": "logprobs" where the server gives them,
-        else "label" with a warning.
+        output where the server has it.
     n_votes : int, default=8
-        How many answers are sampled with "votes".
+        Number of answers sampled with "votes".
     max_concurrency : int, default=8
-        How many requests are under way at once.
-    requests_per_minute, tokens_per_minute : float, optional
-        The server's rate limits, which are kept. Where joblib spreads the texts over
-        workers, each worker keeps them for itself, as it does `max_concurrency`.
-    max_retries : int, default=6
-        How often a request is repeated after a refusal for the time being, a failure of
-        the server, a timeout, a broken connection or an answer that cannot be read.
-    timeout_s : float, default=60.0
-        How long an answer may take, in seconds.
+        Maximum number of requests under way at once.
+    rate_limit : (float or None, float or None), optional
+        The server's limits on requests and on tokens per minute, which are kept; None
+        for no limit. Where joblib spreads the texts over workers, each worker keeps them
+        for itself, as it does `max_concurrency`.
     max_text_chars : int, default=8000
         Longer texts are cut, counted and warned of.
     price_per_million : (float, float), optional
         Your price of a million tokens read, and of a million written.
     max_calls : int, optional
-        At most so many requests are made, those of earlier runs included.
+        Maximum number of requests, those of earlier runs included.
     max_cost : float, optional
-        At most so much is spent, that of earlier runs included. It is looked at before
-        each text, so that `max_concurrency` requests under way may go beyond it.
-    tokenizer : callable, optional
-        A function from a text to its tokens, for `plan` to count with.
+        Maximum cost, that of earlier runs included. It is looked at before each text, so
+        that `max_concurrency` requests under way may go beyond it.
     cache_key : str, optional
         A name for the server and the model together, under which answers are stored, so
         that a server that moves keeps them. By default the address and the model's name.
     calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
-        Correction of the model's preference for some codes; None for none.
+        Correction of the model's preference for some codes; None for none. Labels
+        without a confidence stay as they are.
     store : str, Path or False, optional
         The label store's file; False for none. By default `labels.sqlite` in the
         folder named by SKLLKD_CACHE, or in the user's cache folder.
+
+    Attributes
+    ----------
+    timeout_s : float
+        Maximum duration of an answer, in seconds: 60. An attribute of the class, which a
+        subclass may set for a slow server.
+    max_retries : int
+        Number of times that a request is repeated after a refusal for the time being, a
+        failure of the server, a timeout, a broken connection or an answer that cannot be
+        read: 6. An attribute of the class.
 
     See Also
     --------
@@ -113,15 +113,14 @@ class OpenAITeacher(AskedTeacher):
     known. Votes are smoothed: a class with v of n has (v + 1 / n_classes) / (n + 1).
 
     Answers are stored under the server, the model, the prompt, the method and the text.
-    The first request for a server and a model, and one or two more for "votes" and
-    "label", find what it takes and gives; that is remembered in the store, and counted
-    in the usage. A server that gave no log-probabilities is asked for them again only
-    with ``method="logprobs"``.
+    The first request goes alone: parameters that the server names as not taken are left
+    out from then on, and a model that thinks before it answers is given the tokens for
+    it. Where log-probabilities are not given, the error names the other methods.
 
     A server that refuses (HTTP 400, 401, 403, 404, or no money left) stops the
-    labelling with a `TeacherAccessError`; so do ten texts in a row that could not be
-    asked about. A text whose requests all failed is missing, with the reason, and is
-    asked about again the next time. What was answered is kept in any case.
+    labelling with a `TeacherAccessError`; so do a first text, or ten texts in a row,
+    without an answer. A text whose requests all failed is missing, with the reason, and
+    is sent again the next time. What was answered is kept in any case.
 
     Examples
     --------
@@ -134,7 +133,10 @@ class OpenAITeacher(AskedTeacher):
     1
     """
 
+    timeout_s: float = 60.0
+    max_retries: int = 6
     _window = "max_text_chars"
+    _chunk_size = 1
 
     def __init__(
         self,
@@ -144,18 +146,14 @@ class OpenAITeacher(AskedTeacher):
         api_key_env: str = "OPENAI_API_KEY",
         examples: Sequence[tuple[str, Any]] = (),
         instruction: str | None = None,
-        method: str = "auto",
+        method: str = "logprobs",
         n_votes: int = 8,
         max_concurrency: int = 8,
-        requests_per_minute: float | None = None,
-        tokens_per_minute: float | None = None,
-        max_retries: int = 6,
-        timeout_s: float = 60.0,
+        rate_limit: tuple[float | None, float | None] | None = None,
         max_text_chars: int = 8000,
         price_per_million: tuple[float, float] | None = None,
         max_calls: int | None = None,
         max_cost: float | None = None,
-        tokenizer: Callable[[str], Sequence[Any]] | None = None,
         cache_key: str | None = None,
         calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         store: str | os.PathLike[str] | bool | None = None,
@@ -168,15 +166,11 @@ class OpenAITeacher(AskedTeacher):
         self.method = method
         self.n_votes = n_votes
         self.max_concurrency = max_concurrency
-        self.requests_per_minute = requests_per_minute
-        self.tokens_per_minute = tokens_per_minute
-        self.max_retries = max_retries
-        self.timeout_s = timeout_s
+        self.rate_limit = rate_limit
         self.max_text_chars = max_text_chars
         self.price_per_million = price_per_million
         self.max_calls = max_calls
         self.max_cost = max_cost
-        self.tokenizer = tokenizer
         self.cache_key = cache_key
         self.calibration = calibration
         self.store = store
@@ -204,7 +198,8 @@ class OpenAITeacher(AskedTeacher):
 
         Providers ask half the price for answers that may take a day. The job goes on
         without this process; `collect` brings its answers into the store, from any
-        process that has the job's name.
+        process that has the job's name. One request is made at once, about the first
+        text, to learn which parameters the server takes.
 
         Parameters
         ----------
@@ -227,24 +222,25 @@ class OpenAITeacher(AskedTeacher):
             If the job would break `max_calls` or `max_cost`, or there is no store.
         """
         named = as_classes(classes)
-        texts = as_texts(texts, "texts")
-        self._check(named)
+        distinct = distinct_texts(as_texts(texts, "texts"))
+        self._check_parameters(named)
         self._check_store()
-        distinct = list(dict.fromkeys(text for text in texts if not is_blank(text)))
-        if not distinct or self._all_stored(distinct, named):
-            return ""
-        with self._connect() as connection, LabelStore(self.store) as store:
-            dialect = self._dialect(connection, named, distinct[0])
-            key = fingerprint_key(self._specification(named))
-            store.spend(key, self._notes().unreported(), self._describe(named))
-            left = self._left(distinct, named)
+        request = self._request(named)
+        with LabelStore(self.store) as store:
+            key = fingerprint_key(self._fingerprint(request))
+            known = store.get(key, distinct, len(named))
+            is_open = ~(known.answered | known.is_final)
+            left = [distinct[row] for row in np.flatnonzero(is_open)]
             if not left:
                 return ""
-            self._check_affordable(left, named)
-            questions = self._questions(named)
             left.sort(key=text_key)  # the same texts are the same files
-            requests = {text: questions.bodies(text, dialect) for text in left}
-            return submit_batches(connection, store, key, requests)
+            self._check_affordable(left, request, store.usage(key))
+            with self._client() as client:
+                first = ChatScorer(client, request)(left[:1])
+                store.spend(key, first.usage, self._describe(named))
+                server = client.capabilities
+                requests = {text: request.bodies(text, server) for text in left}
+                return submit_batches(client, store, key, requests)
 
     def collect(
         self, job: str, classes: Any, *, wait: bool = False, verbose: int = 0
@@ -254,19 +250,18 @@ class OpenAITeacher(AskedTeacher):
         Parameters
         ----------
         job : str
-            What `submit` returned.
+            The job that `submit` returned.
         classes : sequence or mapping
             The classes it was submitted for.
         wait : bool, default=False
             Whether to wait until the job has ended, looking twice a minute.
         verbose : int, default=0
-            Whether to say how far it is while waiting.
+            Whether to report its status while waiting.
 
         Returns
         -------
         BatchStatus
-            How far the job is, and what came of it. Collected again, nothing is stored
-            or counted twice.
+            Progress and outcome. Collected again, nothing is stored or counted twice.
 
         Raises
         ------
@@ -276,196 +271,148 @@ class OpenAITeacher(AskedTeacher):
             If the server refuses, or does not know the job.
         """
         named = as_classes(classes)
-        self._check(named)
+        self._check_parameters(named)
         self._check_store()
-        with self._connect() as connection, LabelStore(self.store) as store:
-            key = fingerprint_key(self._specification(named))
-            collector = Collector(
-                connection, store, key, self._questions(named), self._describe(named)
-            )
+        request = self._request(named)
+        key = fingerprint_key(self._fingerprint(request))
+        with self._client() as client, LabelStore(self.store) as store:
+            described = self._describe(named)
+            collector = Collector(client, store, key, request, described)
             return collector.collect(job, wait, verbose)
 
-    def _check(self, classes: Classes) -> None:
-        """Raise unless the parameters are what they should be."""
-        check_parameters(self)
+    # ---- the back end
+
+    @override
+    def score_batch(self, texts: list[str], classes: Classes) -> Scores:
+        with self._open_scorer(classes) as score:
+            return score(texts)
+
+    @override
+    def fingerprint(self, classes: Classes) -> dict[str, Any]:
+        return self._fingerprint(self._request(classes))
+
+    @override
+    @contextmanager
+    def _open_scorer(self, classes: Classes) -> Iterator[Scorer]:
+        with self._client() as client:
+            yield ChatScorer(client, self._request(classes))
+
+    @override
+    def _count_tokens(self, texts: list[str], classes: Classes) -> TokenCount:
+        return estimate_tokens(texts, self._request(classes))
+
+    @override
+    def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
+        n_tokens = (tokens.input or 0) + (tokens.output or 0)
+        limits = zip((n_calls, n_tokens), self.rate_limit or (), strict=False)
+        minutes = [amount / limit for amount, limit in limits if limit]
+        return 60 * max(minutes) if minutes else None
+
+    @property
+    def _n_concurrent(self) -> int:  # type: ignore[override]
+        """Number of requests under way at once."""
+        return self.max_concurrency
+
+    @property
+    def _calls_per_text(self) -> int:  # type: ignore[override]
+        """Number of requests a text takes, at most."""
+        return self.n_votes if self.method == "votes" else 1
+
+    @property
+    def _confidence(self) -> str:  # type: ignore[override]
+        """Meaning of the probabilities."""
+        return _CONFIDENCE[self.method]
+
+    def _request(self, classes: Classes) -> ChatRequest:
+        """Write the request about the classes."""
+        return ChatRequest.build(
+            self.model,
+            classes,
+            self.instruction,
+            tuple(as_examples(self.examples, classes)),
+            self.method,
+            self.n_votes,
+            self.max_text_chars,
+        )
+
+    def _fingerprint(self, request: ChatRequest) -> dict[str, Any]:
+        """Describe the server, the model, the prompt and the method."""
+        named = {"cache_key": str(self.cache_key)}
+        if self.cache_key is None:
+            named = {"server": self._server().base_url, "model": self.model}
+        votes = {"n_votes": self.n_votes} if request.method == "votes" else {}
+        return {
+            "teacher": "openai",
+            "asking": 1,  # raise when the same parameters ask or read otherwise
+            **named,
+            "messages": request.before,
+            "codes": list(request.codes),
+            "classes": list(request.classes.words),
+            "method": request.method,
+            "max_text_chars": self.max_text_chars,
+            **votes,
+        }
+
+    def _server(self) -> Server:
+        """Find the server."""
+        return Server.found(self.base_url, self.model, self.api_key_env)
+
+    def _client(self) -> Client:
+        """Open a client of the server."""
+        limiter = RateLimiter(*(self.rate_limit or (None, None)))
+        return Client(self._server(), limiter, self.max_retries, self.timeout_s)
+
+    # ---- checks
+
+    @override
+    def _check_parameters(self, classes: Classes) -> None:
+        if not isinstance(self.model, str) or not self.model.strip():
+            raise InvalidParameterError(
+                f"`model` must be the model's name on the server; got {self.model!r}."
+            )
+        check_option(self.method, "method", list(_CONFIDENCE))
+        for name, low in _COUNTS.items():
+            check_number(getattr(self, name), name, low, integer=True)
+        check_number(self.max_retries, "max_retries", 0, integer=True)
+        check_number(self.timeout_s, "timeout_s", 0, open_low=True)
+        self._check_rate_limit()
         as_examples(self.examples, classes)
-        self._check_budget()
+        self._budget()
+
+    def _check_rate_limit(self) -> None:
+        """Raise InvalidParameterError unless the rate limits are a pair."""
+        if self.rate_limit is None:
+            return
+        if not isinstance(self.rate_limit, (tuple, list)) or len(self.rate_limit) != 2:
+            raise InvalidParameterError(
+                "`rate_limit` must be a pair: requests and tokens per minute, None for no "
+                f"limit; got {self.rate_limit!r}. E.g. rate_limit=(500, None)."
+            )
+        for limit in self.rate_limit:
+            if limit is not None:
+                check_number(limit, "rate_limit", 0, open_low=True)
 
     def _check_store(self) -> None:
-        """Raise if there is no store, which the Batch API needs."""
+        """Raise InvalidParameterError without a store, which the Batch API needs."""
         if self.store is False:
             raise InvalidParameterError(
                 "`store=False`: the answers of a job are put into a store. Name a file, "
                 "or leave `store` out for the default."
             )
 
-    # ---- what is asked, and what is known of the server
-
-    def _named(self) -> dict[str, str]:
-        """Return what stands for the server and the model in the store."""
-        if self.cache_key is not None:
-            return {"cache_key": str(self.cache_key)}
-        return {"server": server_of(self).base_url, "model": self.model}
-
-    def _notes(self) -> Notes:
-        """Return what is known of the server."""
-        return Notes(fingerprint_key(self._named()), self.store)
-
-    def _dialect(self, connection: Connection, classes: Classes, text: str) -> Dialect:
-        """Return what the server takes and gives, asking it if that is not known."""
-        with _probing:  # threads of a process ask once
-            dialect = self._notes().dialect()
-            if dialect is None or not dialect.suits(self.method):
-                dialect, usage = find_dialect(
-                    connection,
-                    lambda method: self._questions(classes, method),
-                    self.method,
-                    one_line(text),
-                )
-                self._notes().keep(dialect, usage)
-        return dialect
-
-    def _resolved(self) -> str:
-        """Return the method that "auto" stands for: the usual one where not known."""
-        if self.method != "auto":
-            return self.method
-        dialect = self._notes().dialect()
-        return "logprobs" if dialect is None or dialect.gives_logprobs else "label"
-
-    def _questions(self, classes: Classes, method: str | None = None) -> Questions:
-        """Return the questions about the classes."""
-        return Questions.about(
-            self.model,
-            classes,
-            self.instruction,
-            as_examples(self.examples, classes),
-            method or self._resolved(),
-            self.n_votes,
-            self.max_text_chars,
-        )
-
-    def _specification(
-        self, classes: Classes, method: str | None = None
-    ) -> dict[str, Any]:
-        """Return the server, the model, the prompt and the method."""
-        self._check(classes)
-        questions = self._questions(classes, method)
-        votes = {"n_votes": self.n_votes} if questions.method == "votes" else {}
-        return {
-            "teacher": "openai",
-            "asking": 1,  # raise when the same parameters ask or read otherwise
-            **self._named(),
-            "messages": questions.before,
-            "codes": list(questions.codes),
-            "classes": list(classes.words),
-            "method": questions.method,
-            "max_text_chars": self.max_text_chars,
-            **votes,
-        }
-
-    # ---- asking
-
-    def _resolve(self, texts: list[str], classes: Classes) -> None:
-        """Find out what "auto" stands for, unless no text is to be asked about."""
-        if not texts or self._notes().dialect() is not None:
-            return
-        if self._spent_budget(Usage(), 0):
-            return
-        if self.store is not False and self._all_stored(texts, classes):
-            return
-        with self._connect() as connection:
-            self._dialect(connection, classes, texts[0])
-
-    def _all_stored(self, texts: list[str], classes: Classes) -> bool:
-        """Return whether a store has all, be it merged in and know nothing of a server."""
-        is_open = self.method == "auto" and self._notes().dialect() is None
-        for method in ("logprobs", "label") if is_open else (self._resolved(),):
-            if not self._left(texts, classes, method):
-                if is_open and method == "label":
-                    self._notes().keep(Dialect(gives_logprobs=False), Usage())
-                return True
-        return False
-
-    def _left(
-        self, texts: list[str], classes: Classes, method: str | None = None
-    ) -> list[str]:
-        """Return the texts a store has no answer for."""
-        key = fingerprint_key(self._specification(classes, method))
-        with LabelStore(self.store) as store:
-            known = {*store.get(key, texts), *store.refused(key, texts)}
-        return [text for text in texts if text not in known]
-
-    def _connect(self) -> Connection:
-        """Return a new connection to the server."""
-        pace = Pace(self.requests_per_minute, self.tokens_per_minute)
-        return Connection(server_of(self), pace, self.max_retries, self.timeout_s)
-
-    def _answers(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
-        """Yield answers as they come, from as many requests as may be under way."""
-        texts = iter(texts)
-        first = next(texts, None)
-        if first is None:
-            return
-        questions, refusal, n_failed = self._questions(classes), None, 0
-        with self._connect() as connection:
-            dialect = self._dialect(connection, classes, first)
-            outcomes = answered(
-                itertools.chain([first], texts),
-                lambda text: ask_about(text, connection, questions, dialect),
-                self.max_concurrency,
-                connection.stop,
-            )
-            for some in outcomes:
-                for _, outcome in some:
-                    failure = outcome.failure
-                    n_failed = n_failed + 1 if failure else 0
-                    if failure and refusal is None:
-                        gone = failure.kind == "passing" and n_failed >= _GONE_AFTER
-                        if failure.kind == "refused" or gone:
-                            refusal = failure
-                            connection.stop.set()  # those under way are finished
-                yield as_answers(some, len(classes), Usage())
-        if refusal is not None:
-            raise connection.refusal(refusal)
-
-    # ---- what it takes
-
-    def _calls_a_text(self) -> int:
-        """Return the requests a text takes, at most."""
-        if self.method != "votes":
-            return 1
-        dialect = self._notes().dialect()
-        several = dialect is not None and dialect.samples_several
-        return 1 if several else self.n_votes
-
-    def _count(self, texts: list[str], classes: Classes) -> TokenCount:
-        """Return the tokens of the whole requests about texts."""
-        dialect = self._notes().dialect() or Dialect()
-        return count_tokens(texts, self._questions(classes), dialect, self.tokenizer)
-
-    def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
-        """Return how long the rate limits make asking take."""
-        n_tokens = (tokens.input or 0) + (tokens.output or 0)
-        minutes = [
-            amount / limit
-            for amount, limit in (
-                (n_calls, self.requests_per_minute),
-                (n_tokens, self.tokens_per_minute),
-            )
-            if limit
-        ]
-        return 60 * max(minutes) if minutes else None
-
-    def _check_affordable(self, texts: list[str], classes: Classes) -> None:
-        """Raise if a job for the Batch API would break a limit."""
-        plan = self.plan(texts, classes)
-        n_calls = plan.n_calls + plan.spent.n_calls
-        if self.max_calls is not None and n_calls > self.max_calls:
+    def _check_affordable(
+        self, texts: list[str], request: ChatRequest, spent: Usage
+    ) -> None:
+        """Raise InvalidParameterError if a job would break a limit."""
+        n_calls = len(texts) * self._calls_per_text
+        if self.max_calls is not None and n_calls + spent.n_calls > self.max_calls:
             raise InvalidParameterError(
-                f"`max_calls={self.max_calls}`: the job has {plan.n_calls} requests, after "
-                f"{plan.spent.n_calls} so far. Submit fewer texts, or raise the limit."
+                f"`max_calls={self.max_calls}`: the job has {n_calls} requests, after "
+                f"{spent.n_calls} so far. Submit fewer texts, or raise the limit."
             )
-        cost = (plan.cost or 0) + (plan.spent_cost or 0)
+        tokens = estimate_tokens(texts, request)
+        used = Usage(0, tokens.input or 0, tokens.output or 0)
+        cost = self._budget().cost(spent.plus(used)) or 0
         if self.max_cost is not None and cost > self.max_cost:
             raise InvalidParameterError(
                 f"`max_cost={self.max_cost}`: the job would bring the cost to {cost:.4f} "

@@ -11,6 +11,10 @@ from skllkd.teachers import CallableTeacher, LabelStore, Scores, Usage
 from skllkd.teachers.metered import store as store_module
 from skllkd.teachers.metered.store import fingerprint_key, text_key
 
+# Forked from one process that has the imports behind it: a second each is saved.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
+
 
 def put(store, texts, value=0.5, spec="spec"):
     rows = np.log(np.tile([value, 1 - value], (len(texts), 1)))
@@ -109,10 +113,9 @@ def _open_at_once(folder, barrier):
 
 
 def test_several_processes_open_a_new_file_at_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(3)
+    barrier = PROCESSES.Barrier(3)
     openers = [
-        context.Process(target=_open_at_once, args=(tmp_path, barrier))
+        PROCESSES.Process(target=_open_at_once, args=(tmp_path, barrier))
         for _ in range(3)
     ]
     for opener in openers:
@@ -129,9 +132,9 @@ def _write_many(path, start):
 
 
 def test_several_processes_write_at_once(own_store):
-    context = multiprocessing.get_context("spawn")
     writers = [
-        context.Process(target=_write_many, args=(own_store, 50 * n)) for n in range(3)
+        PROCESSES.Process(target=_write_many, args=(own_store, 50 * n))
+        for n in range(3)
     ]
     for writer in writers:
         writer.start()
@@ -149,8 +152,7 @@ def _write_forever(path):
 
 
 def test_a_killed_process_leaves_what_it_stored(own_store):
-    context = multiprocessing.get_context("spawn")
-    writer = context.Process(target=_write_forever, args=(own_store,))
+    writer = PROCESSES.Process(target=_write_forever, args=(own_store,))
     writer.start()
     deadline = time.monotonic() + 60
     n_stored = 0
@@ -332,9 +334,8 @@ def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch)
     monkeypatch.setattr(store_module, "_SILENT_WAIT_S", 0.05)
     monkeypatch.setattr(store_module, "_POLL_S", 0.05)
     monkeypatch.setattr(store_module, "_CLAIM_S", 0.3)
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(2)
-    holder = context.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
+    barrier = PROCESSES.Barrier(2)
+    holder = PROCESSES.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
     holder.start()
     try:
         barrier.wait()
@@ -353,9 +354,8 @@ def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch)
 
 
 def test_a_claim_ends_with_its_process(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(2)
-    holder = context.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
+    barrier = PROCESSES.Barrier(2)
+    holder = PROCESSES.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
     holder.start()
     barrier.wait()
     holder.kill()

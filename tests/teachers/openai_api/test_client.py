@@ -1,0 +1,142 @@
+"""Retries, refusals, and servers that are gone."""
+
+import pytest
+from skllkd.exceptions import (
+    MissingLabelWarning,
+    TeacherAccessError,
+)
+
+from tests.faulty_server import completion, stub, text_of, top_logprobs
+from tests.teachers.openai_api.common import (
+    CLASSES,
+    TEXTS,
+    error,
+    flaky,
+    httpx,
+    logprob_free,
+    teacher,
+)
+
+PASSING = {
+    "429": lambda: error(429),
+    "429 after": lambda: error(429, headers={"Retry-After": "0"}),
+    "500": lambda: error(500),
+    "503": lambda: httpx.Response(503, text="<html>"),
+    "408": lambda: error(408),
+    "timeout": lambda: httpx.ReadTimeout("slow"),
+    "reset": lambda: httpx.ReadError("reset"),
+    "refused": lambda: httpx.ConnectError("refused"),
+    "closed": lambda: httpx.RemoteProtocolError("incomplete"),
+    "not json": lambda: httpx.Response(200, text="<html>Bad gateway</html>"),
+    "cut": lambda: httpx.Response(200, text='{"choices": [{"mess'),
+    "empty": lambda: {"choices": []},
+    "odd": lambda: {"choices": [{"message": {"content": 3}}]},
+    "null": lambda: httpx.Response(200, text="null"),
+}
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_passing_failures_are_tried_again(served, kind):
+    recorder = served(flaky([PASSING[kind]] * 2))
+    labels = teacher(max_retries=2).label(TEXTS, CLASSES)
+    assert not labels.missing.any()
+    assert len(recorder.bodies) == 12 + 24
+
+
+def test_a_text_given_up_is_missing_with_the_reason_and_asked_again(served):
+    recorder = served(lambda b: error(503, "busy") if "beta" in text_of(b) else stub(b))
+    with pytest.warns(
+        MissingLabelWarning, match="4 the server gave no answer: HTTP 503"
+    ):
+        labels = teacher(max_retries=1).label(TEXTS, CLASSES)
+    assert labels.missing.sum() == 4
+    assert "busy" in labels.error[1]
+    assert len(recorder.bodies) == 8 + 4 * 2
+    recorder = served()
+    assert teacher().label(TEXTS, CLASSES).n_asked == 4
+    assert {*recorder.texts} == {text for text in TEXTS if "beta" in text}
+
+
+def test_missing_logprobs_of_a_server_that_gives_them_are_tried_again_and_not_stored(
+    served,
+):
+    served(lambda b: logprob_free(b) if "beta" in text_of(b) else stub(b))
+    with pytest.warns(MissingLabelWarning, match="without log-probabilities"):
+        labels = teacher(max_retries=1).label(TEXTS[:2], CLASSES)
+    assert labels.usage[:3] == (3, 150, 3)  # paid for, if in vain
+    served()
+    assert teacher().label(TEXTS[:2], CLASSES).n_asked == 1
+
+
+def test_answers_outside_the_classes_are_missing_and_not_asked_again(served):
+    odd = completion("perhaps", top_logprobs({"perhaps": 0.9}))
+    recorder = served(lambda b: odd if "gamma" in text_of(b) else stub(b))
+    with pytest.warns(MissingLabelWarning, match="'perhaps'"):
+        labels = teacher().label(TEXTS, CLASSES)
+    assert labels.missing.sum() == 4
+    n_requests = len(recorder.bodies)
+    with pytest.warns(MissingLabelWarning, match="'perhaps'"):
+        teacher().label(TEXTS, CLASSES)
+    assert len(recorder.bodies) == n_requests
+
+
+def test_a_text_the_server_finds_too_long_is_missing_alone(served):
+    long = error(400, "maximum context length is 512", "context_length_exceeded")
+    served(lambda body: long if "gamma" in text_of(body) else stub(body))
+    with pytest.warns(MissingLabelWarning, match="maximum context length is 512"):
+        labels = teacher().label(TEXTS, CLASSES)
+    assert labels.missing.sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "named"),
+    [
+        (400, "check `model`"),
+        (401, "OPENAI_API_KEY"),
+        (403, "OPENAI_API_KEY may use"),
+        (404, "ends in /v1"),
+        (429, "plan"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_refusals_stop_at_once_and_keep_what_there_is(served, status, named, at_once):
+    good = {*TEXTS[:4]}
+    if not at_once:
+        recorder = served(
+            lambda b: (
+                stub(b)
+                if text_of(b) in good
+                else error(status, "no such", "insufficient_quota")
+            )
+        )
+    else:
+        recorder = served(lambda _: error(status, "no such", "insufficient_quota"))
+    with pytest.raises(TeacherAccessError, match=f"(?i)'stub'.*no such.*{named}"):
+        teacher(max_concurrency=2).label(TEXTS, CLASSES)
+    assert len(recorder.bodies) == 1 if at_once else len(recorder.bodies) <= 6
+    if not at_once:
+        recorder = served()
+        assert teacher().label(TEXTS, CLASSES).n_reused == 4
+        assert not good & {*recorder.texts}
+
+
+def test_a_server_that_is_gone_is_not_asked_a_million_times(served):
+    gone = httpx.ConnectError("refused")
+    recorder = served(lambda b: stub(b) if text_of(b) == "alpha 0" else gone)
+    texts = [f"alpha {i}" for i in range(500)]
+    with pytest.raises(TeacherAccessError, match=r"broken connection.*that it runs"):
+        teacher(max_retries=1).label(texts, CLASSES)
+    assert len(recorder.bodies) < 60
+
+
+def test_a_server_that_never_answers_is_said_to_at_once(served):
+    recorder = served(lambda _: httpx.ConnectError("refused"))
+    with pytest.raises(TeacherAccessError, match="broken connection"):
+        teacher(max_retries=1).label(TEXTS, CLASSES)
+    assert len(recorder.bodies) == 2
+
+
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(served):
+    served(lambda _: error(429, headers={"Retry-After": "3600"}))
+    with pytest.raises(TeacherAccessError, match="come back in 3,600 s"):
+        teacher().label(TEXTS, CLASSES)
