@@ -16,10 +16,10 @@ from skllkd.teachers import (
     CallableTeacher,
     ContextualCalibration,
     PrecomputedTeacher,
-    as_teacher,
-    log_prob_of_output,
 )
 from skllkd.teachers.calibration import as_class_prior, mean_bias, normalise
+from skllkd.teachers.outputs import log_prob_of_output
+from skllkd.teachers.wrapping import as_teacher
 
 AB = as_classes(["a", "b"])
 ABC = as_classes(["a", "b", "c"])
