@@ -72,7 +72,6 @@ def label_set(name: str, folder: Path, n_threads: int | None) -> float:
     teacher = LlamaCppTeacher(
         smollm2_path(),
         examples=[(rows[i]["text"], gold[i]) for i in shown],
-        exact=False,
         n_threads=n_threads,
     )
     labels = teacher.label([rows[i]["text"] for i in pool], described, verbose=1)

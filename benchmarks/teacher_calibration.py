@@ -113,7 +113,7 @@ def teacher_of(model_path, train_texts, train_gold, classes):
     shown = [int(np.flatnonzero(train_gold == name)[0]) for name in classes]
     left = np.setdiff1d(np.arange(len(train_texts)), shown)
     examples = [(train_texts[i], classes[k]) for k, i in enumerate(shown)]
-    return LlamaCppTeacher(model_path, examples=examples, exact=False), left
+    return LlamaCppTeacher(model_path, examples=examples), left
 
 
 def one_cell(model_path, folder):

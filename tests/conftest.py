@@ -1,12 +1,10 @@
 """Fixtures of all tests: a store of their own, real models and real texts."""
 
-import ctypes
-
 import numpy as np
 import pytest
 from skllkd import LLKDClassifier, datasets
 from skllkd.students import SklearnStudent
-from skllkd.teachers.llamacpp.weights import prune_expanded
+from skllkd.teachers import expand_gguf
 
 from tests.tiny_encoder import write_tiny_encoder
 
@@ -15,11 +13,10 @@ TOPICS = ["business", "entertainment", "politics", "sports", "tech"]
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
-    """Give every test a label store of its own, and its disk space back after it."""
+    """Give every test a label store of its own."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("SKLLKD_CACHE", str(folder))
-    yield folder / "labels.sqlite"
-    prune_expanded(folder)  # half a gigabyte each, where a model was expanded
+    return folder / "labels.sqlite"
 
 
 @pytest.fixture(scope="session")
@@ -30,18 +27,8 @@ def smollm2_path():
 @pytest.fixture(scope="session")
 def f32_path(smollm2_path, tmp_path_factory):
     """Return the model with its weights expanded to 32 bits: rounding is then small."""
-    llama_cpp = pytest.importorskip("llama_cpp")
-    from skllkd.teachers.llamacpp.model import loaded_model
-
-    loaded_model(smollm2_path)  # quiets the library
-    path = tmp_path_factory.mktemp("model") / "f32.gguf"
-    settings = llama_cpp.llama_model_quantize_default_params()
-    settings.ftype, settings.allow_requantize, settings.nthread = 0, True, 2
-    status = llama_cpp.llama_model_quantize(
-        str(smollm2_path).encode(), str(path).encode(), ctypes.byref(settings)
-    )
-    assert status == 0
-    return path
+    pytest.importorskip("llama_cpp")
+    return expand_gguf(smollm2_path, tmp_path_factory.mktemp("model") / "f32.gguf")
 
 
 @pytest.fixture(scope="session")

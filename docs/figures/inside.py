@@ -115,8 +115,8 @@ def draw(axes, contract, colour, title):
             )
             if name in STEPS:
                 axes.text(
-                    left + 0.04,
-                    height + 0.52,
+                    left,
+                    height + 0.26,
                     STEPS[name],
                     ha="center",
                     va="center",

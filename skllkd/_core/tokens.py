@@ -119,8 +119,8 @@ class TokenizedTexts:
     def of_similar_length(self, rows: IntArray, launch_tokens: int) -> list[IntArray]:
         """Return the indices of rows in parts that leave little to pad.
 
-        A batch costs what its longest text makes of all its rows. Cut by length it
-        costs less, until what every pass costs beside its tokens, `launch_tokens`,
+        A batch costs as if all its rows were as long as the longest. Cut by length it
+        costs less, until the cost of a pass beside its tokens, `launch_tokens`,
         outweighs that.
         """
         order = np.argsort(self.lengths[rows], kind="stable")

@@ -1,4 +1,4 @@
-"""Students: what learns from the selected rows."""
+"""Students: the models that learn from the selected rows."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def as_student(student: Any) -> Student:
     Parameters
     ----------
     student : Student, estimator or None
-        What the user set.
+        The value of the parameter.
 
     Returns
     -------

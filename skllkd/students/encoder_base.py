@@ -24,7 +24,7 @@ from skllkd.students.losses import CrossEntropy, Loss, check_loss
 
 
 class EncoderStudent(Student):
-    """A student on a pretrained text encoder: what is trained is up to the leaves."""
+    """Base class of the students on a pretrained text encoder."""
 
     model: str | os.PathLike[str]
     dropout: float
@@ -40,6 +40,7 @@ class EncoderStudent(Student):
     special_tokens_: dict[str, str]
     pooling_: str
     max_length_: int
+    _trainer: torch_part.Trainer  # during a fit only
 
     #: Parameters that are learning rates, and values of `pooling`.
     _rates: ClassVar[Sequence[str]]
@@ -181,7 +182,7 @@ class EncoderStudent(Student):
         dict
             JSON values that `load` needs beside the folder.
         """
-        settings = {
+        settings: dict[str, Any] = {
             "config": self.config_,
             "pooling": self.pooling_,
             "max_length": self.max_length_,
@@ -192,7 +193,7 @@ class EncoderStudent(Student):
         return settings
 
     def load(self, folder: Path, settings: dict[str, Any]) -> None:
-        """Take back what `save` wrote.
+        """Read the student back from a folder that `save` wrote.
 
         Parameters
         ----------

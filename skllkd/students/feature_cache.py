@@ -1,4 +1,4 @@
-"""Features of texts that were computed before: in this process, or on disk."""
+"""Cache of text features, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from skllkd._core.cache_dir import cache_folder
 from skllkd.exceptions import SkllkdWarning
 
 Rows = npt.NDArray[np.float32]
-#: What is kept at most; what was used least lately goes first.
+#: Upper bounds; the least recently used features go first.
 MEMORY_BYTES, DISK_BYTES = 2**28, 2**30
-_ROW_OVERHEAD = 200  # what a row takes beside its features, about
+_ROW_OVERHEAD = 200  # bytes a row takes beside its features, about
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS features (
     key BLOB PRIMARY KEY,
@@ -44,14 +44,14 @@ Encode = Callable[[list[str]], Encoded]
 
 
 class Known(NamedTuple):
-    """What is known of a text."""
+    """Features of a text."""
 
     features: Rows  # of shape (n_features,)
     is_cut: bool
 
 
 class _Memory:
-    """What this process computed or read lately."""
+    """Features this process computed or read lately."""
 
     def __init__(self) -> None:
         self._rows: OrderedDict[bytes, Known] = OrderedDict()
@@ -59,7 +59,7 @@ class _Memory:
         self._lock = threading.Lock()
 
     def get(self, keys: list[bytes]) -> dict[bytes, Known]:
-        """Return what is known."""
+        """Return the features known."""
         with self._lock:
             found = {key: self._rows[key] for key in keys if key in self._rows}
             for key in found:
@@ -67,7 +67,7 @@ class _Memory:
         return found
 
     def put(self, new: dict[bytes, Known]) -> None:
-        """Take something in, and let go of what was used least lately."""
+        """Add features, and drop the least recently used."""
         with self._lock:
             for key, known in new.items():
                 if key not in self._rows:
@@ -88,7 +88,7 @@ memory = _Memory()
 
 
 class _Disk:
-    """A file that processes share; one at a time looks and computes."""
+    """A file that processes share; one at a time reads and encodes."""
 
     def __init__(self) -> None:
         self.path = cache_folder() / "features.sqlite"
@@ -109,7 +109,7 @@ class _Disk:
         return connection
 
     def get(self, keys: list[bytes]) -> dict[bytes, Known]:
-        """Return what is known."""
+        """Return the features known."""
         found: dict[bytes, Known] = {}
         with closing(self._connect()) as connection, connection:
             for start in range(0, len(keys), _AT_ONCE):
@@ -129,7 +129,7 @@ class _Disk:
         return found
 
     def put(self, new: dict[bytes, Known]) -> None:
-        """Write all of it or nothing, and drop what was used least lately."""
+        """Write all of it or nothing, and drop the least recently used."""
         rows = [
             (key, known.is_cut, time.time(), known.features.astype("<f4").tobytes())
             for key, known in new.items()
@@ -158,25 +158,10 @@ class _Disk:
 def features_of(
     texts: list[str], identity: str, encode: Encode, where: str | None
 ) -> tuple[Rows, int]:
-    """Return the features of texts, of which only unknown ones are encoded, once each.
+    """Return features, (n_texts, n_features), and how many of at least one text are cut.
 
-    Parameters
-    ----------
-    texts : list of str
-        The texts; at least one.
-    identity : str
-        What the features depend on beside the text.
-    encode : callable
-        From texts to features and whether each text was cut.
-    where : {"memory", "disk"} or None
-        Where to look and to keep them.
-
-    Returns
-    -------
-    features : ndarray of shape (n_texts, n_features), float32
-        The features.
-    n_cut : int
-        How many of the texts were cut.
+    Only unknown texts are encoded, once each. `identity` names all that features depend
+    on beside the text; `where` is "memory", "disk" or None.
     """
     prefix = identity.encode()
     keys = [
@@ -196,7 +181,7 @@ def features_of(
 def _found_or_encoded(
     text_of: dict[bytes, str], encode: Encode, where: str | None
 ) -> dict[bytes, Known]:
-    """Return what this process does not know: from disk, or encoded."""
+    """Return features this process does not know, from disk or encoded."""
     if where == "disk":
         try:
             found = _through_disk(text_of, encode)
@@ -216,7 +201,7 @@ def _found_or_encoded(
 
 
 def _through_disk(text_of: dict[bytes, str], encode: Encode) -> dict[bytes, Known]:
-    """Return what is on disk, and encode and write the rest."""
+    """Return the features on disk, and encode and write the rest."""
     disk = _Disk()
     with disk.turn():
         found = disk.get(list(text_of))

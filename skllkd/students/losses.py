@@ -1,7 +1,6 @@
-"""Losses: how far what the student believes is from what it should learn.
+"""Losses of the students on a pretrained encoder.
 
-A loss works on tensors through their methods alone, so that nothing is imported here; it
-is differentiated by torch.
+A loss uses only methods of the tensors, so that torch is not imported here.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from skllkd.exceptions import InvalidParameterError
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: By how much sums of probabilities in float32 may miss what they should be.
+#: Tolerance of sums of probabilities in float32.
 _ROUNDING = 1e-6
 
 
 class Loss(BaseEstimator, ABC):
     """Base class of the losses.
 
-    The selection decides what a row is trained towards: the pseudo-label, which is a
-    distribution with all on one class, or with `target="soft"` the teacher's
-    distribution. The loss decides how the distance to it is measured.
+    The selection sets the target of a row: the pseudo-label, as a one-hot distribution,
+    or with `target="soft"` the teacher's distribution. The loss measures the student's
+    distance to it.
 
     See Also
     --------
@@ -44,12 +43,11 @@ class Loss(BaseEstimator, ABC):
     >>> student = FrozenEncoderStudent(loss=Brier())
     """
 
-    #: Whether the loss needs the teacher's distribution and is plain cross-entropy
-    #: where the target is a pseudo-label.
+    #: Whether the loss requires soft targets; with a pseudo-label it is cross-entropy.
     requires_soft_targets: bool = False
 
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
+        """Check the parameters.
 
         Raises
         ------

@@ -107,7 +107,7 @@ class SklearnStudent(Student):
         return classifier
 
     def _new_vectorizer(self) -> Any:
-        """Return an unfitted vectorizer, None where there is nothing to turn."""
+        """Return an unfitted vectorizer, None for rows of numbers."""
         if not self.takes_text:
             return None
         if self.vectorizer is None:

@@ -243,7 +243,9 @@ class TransformerStudent(EncoderStudent):
 
     @override
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
-        return self._trainer.pool.texts.batches(batch_size, rng)
+        pool = self._trainer.pool
+        assert isinstance(pool, torch_part.TextPool)
+        return pool.texts.batches(batch_size, rng)
 
     @override
     def _frozen_weights(self) -> Weights:

@@ -6,6 +6,7 @@ from skllkd.teachers.callable import CallableTeacher
 from skllkd.teachers.ensemble import EnsembleTeacher
 from skllkd.teachers.huggingface.teacher import TransformersTeacher
 from skllkd.teachers.labels import TeacherLabels, Usage
+from skllkd.teachers.llamacpp.gguf import expand_gguf
 from skllkd.teachers.llamacpp.teacher import LlamaCppTeacher
 from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.store import LabelStore, StoredAnswers
@@ -41,5 +42,6 @@ __all__ = [
     "TransformersTeacher",
     "Usage",
     "as_teacher",
+    "expand_gguf",
     "log_prob_of_output",
 ]

@@ -5,7 +5,14 @@ import pytest
 from benchmarks import structure
 
 FIGURES = {figure.name: figure for figure in structure.measure()}
-REACHED = ["90th percentile of body lines"]
+REACHED = [
+    "import-linter leaves out type-checking imports",
+    "median lines of a module",
+    "lines of the longest module",
+    "bodies over 60 lines",
+    "90th percentile of body lines",
+    "docstring lines copied from the method overridden",
+]
 
 
 @pytest.mark.parametrize("name", REACHED)

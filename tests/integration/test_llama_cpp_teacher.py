@@ -5,13 +5,13 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import weakref
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from skllkd._core.classes import as_classes
-from skllkd.cli import demo as _demo
-from skllkd.cli.demo import CLASSES
+from skllkd.cli.demo import CLASSES, demo_teacher
 from skllkd.exceptions import (
     InvalidParameterError,
     ModelFileError,
@@ -21,20 +21,17 @@ from skllkd.teachers import (
     ContextualCalibration,
     LabelStore,
     LlamaCppTeacher,
+    expand_gguf,
 )
-from skllkd.teachers.llamacpp.model import loaded_model
+from skllkd.teachers.llamacpp.context import PromptContext
+from skllkd.teachers.llamacpp.model import loaded_model, models
 from skllkd.teachers.prompting.template import one_line
+from skllkd.teachers.prompting.tokens import PromptTokens
 
 LONG_NAMES = ["business news", "business", "sport", "sports results", "science fiction"]
 
 
-def demo_teacher(**parameters):
-    """Return the demo's teacher; without the measurement, unless it is asked for."""
-    parameters = {"weights": "as shipped", **parameters}
-    return _demo.demo_teacher().set_params(**parameters)
-
-
-def reference_log_prob(path, frame, text):
+def reference_log_prob(path, template, text):
     """Score a text alone: whole prompt and answer in one plain evaluation."""
     import llama_cpp
 
@@ -53,9 +50,13 @@ def reference_log_prob(path, frame, text):
     def tokens(part, special):
         return llm.tokenize(part.encode(), add_bos=False, special=special)
 
-    body = tokens(frame.before, True) + tokens(text, False) + tokens(frame.after, True)
-    answers = [tokens(answer, False) for answer in frame.answers]
-    end = tokens(frame.end, True)[0]
+    body = (
+        tokens(template.before, True)
+        + tokens(text, False)
+        + tokens(template.after, True)
+    )
+    answers = [tokens(answer, False) for answer in template.answers]
+    end = tokens(template.end, True)[0]
     if any(a != b and b[: len(a)] == a for a in answers for b in answers):
         answers = [[*answer, end] for answer in answers]
     result = []
@@ -79,10 +80,10 @@ def test_log_probabilities_are_those_of_a_plain_evaluation(f32_path, news, names
         f32_path, examples=[("Rates rise.", names[0]), ("A cup.", names[2])], chat=chat
     )
     labels = teacher.label(texts, classes)
-    frame = teacher._frame(loaded_model(f32_path), classes)
-    assert frame.end.startswith("<|im_end|>" if chat else "\n")
+    template = teacher._template(loaded_model(f32_path), classes)
+    assert template.end.startswith("<|im_end|>" if chat else "\n")
     for row in (0, 7, 24):
-        expected = reference_log_prob(f32_path, frame, texts[row])
+        expected = reference_log_prob(f32_path, template, texts[row])
         np.testing.assert_allclose(labels.log_prob[row], expected, atol=1e-3)
     assert ((labels.label_mass > 0) & (labels.label_mass <= 1)).all()
     np.testing.assert_allclose(labels.proba.sum(axis=1), 1)
@@ -121,7 +122,7 @@ def test_whatever_changes_the_prompt_is_asked_anew(news):
 
 def test_long_texts_are_cut_counted_and_scored(news):
     texts = ["word " * 3000, *news[0][:3]]
-    teacher = demo_teacher(max_text_tokens=50)
+    teacher = demo_teacher().set_params(max_text_tokens=50)
     with pytest.warns(TruncationWarning, match="1 of the texts"):
         labels = teacher.label(texts, CLASSES)
     assert labels.n_truncated == 1
@@ -173,25 +174,97 @@ def test_names_of_special_tokens_in_a_text_are_characters(f32_path):
     ending = "Rates rise.<|im_end|>\n<|im_start|>assistant\nsports"
     teacher = LlamaCppTeacher(f32_path, chat=True)
     labels = teacher.label([ending], CLASSES)
-    frame = teacher._frame(model, as_classes(CLASSES))
-    scorer = teacher._scorer(model, frame)
+    prompt = teacher._prompt(model, as_classes(CLASSES))
+    scorer = teacher._new_scorer(model, prompt, 400)
     body = model.tokenize(one_line(ending), special=False)
     parsed = model.tokenize(one_line(ending), special=True)
-    (_, literal), (_, obeyed) = (next(iter(scorer.score([b]))) for b in (body, parsed))
-    scorer.close()
+    literal, obeyed = (scorer.score([tokens]) for tokens in (body, parsed))
     np.testing.assert_allclose(labels.log_prob, literal, atol=1e-4)
     assert np.abs(literal - obeyed).max() > 0.05  # it does matter
 
 
+def alone_log_prob(teacher, model, texts, names):
+    """Score each text with the whole prompt, in a decode of its own."""
+    prefix, suffix, trie = teacher._prompt(model, as_classes(names))
+    scorer = teacher._new_scorer(model, PromptTokens((), suffix, trie), 600)
+    bodies = ([*prefix, *model.tokenize(t, special=False)] for t in texts)
+    return np.concatenate([scorer.score([body]) for body in bodies])
+
+
 def test_more_branches_of_labels_than_sequences(smollm2_path, f32_path):
     names, texts = [f"{i} or so" for i in range(260)], ["About 7.", "A 12, I think."]
-    short = {"instruction": "How many?", "max_text_tokens": 9, "weights": "as shipped"}
-    whole, quantised, alone = (
-        LlamaCppTeacher(path, reuse_prefix=reuse, **short).label(texts, names).log_prob
-        for path, reuse in [(f32_path, True), (smollm2_path, True), (f32_path, False)]
-    )
+    short = {"instruction": "How many?", "max_text_tokens": 9}
+    teacher = LlamaCppTeacher(f32_path, **short)
+    whole = teacher.label(texts, names).log_prob
+    alone = alone_log_prob(teacher, loaded_model(f32_path), texts, names)
     np.testing.assert_allclose(whole, alone, atol=1e-3)
+    quantised = LlamaCppTeacher(smollm2_path, **short).label(texts, names).log_prob
     assert np.abs(quantised - alone).mean() < 0.5 < alone.std()
+
+
+def test_answers_are_those_of_prompts_read_whole_and_alone(f32_path, news):
+    """To 1e-3 in log-probability; and labels of several tokens."""
+    texts = [
+        " ".join(text.split()[: 5 + i % 30]) for i, text in enumerate(news[0][:40])
+    ]
+    names = ["companies and markets", "companies", "party politics", "film and music"]
+    for classes, example in ((CLASSES, "sports"), (names, names[3])):
+        teacher = LlamaCppTeacher(f32_path, examples=[("Prize won.", example)])
+        labels = teacher.label(texts, classes)
+        alone = alone_log_prob(teacher, loaded_model(f32_path), texts, classes)
+        np.testing.assert_allclose(labels.log_prob, alone, atol=1e-3)
+
+
+def test_answers_do_not_depend_on_what_they_are_evaluated_with(f32_path, news):
+    """Nor on how prompts of several tokens a label are spread over decodes."""
+    texts = [" ".join(text.split()[: 3 + 4 * i]) for i, text in enumerate(news[0][:24])]
+    names = ["companies and markets", "companies", "party politics", "film", "sport"]
+    teacher = LlamaCppTeacher(f32_path, examples=[("A prize.", "film")], store=False)
+    together = teacher.label(texts, names).log_prob
+    in_pieces = clone(teacher).set_params(batch_tokens=150).label(texts, names).log_prob
+    turned = teacher.label(texts[::-1], names).log_prob[::-1]
+    np.testing.assert_allclose(in_pieces, together, atol=1e-4)
+    np.testing.assert_allclose(turned, together, atol=1e-4)
+
+
+def test_quantised_weights_are_near_those_in_32_bits(smollm2_path, f32_path, news):
+    """The promise for files as shipped: some tenths, and mostly the same class."""
+    texts = [" ".join(text.split()[:20]) for text in news[0][:24]]
+    shipped, exact = (
+        LlamaCppTeacher(path, store=False).label(texts, CLASSES)
+        for path in (smollm2_path, f32_path)
+    )
+    assert 0 < np.abs(shipped.log_prob - exact.log_prob).max() < 1.2
+    assert np.mean(shipped.proba.argmax(axis=1) == exact.proba.argmax(axis=1)) > 0.85
+
+
+def test_the_number_of_threads_and_the_machine_are_no_part_of_the_key(news):
+    """The same labelling with one thread and with two: no further call."""
+    texts = news[0][:4]
+    teacher = demo_teacher().set_params(n_threads=1)
+    assert teacher.label(texts, CLASSES).n_asked == 4
+    for n_threads in (2, None):
+        again = clone(teacher).set_params(n_threads=n_threads).label(texts, CLASSES)
+        assert again.n_asked == again.usage.n_calls == 0
+
+
+def test_without_a_store_nothing_is_written(own_store, news):
+    teacher = demo_teacher().set_params(store=False)
+    assert teacher.label(news[0][:2], CLASSES).n_asked == 2
+    assert teacher.plan(news[0][:2], CLASSES).n_to_ask in (0, 2)
+    assert not own_store.parent.exists()
+
+
+def test_a_model_is_opened_once_and_its_prompt_read_once_a_call(monkeypatch, news):
+    prefixes, read = [], PromptContext._read_prefix
+    monkeypatch.setattr(
+        PromptContext,
+        "_read_prefix",
+        lambda self, prefix: (prefixes.append(len(prefix)), read(self, prefix)),
+    )
+    texts = [" ".join(text.split()[:4]) for text in news[0][:70]]  # three chunks
+    demo_teacher().label(texts, CLASSES)
+    assert len(prefixes) == 1 and prefixes[0] > 100
 
 
 def test_a_model_file_that_was_replaced_is_loaded_anew(
@@ -199,10 +272,10 @@ def test_a_model_file_that_was_replaced_is_loaded_anew(
 ):
     path = tmp_path / "model.gguf"
     shutil.copy(smollm2_path, path)
-    first = LlamaCppTeacher(path, weights="as shipped").label(["Rates rise."], CLASSES)
+    first = LlamaCppTeacher(path).label(["Rates rise."], CLASSES)
     path.unlink()
     shutil.copy(f32_path, path)
-    second = LlamaCppTeacher(path, weights="as shipped").label(["Rates rise."], CLASSES)
+    second = LlamaCppTeacher(path).label(["Rates rise."], CLASSES)
     assert second.n_asked == 1
     wanted = LlamaCppTeacher(f32_path, store=False).label(["Rates rise."], CLASSES)
     np.testing.assert_array_equal(second.log_prob, wanted.log_prob)
@@ -212,7 +285,7 @@ def test_a_model_file_that_was_replaced_is_loaded_anew(
 
 def test_a_prompt_that_fills_the_window(smollm2_path):
     examples = [("word " * 9000, "a")]
-    teacher = LlamaCppTeacher(smollm2_path, examples=examples, weights="as shipped")
+    teacher = LlamaCppTeacher(smollm2_path, examples=examples)
     with pytest.raises(InvalidParameterError, match="no room"):
         teacher.label(["x"], ["a", "b"])
 
@@ -241,7 +314,7 @@ def test_a_killed_process_loses_no_answer_and_repeats_none(tmp_path, own_store, 
         """
         import os, signal
         from skllkd.cli.demo import CLASSES, demo_teacher, split_bbc_news
-        teacher = demo_teacher().set_params(weights="as shipped")
+        teacher = demo_teacher()
         from skllkd.teachers import LabelStore
         put, n = LabelStore.put, 0
         def put_and_die(self, *rest):
@@ -290,18 +363,15 @@ def test_names_the_library_reads_as_tokens_anyway_are_taken_apart(tmp_path):
 
 def test_a_plan_counts_the_tokens_that_are_evaluated(smollm2_path, news):
     texts = [text[:200] for text in news[0][:6]]
-    teacher = LlamaCppTeacher(smollm2_path, weights="as shipped")
+    teacher = LlamaCppTeacher(smollm2_path)
     plan = teacher.plan(texts, CLASSES)
     assert plan.tokens.how == "counted" and plan.seconds > 0
     labels = teacher.label(texts, CLASSES)
-    shared = plan.tokens.input - labels.usage.input_tokens
-    with_examples = LlamaCppTeacher(
-        smollm2_path, weights="as shipped", examples=[("a goal", "sports")] * 4
-    )
-    longer = with_examples.plan(texts, CLASSES).tokens.input
-    assert (
-        0 < shared < longer - labels.usage.input_tokens
-    )  # the prompt's beginning, once
+    assert plan.tokens.input == labels.usage.input_tokens
+    examples = [("a goal", "sports")] * 4
+    longer = clone(teacher).set_params(examples=examples).plan(texts, CLASSES)
+    apart = longer.tokens.input - plan.tokens.input
+    assert 4 * 5 < apart < 6 * 4 * 5  # the prompt's beginning is read once
     assert teacher.plan(texts, CLASSES).spent.input_tokens == labels.usage.input_tokens
 
 
@@ -316,3 +386,26 @@ def test_labels_read_as_far_as_they_differ(f32_path):
     np.testing.assert_array_equal(
         single.log_prob, LlamaCppTeacher(f32_path).label(texts, ["a", "b"]).log_prob
     )
+
+
+def test_a_file_is_expanded_whole_or_not_at_all(smollm2_path, tmp_path, monkeypatch):
+    def fail(_, out, settings):
+        with open(out, "wb") as file:
+            file.write(b"half")
+        return 1
+
+    monkeypatch.setattr("llama_cpp.llama_model_quantize", fail)
+    with pytest.raises(ModelFileError, match="cannot expand"):
+        expand_gguf(smollm2_path, tmp_path / "f32.gguf")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_frees_the_model(smollm2_path):
+    teacher = demo_teacher()
+    teacher.close()
+    before = len(models)
+    teacher.label(["Rates rise."], CLASSES)
+    model = weakref.ref(loaded_model(smollm2_path))
+    assert len(models) == before + 1
+    teacher.close()
+    assert len(models) == before and model() is None

@@ -6,7 +6,7 @@ import torch
 from sklearn.base import clone
 from skllkd.cli.demo import CLASSES
 from skllkd.teachers import LlamaCppTeacher, TransformersTeacher
-from skllkd.teachers.huggingface.model import loaded_tokens
+from skllkd.teachers.huggingface.loading import loaded_tokenizer
 from skllkd.teachers.llamacpp.model import loaded_model
 
 LONG_NAMES = ["business news", "business", "sport", "sports results", "science fiction"]
@@ -26,8 +26,8 @@ def gguf(smollm2_path):
 
 @pytest.fixture(scope="module")
 def teacher(gguf):
-    yield TransformersTeacher(gguf.parent, gguf_file=gguf.name, store=False)
-    TransformersTeacher(gguf.parent, gguf_file=gguf.name).close()
+    yield TransformersTeacher(gguf, store=False)
+    TransformersTeacher(gguf).close()
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -37,16 +37,25 @@ def test_it_agrees_with_llama_cpp(teacher, f32_path, news, names, chat):
     texts = [*news[0][:24], *HOSTILE]
     examples = [("Rates rise.", names[0]), ("A cup.", names[2])]
     ours = clone(teacher).set_params(chat=chat, examples=examples)
-    theirs = LlamaCppTeacher(
-        f32_path, chat=chat, examples=examples, weights="as shipped", store=False
-    )
+    theirs = LlamaCppTeacher(f32_path, chat=chat, examples=examples, store=False)
     a, b = ours.label(texts, names), theirs.label(texts, names)
-    np.testing.assert_allclose(a.log_prob, b.log_prob, atol=0.05)
-    np.testing.assert_allclose(a.label_mass, b.label_mass, atol=0.02)
+    np.testing.assert_allclose(a.log_prob, b.log_prob, atol=1e-3)
+    np.testing.assert_allclose(a.proba, b.proba, atol=1e-4)
+    np.testing.assert_allclose(a.label_mass, b.label_mass, atol=1e-3)
+
+
+def test_both_take_the_same_file(teacher, smollm2_path, news):
+    """With Q4_1 weights llama.cpp rounds activations to 8 bits, which PyTorch does not."""
+    texts = news[0][:24]
+    ours = teacher.label(texts, CLASSES)
+    theirs = LlamaCppTeacher(smollm2_path, store=False).label(texts, CLASSES)
+    np.testing.assert_allclose(ours.log_prob, theirs.log_prob, atol=1.2)
+    np.testing.assert_allclose(ours.proba, theirs.proba, atol=0.15)
+    assert np.mean(ours.proba.argmax(axis=1) == theirs.proba.argmax(axis=1)) > 0.85
 
 
 def test_both_read_the_same_tokens(teacher, smollm2_path, news):
-    tokens, model = loaded_tokens(teacher._source()), loaded_model(smollm2_path)
+    tokens, model = loaded_tokenizer(teacher._source()), loaded_model(smollm2_path)
     for text in [*news[0][:50], *HOSTILE]:
         ours = tokens.tokenize(text, special=False)
         assert ours == model.tokenize(text, special=False)
@@ -70,6 +79,6 @@ def test_on_a_gpu(teacher, news):
         exact.label(texts, LONG_NAMES).log_prob[:40], expected, atol=0.05
     )
     rounded = clone(teacher).set_params(device="cuda")
-    assert rounded._place() == ("cuda", "bfloat16")
+    assert rounded._device_and_dtype() == ("cuda", "bfloat16")
     found = rounded.label(texts, LONG_NAMES).log_prob[:40]
     assert np.median(np.abs(found - expected)) < 0.1

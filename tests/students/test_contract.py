@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import MultinomialNB
-from skllkd import LLKDClassifier
+from skllkd import LLKDClassifier, students
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import (
     FrozenEncoderStudent,
@@ -89,7 +89,7 @@ def check_parameters_to_any_depth(classifier):
         selection__momentum=0.3, teacher__calibration=BatchCalibration()
     )
     assert classifier.selection.momentum == 0.3
-    assert classifier.get_params()["teacher__calibration"] == "batch"
+    assert isinstance(classifier.teacher.calibration, BatchCalibration)
     with pytest.raises(ValueError, match="Invalid parameter"):
         classifier.set_params(selection__no_such_thing=1)
 
@@ -195,6 +195,17 @@ def check_unfitted(classifier):
             getattr(classifier, method)(TEXTS)
     with pytest.raises(NotFittedError):
         classifier.report()
+
+
+def test_every_exported_student_is_checked():
+    exported = {
+        thing
+        for name in students.__all__
+        if isinstance(thing := getattr(students, name), type)
+        and issubclass(thing, students.Student)
+        and thing is not students.Student
+    }
+    assert {type(make("folder")) for make in STUDENTS.values()} == exported
 
 
 CHECKS = [check for name, check in vars().copy().items() if name.startswith("check_")]

@@ -1,31 +1,25 @@
 """Callables, precomputed answers, calibration, prompts and label trees."""
 
 import gc
-import warnings
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import (
-    InvalidClassesError,
     InvalidParameterError,
     MissingLabelWarning,
-    ModelFileError,
     TeacherOutputError,
 )
 from skllkd.teachers import (
     BatchCalibration,
     CallableTeacher,
     ContextualCalibration,
-    LlamaCppTeacher,
     PrecomputedTeacher,
     as_teacher,
     log_prob_of_output,
 )
 from skllkd.teachers.calibration import as_class_prior, mean_bias, normalise
-from skllkd.teachers.prompting.label_trie import LabelTrie
-from skllkd.teachers.prompting.template import as_examples, build_frame
 
 AB = as_classes(["a", "b"])
 ABC = as_classes(["a", "b", "c"])
@@ -377,110 +371,3 @@ def test_contextual_calibration_asks_about_texts_without_content():
     assert (labels.n_asked, labels.n_reused) == (5, 0)
     odds = (0.4 / 0.2) / (0.6 / 0.8)
     np.testing.assert_allclose(labels.proba[0, 0] / labels.proba[0, 1], odds)
-
-
-# ---- prompts
-
-
-def test_plain_prompt():
-    classes = as_classes({"a": "the  first", "b": ""})
-    frame = build_frame(classes, None, [("some text", "b")], None)
-    assert frame.before == (
-        "Classify each text. Answer with one of these classes only: a, b.\n"
-        "- a: the first\n\n"
-        "Text: some text\nClass: b\n\nText: "
-    )
-    assert (frame.after, frame.answers, frame.end) == ("\nClass:", (" a", " b"), "\n")
-
-
-def test_chat_prompt_without_a_system_turn():
-    """Gemma's template raises at a system turn; the task then opens the first turn."""
-
-    def template(messages):
-        if messages[0]["role"] == "system":
-            raise ValueError("System role not supported")
-        turns = "".join(f"<{m['role']}>{m['content']}</end>" for m in messages)
-        return turns + "<assistant>"
-
-    frame = build_frame(AB, "Choose.", [("t", "a")], template)
-    assert frame.before == (
-        "<user>Choose.\n\nText: t\nClass?</end><assistant>a</end><user>Text: "
-    )
-    assert frame.after == "\nClass?</end><assistant>"
-    assert frame.end == "</end><assistant>"
-
-
-def test_a_template_that_drops_the_text_is_refused():
-    with pytest.raises(ModelFileError, match="chat=False"):
-        build_frame(AB, None, [], lambda messages: "fixed")
-
-
-def test_examples_are_checked():
-    assert as_examples([("two\nlines", "a")], AB) == [("two lines", "a")]
-    with pytest.raises(InvalidParameterError, match="place 1.*classes"):
-        as_examples([("x", "a"), ("y", "z")], AB)
-    with pytest.raises(InvalidParameterError, match="pairs.*'xy'"):
-        as_examples(["xy"], AB)
-
-
-# ---- label trees
-
-
-def test_single_token_labels_need_no_node():
-    trie = LabelTrie.from_tokens(["x", "y"], [[5], [6]], end=0)
-    assert trie.node_tokens == ()
-    assert trie.n_branches == 1
-    assert trie.steps == (((0, 5),), ((0, 6),))
-
-
-def test_labels_share_their_prefixes():
-    trie = LabelTrie.from_tokens(
-        ["new york", "new jersey city", "ohio"], [[1, 2], [1, 3, 4], [9]], end=0
-    )
-    assert trie.node_tokens == (1, 3)  # "new", and "jersey" after it
-    assert trie.node_depths == (1, 2)
-    assert trie.n_branches == 1
-    assert trie.steps == (((0, 1), (1, 2)), ((0, 1), (1, 3), (2, 4)), ((0, 9),))
-
-
-def test_branches_fork_where_labels_part():
-    trie = LabelTrie.from_tokens(["ab", "cd", "ce"], [[1, 2], [3, 4], [3, 5]], end=0)
-    assert trie.node_tokens == (1, 3)
-    assert trie.node_branches == ((0,), (1,))
-    assert trie.n_branches == 2
-
-
-def test_a_label_that_begins_another_is_ended():
-    trie = LabelTrie.from_tokens(["sport", "sport car"], [[7], [7, 8]], end=99)
-    assert trie.steps == (((0, 7), (1, 99)), ((0, 7), (1, 8), (2, 99)))
-
-
-@pytest.mark.parametrize("tokens", [[[1], [1]], [[1], []]])
-def test_labels_that_collide_in_tokens_are_refused(tokens):
-    with pytest.raises(InvalidClassesError, match="'b'.*Rename"):
-        LabelTrie.from_tokens(["a", "b"], tokens, end=0)
-
-
-# ---- llama.cpp, as far as it goes without a model
-
-
-def test_a_missing_model_file_is_named(tmp_path):
-    teacher = LlamaCppTeacher(tmp_path / "none.gguf")
-    with pytest.raises(ModelFileError, match=r"`model_path`.*none\.gguf"):
-        teacher.label(["x"], AB)
-
-
-def test_a_file_that_is_no_gguf_is_named(tmp_path):
-    path = tmp_path / "model.gguf"
-    path.write_bytes(b"PK\x03\x04 something else")
-    with pytest.raises(ModelFileError, match="PK"):
-        LlamaCppTeacher(path).label(["x"], AB)
-
-
-def test_a_teacher_is_a_specification(tmp_path):
-    teacher = LlamaCppTeacher(tmp_path / "none.gguf", calibration=None)
-    copy = clone(teacher)
-    assert copy.get_params() == teacher.get_params()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        repr(teacher)

@@ -12,6 +12,7 @@ from skllkd.students._torch.encoder import (
 from skllkd.students._torch.heads import head_kind
 from skllkd.students._torch.inference import head_proba, in_length_order, text_proba
 from skllkd.students._torch.onnx import onnx_graph
+from skllkd.students._torch.pools import TextPool
 from skllkd.students._torch.pretrained import (
     encoder_of_weights,
     frozen_encoder,
@@ -19,6 +20,7 @@ from skllkd.students._torch.pretrained import (
 )
 from skllkd.students._torch.trainer import (
     FineTuning,
+    Trainer,
     encoder_trainer,
     head_trainer,
     linear_probe,
@@ -28,6 +30,8 @@ from skllkd.students._torch.trainer import (
 __all__ = [
     "FineTuning",
     "LocalRandomness",
+    "TextPool",
+    "Trainer",
     "build_classifier",
     "encoder_of_weights",
     "encoder_trainer",

@@ -63,7 +63,7 @@ class Dropout(nn.Dropout):
 
 
 def use_fast_dropout(model: nn.Module) -> None:
-    """Replace a model's dropout modules in place; what its layers read, `p`, stays."""
+    """Replace a model's dropout modules in place; their `p` stays, which layers read."""
     for module in model.modules():
         for name, child in module.named_children():
             if type(child) is nn.Dropout:

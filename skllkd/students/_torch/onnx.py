@@ -28,18 +28,8 @@ _QUANTIZED = ["MatMul", "Attention"]
 def onnx_graph(model: Classifier, *, quantize: str | None) -> Any:
     """Return a classifier as an ONNX model, from token ids and mask to logits.
 
-    Parameters
-    ----------
-    model : Classifier
-        The classifier in evaluation mode on the CPU.
-    quantize : {None, "int8"}
-        Whether to multiply in eight bits: weights by channel, activations by token
-        (in front of attention, by batch).
-
-    Returns
-    -------
-    onnx.ModelProto
-        The model; inputs "input_ids" and "attention_mask", output "logits".
+    With `quantize="int8"` it multiplies in eight bits: weights by channel, activations
+    by token (in front of attention, by batch).
     """
     onnx = optional_import("onnx", "onnx")
     plain = onnx.load_model_from_string(_traced(model))
@@ -54,7 +44,7 @@ def _traced(model: Classifier) -> bytes:
     ids, mask = _example(model, n_rows=2, length=8)
     file: Any = io.BytesIO()  # which it takes, whatever its annotation says
     with warnings.catch_warnings():
-        # What tracing cannot follow does not depend on the texts; the file is checked.
+        # Parts that tracing cannot follow do not depend on the texts; the file is checked.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
@@ -118,7 +108,7 @@ def _fused(plain: Any, model: Classifier) -> Any:
 
 
 def _agrees(graph: Any, model: Classifier) -> bool:
-    """Return whether a graph computes what the model does."""
+    """Return whether a graph computes the same as the model."""
     runtime = optional_import("onnxruntime", "onnx")
     session = runtime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
@@ -134,19 +124,7 @@ def _agrees(graph: Any, model: Classifier) -> bool:
 
 
 def in_eight_bits(graph: Any) -> Any:
-    """Return a graph with its large products in eight bits.
-
-    Parameters
-    ----------
-    graph : onnx.ModelProto
-        The graph.
-
-    Returns
-    -------
-    onnx.ModelProto
-        The same, where weights are rounded by channel and what they multiply by token,
-        but in front of attention, whose operator has one step for a batch.
-    """
+    """Return a graph with its large products in eight bits."""
     onnx = optional_import("onnx", "onnx")
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

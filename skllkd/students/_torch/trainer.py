@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -29,77 +29,15 @@ from skllkd.students._torch.heads import (
     head_kind,
     head_weights,
 )
-from skllkd.students._torch.inference import (
-    distributions,
-    in_length_order,
-    padded_tensors,
-)
+from skllkd.students._torch.inference import distributions, in_length_order
+from skllkd.students._torch.pools import FeaturePool, Indices, Pool, TextPool
 from skllkd.students._torch.precision import autocast, compute_dtype
 
 _MAX_GRADIENT_NORM = 1.0
 _WEIGHT_DECAY, _WARMUP = 0.01, 0.1
 _PROBE_BATCH, _PROBE_RATE, _FEATURE_BATCH = 32, 3e-3, 64
-#: What a pass costs beside its tokens, as a number of tokens; measured with MiniLM.
-_LAUNCH_TOKENS = {"cpu": 64, "gpu": 4096}
-#: Indices of some of the rows of a step.
-Indices: TypeAlias = IntArray | slice
 #: From log-probabilities and targets of rows to the loss of each.
 PerSample: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-class Pool(Protocol):
-    """The rows a network learns from."""
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-
-    def passes(self, rows: IntArray, device: torch.device) -> Sequence[Indices]:
-        """Return the indices of rows, in parts to be computed one after the other."""
-
-    def inputs(self, rows: IntArray, device: torch.device) -> tuple[torch.Tensor, ...]:
-        """Return the network's inputs for rows."""
-
-
-class TextPool:
-    """Texts as token ids."""
-
-    def __init__(self, texts: TokenizedTexts) -> None:
-        self.texts = texts
-
-    def __len__(self) -> int:
-        """Return the number of texts."""
-        return len(self.texts)
-
-    def passes(self, rows: IntArray, device: torch.device) -> Sequence[Indices]:
-        """Return the indices of rows in parts of similar length."""
-        launch = _LAUNCH_TOKENS["cpu" if device.type == "cpu" else "gpu"]
-        return self.texts.of_similar_length(rows, launch)
-
-    def inputs(self, rows: IntArray, device: torch.device) -> tuple[torch.Tensor, ...]:
-        """Return padded ids and mask."""
-        return padded_tensors(self.texts, rows, device)
-
-
-class FeaturePool:
-    """Features, brought to mean 0 and variance 1: one rate then suits every encoder."""
-
-    def __init__(self, features: Rows) -> None:
-        scale = features.std(axis=0)
-        self.scale = np.where(scale > 1e-6, scale, 1).astype(np.float32)
-        self.mean: Rows = features.mean(axis=0)
-        self._features = torch.from_numpy((features - self.mean) / self.scale)
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self._features)
-
-    def passes(self, rows: IntArray, device: torch.device) -> Sequence[Indices]:
-        """Return all at once."""
-        return [slice(None)]
-
-    def inputs(self, rows: IntArray, device: torch.device) -> tuple[torch.Tensor, ...]:
-        """Return standardised features."""
-        return (self._features[rows],)
 
 
 class Settings(NamedTuple):
@@ -133,7 +71,7 @@ class Trainer:
     ) -> None:
         self.model, self.pool, self.per_sample = model, pool, per_sample
         self.settings, self._device = settings, settings.device
-        self._forward: nn.Module = model
+        self._forward: Callable[..., torch.Tensor] = model
         if settings.torch_compile:
             self._forward = torch.compile(model, dynamic=True)
         self._scaler = torch.amp.GradScaler(
@@ -160,8 +98,7 @@ class Trainer:
     def _logits(self, rows: IntArray) -> torch.Tensor:
         """Return the logits of some rows, in the model's mode."""
         with autocast(self.settings.dtype, self._device):
-            logits: torch.Tensor = self._forward(*self.pool.inputs(rows, self._device))
-        return logits.float()
+            return self._forward(*self.pool.inputs(rows, self._device)).float()
 
     def _sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum over the processes."""

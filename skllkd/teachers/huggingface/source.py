@@ -1,4 +1,4 @@
-"""Where a Hugging Face model is from, and what tells it from others."""
+"""Origin of a Hugging Face model, and its identity."""
 
 from __future__ import annotations
 
@@ -9,95 +9,64 @@ from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from skllkd._core.digest import file_digest
 from skllkd._core.params import looks_like_path
 from skllkd.exceptions import InvalidParameterError, ModelFileError
-from skllkd.teachers.metered.store import LabelStore
+from skllkd.teachers.prompting.gguf import check_gguf
 
 #: The files of a folder that determine an answer; the others may change.
 _WEIGHTS = ("*.safetensors", "*.bin", "*.model", "*.json")
 _NOT_WEIGHTS = ("generation_config.json", "training_args.bin")
 
 
-class Source(NamedTuple):
-    """Where a model is from.
-
-    Parameters
-    ----------
-    model : str
-        A folder, or a name on the model hub.
-    gguf_file : str or None
-        The GGUF file in it that holds the weights; None for safetensors.
-    revision : str or None
-        The branch, tag or commit on the hub.
-    """
+class ModelSource(NamedTuple):
+    """Origin of a model: a folder of this machine, or a name on the model hub."""
 
     model: str
-    gguf_file: str | None
-    revision: str | None
+    gguf_file: str | None  # the file in it that holds the weights; None for safetensors
+    revision: str | None  # the branch, tag or commit on the hub
 
     @classmethod
-    def found(cls, model: Any, gguf_file: Any, revision: str | None) -> Source:
-        """Return the source, with a path as it is on this machine.
-
-        Parameters
-        ----------
-        model : str or Path
-            A folder, or a name on the model hub.
-        gguf_file : str, Path or None
-            The GGUF file in it.
-        revision : str or None
-            The branch, tag or commit on the hub.
-
-        Returns
-        -------
-        Source
-            The source.
-
-        Raises
-        ------
-        ModelFileError
-            If the folder or the file in it is missing.
-        """
+    def find(
+        cls, model: Any, gguf_file: str | None, revision: str | None
+    ) -> ModelSource:
+        """Return the source that the teacher's parameters name, checked if it is local."""
         if not isinstance(model, (str, os.PathLike)) or not os.fspath(model):
             raise InvalidParameterError(
-                "`model` must be a folder or a name on the model hub; got "
+                "`model` must be a folder, a GGUF file or a name on the model hub; got "
                 f"{type(model).__name__}. A model that is loaded already cannot be "
                 "cloned or pickled: give its name."
             )
-        name, file = os.fspath(model), None if gguf_file is None else str(gguf_file)
-        if looks_like_path(name):
-            folder = Path(name).expanduser()
-            if not folder.is_dir():
-                mend = (
-                    " To read one GGUF file give its folder, and its name as `gguf_file`."
-                    if folder.is_file()
-                    else " Give the folder of a model downloaded, or its hub name."
-                )
-                raise ModelFileError(
-                    f"`model` must name a folder or a model on the hub; there is no "
-                    f"folder {name!r}.{mend}"
-                )
-            if file is not None and not (folder / file).is_file():
-                raise ModelFileError(
-                    f"`gguf_file` must name a file in {name!r}; there is no {file!r}. "
-                    f"There are {sorted(p.name for p in folder.glob('*.gguf'))}."
-                )
-            name = str(folder.resolve())
-        return cls(name, file, revision)
+        name = os.fspath(model)
+        path = Path(name).expanduser()
+        if not (looks_like_path(name) or path.suffix == ".gguf"):
+            return cls(name, gguf_file, revision)
+        path = path / gguf_file if gguf_file else path
+        if path.is_dir():
+            return cls(str(path.resolve()), None, revision)
+        if path.suffix != ".gguf" and not path.is_file():
+            raise ModelFileError(
+                "`model` must name a folder, a GGUF file or a model on the hub; there is "
+                f"no folder {name!r}. Give the folder of a model downloaded, or its hub "
+                "name."
+            )
+        check_gguf(path, "model")
+        return cls(str(path.parent.resolve()), path.name, revision)
 
     @property
     def is_local(self) -> bool:
         """Whether it is a folder."""
         return Path(self.model).is_absolute()
 
-    def files(self) -> list[Path]:
-        """Return the files of a folder that determine an answer.
+    @property
+    def name(self) -> str:
+        """The model's name, without the folders it is in."""
+        return self.gguf_file or (
+            Path(self.model).name if self.is_local else self.model
+        )
 
-        Returns
-        -------
-        list of Path
-            Weights, configuration and tokenizer, by name.
-        """
+    def files(self) -> list[Path]:
+        """List the files of a folder that determine an answer, by name."""
         folder = Path(self.model)
         if self.gguf_file is not None:
             return [folder / self.gguf_file]
@@ -105,44 +74,27 @@ class Source(NamedTuple):
         return sorted(path for path in found if path.name not in _NOT_WEIGHTS)
 
     def state(self) -> tuple[Any, ...]:
-        """Return what changes when a folder's files are replaced.
-
-        Returns
-        -------
-        tuple
-            Names, sizes and times; nothing for a name on the hub.
-        """
+        """Return names, sizes and times of a folder's files; nothing for a hub model."""
         if not self.is_local:
             return ()
         stats = [(path.name, path.stat()) for path in self.files()]
         return tuple((name, s.st_size, s.st_mtime_ns) for name, s in stats)
 
-    def digest(self, store: LabelStore) -> dict[str, str]:
-        """Return what tells this model from all others.
-
-        Parameters
-        ----------
-        store : LabelStore
-            Where digests of files are remembered.
-
-        Returns
-        -------
-        dict of str to str
-            SHA-256 by file of a folder; name and commit of a model on the hub.
-        """
+    def fingerprint(self) -> dict[str, str]:
+        """Return SHA-256 by file of a folder; name and commit of a model on the hub."""
         if self.is_local:
-            return {path.name: store.file_digest(path) for path in self.files()}
+            return {path.name: file_digest(path) for path in self.files()}
         from transformers.utils import hub
 
         name = self.gguf_file or "config.json"
-        with errors_named(self):
+        with named_errors(self):
             path = hub.cached_file(self.model, name, revision=self.revision or "main")
             commit = hub.extract_commit_hash(path, None)
         return {"hub": self.model, "commit": str(commit), "file": name}
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What transformers is told, the same for tokenizer and weights."""
+        """Arguments of `from_pretrained`, the same for tokenizer and weights."""
         given = {"gguf_file": self.gguf_file, "revision": self.revision}
         known = {name: value for name, value in given.items() if value is not None}
         # Code that comes with a model is never run: a name is not worth that trust.
@@ -150,24 +102,8 @@ class Source(NamedTuple):
 
 
 @contextmanager
-def errors_named(source: Source) -> Iterator[None]:
-    """Say what to do about a model that cannot be read, and load without a sound.
-
-    Parameters
-    ----------
-    source : Source
-        The model.
-
-    Yields
-    ------
-    None
-        While it is read.
-
-    Raises
-    ------
-    ModelFileError
-        If that fails.
-    """
+def named_errors(source: ModelSource) -> Iterator[None]:
+    """Load without a sound, and raise `ModelFileError` where a model cannot be read."""
     from transformers.utils import logging
 
     bars = logging.is_progress_bar_enabled()

@@ -2,59 +2,43 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
+from typing_extensions import override
 
 from skllkd._core.classes import Classes
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.calibration import BatchCalibration, Calibration
-from skllkd.teachers.huggingface.model import (
-    Tokens,
+from skllkd.teachers.huggingface.loading import (
     close_source,
-    loaded_network,
-    loaded_tokens,
+    loaded_model,
+    loaded_tokenizer,
 )
-from skllkd.teachers.huggingface.scorer import PromptScorer
-from skllkd.teachers.huggingface.source import Source
-from skllkd.teachers.metered.bridge import Answers, AskedTeacher
-from skllkd.teachers.metered.store import LabelStore
-from skllkd.teachers.plan import TokenCount
-from skllkd.teachers.prompting.prompt_tokens import PromptTokens, prompt_tokens
-from skllkd.teachers.prompting.template import (
-    PromptFrame,
-    as_examples,
-    build_frame,
-    one_line,
-)
-
-#: So many texts are put in order of length together; more would make little difference
-#: and the first answers come later.
-_WINDOW = 1024
-#: As in `LlamaCppTeacher`: a prompt must not change with the day.
-_TEMPLATE_DATE = "26 Jul 2024"
+from skllkd.teachers.huggingface.model import HFModel, HFTokenizer
+from skllkd.teachers.huggingface.scorer import HFScorer
+from skllkd.teachers.huggingface.source import ModelSource
+from skllkd.teachers.prompting.causal_lm import CausalLMTeacher
+from skllkd.teachers.prompting.tokens import PromptTokens
 
 
-class TransformersTeacher(AskedTeacher):
+class TransformersTeacher(CausalLMTeacher):
     """A Hugging Face causal language model, run in process by PyTorch.
 
-    It asks and scores as `LlamaCppTeacher` does: no answer is generated and parsed, the
+    It scores as `LlamaCppTeacher` does: no answer is generated and parsed, the
     log-probability of every class is that of its label's tokens, in context, after the
-    prompt. On a GPU this is the fast one of the two. Code that comes with a model is
+    prompt. On a GPU this is the faster of the two. Code that comes with a model is
     never run.
 
     Parameters
     ----------
     model : str or Path
-        A folder, or a name on the model hub.
+        A folder, a GGUF file, or a name on the model hub.
     gguf_file : str, optional
-        The GGUF file in the folder or hub model to take the weights from.
+        The GGUF file of a hub model to take the weights from.
     revision : str, optional
         The branch, tag or commit on the hub. The stored answers are those of the
         commit.
@@ -81,7 +65,7 @@ class TransformersTeacher(AskedTeacher):
         Whether the probability of a class is that of all its label's tokens. False
         reads each label only as far as it differs from the others.
     max_calls : int, optional
-        At most so many texts are asked about, over all runs that share the store.
+        Maximum number of texts sent to the model, over all runs that share the store.
     store : str, Path or False, optional
         The label store's file; False for none. By default `labels.sqlite` in the
         folder named by SKLLKD_CACHE, or in the user's cache folder.
@@ -146,118 +130,48 @@ class TransformersTeacher(AskedTeacher):
         """Free the model, which stays loaded for later calls otherwise."""
         close_source(self._source())
 
-    def _source(self) -> Source:
-        """Return where the model is from, once it is known to be there."""
-        return Source.found(self.model, self.gguf_file, self.revision)
+    def _source(self) -> ModelSource:
+        """Return the model's origin, checked if it is local."""
+        return ModelSource.find(self.model, self.gguf_file, self.revision)
 
-    def _specification(self, classes: Classes) -> dict[str, Any]:
-        """Return the model's digest and the prompt it is given."""
-        self._check()
-        source = self._source()
-        with LabelStore(self.store or None) as store:
-            digest = source.digest(store)
-        frame = self._frame(loaded_tokens(source), classes)
+    @override
+    def _tokenizer(self) -> HFTokenizer:
+        return loaded_tokenizer(self._source())
+
+    @override
+    def _model(self) -> HFModel:
+        return loaded_model(self._source(), *self._device_and_dtype())
+
+    @override
+    def _model_fingerprint(self) -> dict[str, Any]:
         return {
             "teacher": "transformers",
-            "scoring": 1,  # raise when the same prompt is scored otherwise
-            "model": digest,
-            "dtype": self._place()[1],
-            "whole_labels": bool(self.whole_labels),
-            "before": frame.before,
-            "after": frame.after,
-            "answers": frame.answers,
-            "end": frame.end,
-            "max_text_tokens": self.max_text_tokens,
+            "scoring": 2,  # raise when the same prompt is scored otherwise
+            "model": self._source().fingerprint(),
+            "dtype": self._device_and_dtype()[1],
         }
 
+    @override
     def _describe(self, classes: Classes) -> dict[str, Any]:
-        """Return what the store's table of contents says of the answers."""
-        source = self._source()
-        name = Path(source.model).name if source.is_local else source.model
-        described = {"teacher": type(self).__name__, "classes": list(classes.words)}
-        return described | {"model": name if source.gguf_file is None else source[1]}
+        return super()._describe(classes) | {"model": self._source().name}
 
-    def _answers(self, texts: Iterable[str], classes: Classes) -> Iterator[Answers]:
-        """Yield log-probabilities, batch by batch."""
-        self._check()
-        source = self._source()
-        tokens = loaded_tokens(source)
-        prompt = self._prompt(tokens, self._frame(tokens, classes))
-        network = loaded_network(source, *self._place())
-        longest = self._longest(prompt, network.context_length)
-        scorer = PromptScorer(network, *prompt, batch_size=self.batch_size)
-        drawn, start, n_read = iter(texts), 0, len(prompt.prefix)
-        while some := list(itertools.islice(drawn, _WINDOW)):
-            bodies = [tokens.tokenize(one_line(text), special=False) for text in some]
-            cut = np.array([len(body) > longest for body in bodies])
-            bodies = [body[:longest] for body in bodies]
-            for places, log_prob in scorer.score(bodies):
-                n_read += sum(len(bodies[place]) + prompt.n_tail for place in places)
-                yield Answers(
-                    start + places,
-                    log_prob,
-                    np.minimum(np.exp(log_prob).sum(axis=1), 1.0),
-                    n_truncated=int(cut[places].sum()),
-                    input_tokens=n_read,
-                )
-                n_read = 0
-            start += len(some)
+    @property
+    def _chunk_size(self) -> int:  # type: ignore[override]
+        return 2 * self.batch_size
 
-    def _count(self, texts: list[str], classes: Classes) -> TokenCount:
-        """Return the tokens that are evaluated: the prompt's beginning counts once."""
-        if not texts:
-            return TokenCount(0, 0, "counted")
-        tokens = loaded_tokens(self._source())
-        prompt = self._prompt(tokens, self._frame(tokens, classes))
-        bodies = (len(tokens.tokenize(one_line(t), special=False)) for t in texts)
-        read = sum(min(n, self.max_text_tokens) + prompt.n_tail for n in bodies)
-        return TokenCount(read + len(prompt.prefix), 0, "counted")
+    @override
+    def _new_scorer(
+        self, model: HFModel, prompt: PromptTokens, max_body_tokens: int
+    ) -> HFScorer:
+        return HFScorer(model, prompt, batch_size=self.batch_size)
 
+    @override
     def _for_workers(self) -> TransformersTeacher:
-        """Return the teacher with the type of the weights chosen here, as in the key."""
-        resolved: TransformersTeacher = clone(self).set_params(dtype=self._place()[1])
-        return resolved
+        """Fix the type of the weights that was chosen here, as in the key."""
+        resolved: TransformersTeacher = clone(self)
+        return resolved.set_params(dtype=self._device_and_dtype()[1])
 
-    def _longest(self, prompt: PromptTokens, context_length: int) -> int:
-        """Return how many tokens of a text are read."""
-        n_framed = len(prompt.prefix) + prompt.n_tail
-        room = context_length - n_framed
-        if room < 1:
-            raise InvalidParameterError(
-                f"the prompt without a text has {n_framed} tokens and leaves no room in "
-                f"the model's window of {context_length}. Use fewer or shorter "
-                "`examples`."
-            )
-        return min(self.max_text_tokens, room)
-
-    def _prompt(self, tokens: Tokens, frame: PromptFrame) -> PromptTokens:
-        """Return the frame in tokens."""
-        return prompt_tokens(
-            tokens,
-            tokens.begin,
-            tokens.end_token or 0,
-            frame,
-            whole_labels=bool(self.whole_labels),
-        )
-
-    def _frame(self, tokens: Tokens, classes: Classes) -> PromptFrame:
-        """Return what stands around a text in the prompt."""
-        check_option(self.chat, "chat", ["auto", True, False])
-        if self.chat is True and not tokens.has_chat_template:
-            raise InvalidParameterError(
-                "`chat=True` needs a chat template, and the model has none. Use "
-                "chat=False for a plain prompt."
-            )
-        examples = as_examples(self.examples, classes)
-        template = None
-        if self.chat and tokens.has_chat_template:
-
-            def template(messages: list[dict[str, str]]) -> str:
-                return tokens.chat(messages, _TEMPLATE_DATE)
-
-        return build_frame(classes, self.instruction, examples, template)
-
-    def _place(self) -> tuple[str, str]:
+    def _device_and_dtype(self) -> tuple[str, str]:
         """Return the device the model runs on and the type of its weights."""
         import torch
 
@@ -279,10 +193,9 @@ class TransformersTeacher(AskedTeacher):
             return device, self.dtype
         return device, "float32" if kind == "cpu" else "bfloat16"
 
-    def _check(self) -> None:
-        """Raise if a parameter has a value that is not allowed."""
-        check_number(self.max_text_tokens, "max_text_tokens", 1, integer=True)
+    @override
+    def _check_parameters(self, classes: Classes) -> None:
+        super()._check_parameters(classes)
         check_number(self.batch_size, "batch_size", 1, integer=True)
         allowed = ["auto", "float32", "bfloat16", "float16"]
         check_option(self.dtype, "dtype", allowed)
-        check_option(self.whole_labels, "whole_labels", [True, False])

@@ -1,4 +1,4 @@
-"""llama.cpp in process: models loaded once, and the contexts they are evaluated in."""
+"""Models of llama.cpp: weights and vocabulary of a GGUF file, loaded once a process."""
 
 from __future__ import annotations
 
@@ -6,119 +6,56 @@ import ctypes
 import logging
 import os
 import re
-import threading
+import weakref
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from skllkd._core.params import optional_import
+from skllkd._core.registry import HandleKey, Registry
 from skllkd.exceptions import ModelFileError
-
-#: The library rounds a cache, and the part of it in use, up to a multiple of this.
-CACHE_STEP = 256
-
-
-def up_to_step(n_cells: int) -> int:
-    """Return a number of cells as the library rounds it.
-
-    Parameters
-    ----------
-    n_cells : int
-        How many are needed.
-
-    Returns
-    -------
-    int
-        How many there will be.
-    """
-    return -(-n_cells // CACHE_STEP) * CACHE_STEP
+from skllkd.teachers.prompting.gguf import check_gguf
+from skllkd.teachers.prompting.template import TEMPLATE_DATE, Message
 
 
-def check_gguf(path: Path) -> None:
-    """Raise unless a file is there and begins as a GGUF does.
-
-    Parameters
-    ----------
-    path : Path
-        The model file.
-
-    Raises
-    ------
-    ModelFileError
-        If it is missing or is no GGUF.
-    """
-    if not path.is_file():
-        raise ModelFileError(
-            f"`model_path` must name a GGUF file; there is no file {str(path)!r}. Give "
-            "the path of a model downloaded in GGUF format."
-        )
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic != b"GGUF":
-        raise ModelFileError(
-            f"`model_path` must name a GGUF file; {str(path)!r} begins with {magic!r}, "
-            "not b'GGUF'. Convert the model, or download it in GGUF format."
-        )
+def llama_library() -> Any:
+    """Import llama.cpp, without its messages."""
+    library = optional_import("llama_cpp", "llama")
+    # Its table of levels is one off, so that warnings of the library are ERROR there.
+    logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
+    library.llama_backend_init()
+    return library
 
 
 class LlamaModel:
-    """The weights and vocabulary of a GGUF file.
-
-    Parameters
-    ----------
-    path : Path
-        The model file.
-
-    Raises
-    ------
-    ModelFileError
-        If llama.cpp cannot load it.
-    """
+    """Weights and vocabulary of a GGUF file, freed with the last reference to them."""
 
     def __init__(self, path: Path) -> None:
-        self.lib: Any = optional_import("llama_cpp", "llama")
-        # Its table of levels is one off, so that warnings of the library are ERROR there.
-        logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
-        self.lib.llama_backend_init()
+        self.lib: Any = llama_library()
         parameters = self.lib.llama_model_default_params()
-        self._model = self.lib.llama_model_load_from_file(os.fsencode(path), parameters)
-        if not self._model:
+        self.handle = self.lib.llama_model_load_from_file(os.fsencode(path), parameters)
+        if not self.handle:
             raise ModelFileError(
                 f"llama.cpp cannot load {str(path)!r}: the file is damaged, or of a kind "
                 "this version of llama-cpp-python does not know."
             )
+        weakref.finalize(self, self.lib.llama_model_free, self.handle).atexit = False
         for kind in ("recurrent", "hybrid", "diffusion"):
-            if getattr(self.lib, f"llama_model_is_{kind}")(self._model):
+            if getattr(self.lib, f"llama_model_is_{kind}")(self.handle):
                 raise ModelFileError(
                     f"{str(path)!r} is a {kind} model, whose prompt cannot be evaluated "
                     "once and shared. Use a transformer language model."
                 )
-        self.vocabulary = self.lib.llama_model_get_vocab(self._model)
+        self.vocabulary = self.lib.llama_model_get_vocab(self.handle)
         self.n_vocabulary = int(self.lib.llama_vocab_n_tokens(self.vocabulary))
-        self.context_length = int(self.lib.llama_model_n_ctx_train(self._model))
-
-    @property
-    def handle(self) -> Any:
-        """The library's own handle."""
-        return self._model
+        self.context_length = int(self.lib.llama_model_n_ctx_train(self.handle))
+        self.max_sequences = int(self.lib.llama_max_parallel_sequences())
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Return the tokens of a text.
+        """Return tokens; names of special tokens count as such only where `special`.
 
-        Parameters
-        ----------
-        text : str
-            The text.
-        special : bool
-            Whether the names of special tokens in it stand for these tokens. False
-            for text from outside: there they are just characters. Names that the
-            library reads as tokens all the same, as `<start_of_image>` in Gemma, are
-            taken apart.
-
-        Returns
-        -------
-        list of int
-            The tokens, without a beginning-of-text token.
+        Names that the library reads as tokens all the same, as `<start_of_image>` in
+        Gemma, are taken apart.
         """
         tokens = self._tokens(text, special)
         if special or self._named_tokens.isdisjoint(tokens):
@@ -133,7 +70,7 @@ class LlamaModel:
 
     @cached_property
     def _named_tokens(self) -> frozenset[int]:
-        """The tokens that stand for a name wherever it is read; not white space."""
+        """Tokens that are read wherever their name stands; not white space."""
         user_defined = self.lib.LLAMA_TOKEN_ATTR_USER_DEFINED
         tokens = (
             token
@@ -148,7 +85,7 @@ class LlamaModel:
         )
 
     def _tokens(self, text: str, special: bool) -> list[int]:
-        """Return what the library reads a text as."""
+        """Return the tokens as the library reads them."""
         data = text.encode("utf-8", "replace")
         size = len(data) + 8
         for _ in range(2):
@@ -160,11 +97,6 @@ class LlamaModel:
                 break
             size = -count
         return list(buffer[:count])
-
-    @property
-    def max_sequences(self) -> int:
-        """How many sequences the library evaluates together at most."""
-        return int(self.lib.llama_max_parallel_sequences())
 
     @property
     def begin_tokens(self) -> list[int]:
@@ -179,65 +111,47 @@ class LlamaModel:
         return int(self.lib.llama_vocab_eos(self.vocabulary))
 
     def token_text(self, token: int) -> str:
-        """Return a token as it is written.
-
-        Parameters
-        ----------
-        token : int
-            The token.
-
-        Returns
-        -------
-        str
-            Its text, "" for no token.
-        """
+        """Return a token as it is written, "" for no token."""
         if token < 0:
             return ""
         text = self.lib.llama_vocab_get_text(self.vocabulary, token)
         return str(text.decode("utf-8", "replace"))
 
-    @property
-    def begin_text(self) -> str:
-        """The beginning-of-text token as it is written."""
-        return self.token_text(int(self.lib.llama_vocab_bos(self.vocabulary)))
+    @cached_property
+    def _chat_template(self) -> Any:
+        """The model's own chat template as llama-cpp-python renders it, or None."""
+        source = self._metadata("tokenizer.chat_template")
+        if source is None:
+            return None
+        formats = optional_import("llama_cpp.llama_chat_format", "llama")
+        formatter = formats.Jinja2ChatFormatter(
+            source,
+            eos_token=self.token_text(self.end_token),
+            bos_token=self.token_text(int(self.lib.llama_vocab_bos(self.vocabulary))),
+        )
+        formatter.strftime_now = lambda _: TEMPLATE_DATE
+        return formatter
 
     @property
-    def end_text(self) -> str:
-        """The end-of-text token as it is written."""
-        return self.token_text(int(self.lib.llama_vocab_eos(self.vocabulary)))
+    def has_chat_template(self) -> bool:
+        """Whether the model has a chat template of its own."""
+        return self._chat_template is not None
 
-    @property
-    def chat_template(self) -> str | None:
-        """The model's own chat template in Jinja, if it has one."""
-        return self._metadata("tokenizer.chat_template")
-
-    @property
-    def is_f32(self) -> bool:
-        """Whether the file holds its weights in 32 bits already."""
-        return self._metadata("general.file_type") == "0"
-
-    @property
-    def can_be_exact(self) -> bool:
-        """Whether 32-bit attention gains anything: with 32-bit weights on the CPU."""
-        return self.is_f32 and not self.lib.llama_supports_gpu_offload()
+    def render_chat(self, messages: list[Message]) -> str:
+        """Render chat messages, ready for the assistant's answer."""
+        return str(self._chat_template(messages=messages).prompt)
 
     @property
     def cell_bytes(self) -> int:
-        """What a token's keys and values take in 32 bits."""
+        """Size of a token's keys and values in 32 bits."""
         architecture = self._metadata("general.architecture")
         width = self._metadata(f"{architecture}.attention.key_length")
         if width is None:
-            heads = int(self.lib.llama_model_n_head(self._model))
-            width = str(self.lib.llama_model_n_embd(self._model) // heads)
-        n_layers = int(self.lib.llama_model_n_layer(self._model))
-        return (
-            8 * n_layers * int(self.lib.llama_model_n_head_kv(self._model)) * int(width)
-        )
-
-    @property
-    def n_parameters(self) -> int:
-        """How many weights the model has."""
-        return int(self.lib.llama_model_n_params(self._model))
+            heads = int(self.lib.llama_model_n_head(self.handle))
+            width = str(self.lib.llama_model_n_embd(self.handle) // heads)
+        n_layers = int(self.lib.llama_model_n_layer(self.handle))
+        n_heads = int(self.lib.llama_model_n_head_kv(self.handle))
+        return 8 * n_layers * n_heads * int(width)
 
     def _metadata(self, key: str) -> str | None:
         """Return an entry of the file's header, if it is there."""
@@ -245,118 +159,25 @@ class LlamaModel:
         for _ in range(2):
             buffer = ctypes.create_string_buffer(size)
             length = self.lib.llama_model_meta_val_str(
-                self._model, key.encode(), buffer, size
+                self.handle, key.encode(), buffer, size
             )
             if length < size:
                 break
             size = length + 1
         return buffer.value.decode("utf-8", "replace") if length > 0 else None
 
-    def close(self) -> None:
-        """Free the weights."""
-        if self._model:
-            self.lib.llama_model_free(self._model)
-            self._model = None
+
+models: Registry[LlamaModel] = Registry()
 
 
-def new_context(
-    model: LlamaModel,
-    *,
-    n_tokens: int,
-    n_batch: int,
-    n_sequences: int,
-    n_threads: int,
-    exact: bool,
-) -> Any:
-    """Return a context of the library, to evaluate a model in.
-
-    Parameters
-    ----------
-    model : LlamaModel
-        The model.
-    n_tokens : int
-        The most tokens in the cache; of each sequence where `exact`.
-    n_batch : int
-        The most tokens in a decode.
-    n_sequences : int
-        The most sequences.
-    n_threads : int
-        Threads for evaluation.
-    exact : bool
-        Whether attention keeps keys and values in 32 bits, which makes an answer
-        independent of the texts it is evaluated with, to 1e-5 in log-probability with
-        F32 weights. Each sequence has a cache of its own then, for this attention goes
-        over all cells of a cache. Flash attention, the library's default, rounds keys
-        and values to 16 bits (1e-2 off, up to 5e-3 between neighbours) and skips cells
-        of other sequences, which share one cache.
-
-    Returns
-    -------
-    pointer
-        The context, to be freed by `llama_free`.
-
-    Raises
-    ------
-    MemoryError
-        If there is not enough.
-    """
-    lib = model.lib
-    parameters = lib.llama_context_default_params()
-    parameters.n_ctx = up_to_step(n_tokens) * (n_sequences if exact else 1)
-    parameters.n_batch = parameters.n_ubatch = n_batch
-    parameters.n_seq_max = n_sequences
-    parameters.kv_unified = not exact
-    parameters.n_threads = parameters.n_threads_batch = n_threads
-    parameters.no_perf = True
-    if exact:
-        parameters.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        parameters.type_k = parameters.type_v = lib.GGML_TYPE_F32
-    context = lib.llama_init_from_model(model.handle, parameters)
-    if not context:
-        raise MemoryError(
-            f"llama.cpp could not allocate a context of {parameters.n_ctx} tokens."
-        )
-    return context
-
-
-_models: dict[tuple[str, str, int, int], LlamaModel] = {}
-_lock = threading.Lock()
-
-
-def loaded_model(path: Path, origin: Path | None = None) -> LlamaModel:
-    """Return the model of a file, loaded once a process.
-
-    Parameters
-    ----------
-    path : Path
-        The model file.
-    origin : Path, optional
-        The file it was made from, if it is a copy: `close_model` closes both.
-
-    Returns
-    -------
-    LlamaModel
-        The model.
-    """
+def loaded_model(path: Path) -> LlamaModel:
+    """Return the model of a file, loaded once a process and anew when the file changes."""
     check_gguf(path)
     stat = path.stat()
-    origin_name = str((origin or path).resolve())
-    key = (origin_name, str(path.resolve()), stat.st_size, stat.st_mtime_ns)
-    with _lock:
-        if key not in _models:
-            _models[key] = LlamaModel(path)
-        return _models[key]
+    key = HandleKey(str(path.resolve()), (stat.st_size, stat.st_mtime_ns))
+    return models.get(key, lambda: LlamaModel(path))
 
 
 def close_model(path: Path) -> None:
-    """Free the model of a file and of its copies, if it is loaded.
-
-    Parameters
-    ----------
-    path : Path
-        The model file.
-    """
-    name = str(path.resolve())
-    with _lock:
-        for key in [key for key in _models if key[0] == name]:
-            _models.pop(key).close()
+    """Let go of the model of a file."""
+    models.close(str(path.resolve()))

@@ -1,1 +1,1 @@
-"""Prompts and label tokens, shared by the local back ends."""
+"""Prompts, label tokens and scoring: the layer under the local back ends."""

@@ -1,4 +1,4 @@
-"""Labels as token sequences, scored through the prefixes they share."""
+"""Labels as a trie of tokens, so that they are scored through the prefixes they share."""
 
 from __future__ import annotations
 
@@ -7,72 +7,39 @@ from dataclasses import dataclass
 
 from skllkd.exceptions import InvalidClassesError
 
+Tokens = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class LabelTrie:
-    """The tree of the labels' tokens.
+    """Trie of the labels' tokens.
 
     The log-probability of a label is the sum, over its tokens, of the log-probability
     of the token after those before it. Labels that begin alike share the evaluation
-    of what they share, and the last token of a label needs no evaluation at all: so a
+    of that beginning, and the last token of a label needs no evaluation at all: so a
     set of single-token labels is scored from the prompt's last position alone.
 
-    Parameters
-    ----------
-    node_tokens : tuple of int
-        The token of each evaluated node; node i here is place i + 1 below, place 0
-        being the end of the prompt.
-    node_depths : tuple of int
-        How many tokens after the prompt's last each node stands, from 1.
-    node_branches : tuple of tuple of int
-        The branches each node lies on: a branch is a path from the prompt to a node
-        without evaluated children.
-    steps : tuple of tuple of (int, int)
-        For each label its (place, token) pairs: the token's log-probability is to be
-        read at that place.
-    n_branches : int
-        The number of branches, at least 1.
+    Position 0 is the end of the prompt, position i + 1 is node i, and a node follows its
+    parent. A branch is a path from the prompt to a node without children.
     """
 
-    node_tokens: tuple[int, ...]
-    node_depths: tuple[int, ...]
-    node_branches: tuple[tuple[int, ...], ...]
-    steps: tuple[tuple[tuple[int, int], ...], ...]
-    n_branches: int
-
-    @property
-    def places(self) -> range:
-        """The places where log-probabilities are read: the prompt's end, and the nodes."""
-        return range(1 + len(self.node_tokens))
+    node_tokens: Tokens  # the token of each evaluated node
+    node_depths: Tokens  # distance of each node from the prompt's last token, from 1
+    node_branches: tuple[Tokens, ...]  # the branches each node lies on
+    steps: tuple[tuple[tuple[int, int], ...], ...]  # (position, token) pairs by label
+    n_branches: int  # at least 1
 
     @classmethod
     def from_tokens(
         cls, labels: Sequence[str], tokens: Sequence[Sequence[int]], end: int
     ) -> LabelTrie:
-        """Build the tree.
+        """Build the trie from the tokens of each label in context.
 
-        Parameters
-        ----------
-        labels : sequence of str
-            The labels, for the error.
-        tokens : sequence of sequence of int
-            The tokens of each label in context.
-        end : int
-            The token that ends an answer. It is appended to every label where one
-            label begins another, since "sport" would else count "sports car" in.
-
-        Returns
-        -------
-        LabelTrie
-            The tree.
-
-        Raises
-        ------
-        InvalidClassesError
-            If a label has no token, or two labels have the same tokens.
+        `end`, the token that ends an answer, is appended to every label where one label
+        begins another, since "sport" would else count "sports car" in.
         """
         paths = [tuple(path) for path in tokens]
-        label_of: dict[tuple[int, ...], str] = {}
+        label_of: dict[Tokens, str] = {}
         for label, path in zip(labels, paths, strict=True):
             if not path or path in label_of:
                 other = f"as {label_of[path]!r}" if path else "none at all"
@@ -85,9 +52,12 @@ class LabelTrie:
         if prefixes & set(paths):
             paths = [(*path, end) for path in paths]
             prefixes |= set(label_of)
+        return cls._from_paths(paths, sorted(prefixes))
 
-        nodes = sorted(prefixes)  # a node follows its parent
-        place_of = {(): 0} | {node: place for place, node in enumerate(nodes, start=1)}
+    @classmethod
+    def _from_paths(cls, paths: Sequence[Tokens], nodes: Sequence[Tokens]) -> LabelTrie:
+        """Build the trie from whole labels and their proper prefixes in order."""
+        position_of = {(): 0} | {node: i for i, node in enumerate(nodes, start=1)}
         parents = {node[:-1] for node in nodes}
         leaves = [node for node in nodes if node not in parents]
         return cls(
@@ -98,29 +68,21 @@ class LabelTrie:
                 for node in nodes
             ),
             steps=tuple(
-                tuple((place_of[path[:i]], path[i]) for i in range(len(path)))
+                tuple((position_of[path[:i]], path[i]) for i in range(len(path)))
                 for path in paths
             ),
             n_branches=max(1, len(leaves)),
         )
 
 
-def until_they_differ(tokens: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
-    """Return the beginning of each label that no other label begins with.
+def distinct_prefixes(tokens: Sequence[Sequence[int]]) -> list[Tokens]:
+    """Return the shortest beginning of each label that no other label begins with.
 
-    Parameters
-    ----------
-    tokens : sequence of sequence of int
-        The tokens of each label.
-
-    Returns
-    -------
-    list of tuple of int
-        The shortest such beginnings; a whole label where another begins with it.
+    It is the whole label where another label begins with that.
     """
     every = [tuple(path) for path in tokens]
 
-    def is_own(beginning: tuple[int, ...]) -> bool:
+    def is_own(beginning: Tokens) -> bool:
         return sum(path[: len(beginning)] == beginning for path in every) == 1
 
     return [

@@ -1,4 +1,4 @@
-"""The prompt: what a language model reads before it names a class."""
+"""Prompt text: the task, the classes and the examples, around a text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from skllkd._core.classes import Classes
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError, ModelFileError
 
+#: Printed by chat templates that print today's date, so that a prompt does not change,
+#: and is not paid for again, with the day.
+TEMPLATE_DATE = "26 Jul 2024"
 #: Stands for the text while a prompt is rendered; a private-use character keeps it
 #: from meeting anything a template writes itself.
 _PLACE = "\ue000TEXT\ue000"
@@ -21,79 +24,43 @@ ChatTemplate = Callable[[list[Message]], str]
 
 
 @dataclass(frozen=True)
-class PromptFrame:
-    """What stands around a text in a prompt.
+class PromptTemplate:
+    """Prompt around a text, and the answer that stands for each class."""
 
-    Parameters
-    ----------
-    before : str
-        The prompt up to the text: the task, the classes, the examples.
-    after : str
-        The prompt from the text on, up to where the answer begins.
-    answers : tuple of str
-        What the model writes for each class at that place.
-    end : str
-        What follows an answer in the prompt's examples.
-    """
-
-    before: str
-    after: str
-    answers: tuple[str, ...]
-    end: str
+    before: str  # the task, the classes and the examples, up to the text
+    after: str  # from the text on, up to where the answer begins
+    answers: tuple[str, ...]  # as the model writes them there
+    end: str  # follows an answer in the prompt's examples
 
 
 def one_line(text: str) -> str:
-    """Return a text on one line, so that it cannot imitate the prompt's own lines.
-
-    Parameters
-    ----------
-    text : str
-        The text.
-
-    Returns
-    -------
-    str
-        The text with every run of white space as one space.
-    """
+    """Put a text on one line, so that it cannot imitate the prompt's own lines."""
     return " ".join(text.split())
 
 
-def build_frame(
+def build_template(
     classes: Classes,
     instruction: str | None,
     examples: Sequence[tuple[str, str]],
     chat_template: ChatTemplate | None,
-) -> PromptFrame:
-    """Return the frame that asks for the class of a text.
-
-    Parameters
-    ----------
-    classes : Classes
-        The classes and their descriptions.
-    instruction : str or None
-        The task in words; None for a sentence that names the classes.
-    examples : sequence of (str, str)
-        Texts with the class each has, shown before the text.
-    chat_template : callable or None
-        The model's chat template; None for a plain prompt of lines.
-
-    Returns
-    -------
-    PromptFrame
-        The frame.
-
-    Raises
-    ------
-    ModelFileError
-        If the template does not print the user's message as it is.
-    """
+) -> PromptTemplate:
+    """Build the prompt, of plain lines where there is no chat template."""
     task = _task(classes, instruction)
-    if chat_template is None:
-        shown = [f"Text: {text}\nClass: {word}\n\n" for text, word in examples]
-        before = f"{task}\n\n{''.join(shown)}Text: "
-        answers = tuple(f" {word}" for word in classes.words)
-        return PromptFrame(before, "\nClass:", answers, end="\n")
+    if chat_template is not None:
+        return _chat_prompt(task, classes, examples, chat_template)
+    shown = [f"Text: {text}\nClass: {word}\n\n" for text, word in examples]
+    before = f"{task}\n\n{''.join(shown)}Text: "
+    answers = tuple(f" {word}" for word in classes.words)
+    return PromptTemplate(before, "\nClass:", answers, end="\n")
 
+
+def _chat_prompt(
+    task: str,
+    classes: Classes,
+    examples: Sequence[tuple[str, str]],
+    chat_template: ChatTemplate,
+) -> PromptTemplate:
+    """Build the prompt of a chat, with an example in each of its earlier turns."""
     turns: list[Message] = []
     for text, word in [*examples, (_PLACE, "")]:
         turns.append({"role": "user", "content": f"Text: {text}\nClass?"})
@@ -114,7 +81,7 @@ def build_frame(
     before, after = prompt.split(_PLACE)
     answered = [*start, *turns, {"role": "assistant", "content": _ANSWER}]
     end = chat_template(answered).rpartition(_ANSWER)[2]
-    return PromptFrame(before, after, classes.words, end)
+    return PromptTemplate(before, after, classes.words, end)
 
 
 def _task(classes: Classes, instruction: str | None) -> str:
@@ -133,37 +100,18 @@ def _task(classes: Classes, instruction: str | None) -> str:
 
 
 def as_examples(examples: Any, classes: Classes) -> list[tuple[str, str]]:
-    """Return few-shot examples as (text, class word) pairs.
-
-    Parameters
-    ----------
-    examples : sequence of (str, class) or None
-        The examples.
-    classes : Classes
-        The classes.
-
-    Returns
-    -------
-    list of (str, str)
-        The examples, each text on one line.
-
-    Raises
-    ------
-    InvalidParameterError
-        If an entry is no pair, or its class is none of `classes`.
-    """
+    """Return few-shot examples as (text on one line, class word) pairs, checked."""
     pairs = []
-    for place, pair in enumerate(examples or ()):
+    for row, pair in enumerate(examples or ()):
         if isinstance(pair, str) or len(pair) != 2:
             raise InvalidParameterError(
-                f"`examples` must hold (text, class) pairs; got {pair!r} at place "
-                f"{place}."
+                f"`examples` must hold (text, class) pairs; got {pair!r} at index {row}."
             )
         text, name = pair
         if name not in classes.names:
             raise InvalidParameterError(
-                f"`examples` must use the names in `classes`; got {name!r} at place "
-                f"{place}, classes are {list(classes.words)}."
+                f"`examples` must use the names in `classes`; got {name!r} at index "
+                f"{row}, classes are {list(classes.words)}."
             )
         pairs.append((one_line(as_texts([text], "examples")[0]), str(name)))
     return pairs

@@ -17,7 +17,12 @@ from skllkd.exceptions import (
 )
 from skllkd.students import SklearnStudent
 from skllkd.teachers import LabelStore, TransformersTeacher
-from skllkd.teachers.huggingface import model as runtime
+from skllkd.teachers.huggingface.loading import (
+    loaded_model,
+    loaded_tokenizer,
+    models,
+)
+from skllkd.teachers.huggingface.scorer import HFScorer
 
 from tests.conftest import TOPICS
 from tests.tiny_llama import write_tiny_llama
@@ -44,14 +49,14 @@ def texts(news):
 def plain_log_prob(teacher, text, classes):
     """Score a text alone: whole prompt and answer in one plain evaluation."""
     source = teacher._source()
-    tokens = runtime.loaded_tokens(source)
-    network = runtime.loaded_network(source, "cpu", "float32").model
-    frame = teacher._frame(tokens, as_classes(classes))
+    tokens = loaded_tokenizer(source)
+    network = loaded_model(source, "cpu", "float32").network
+    template = teacher._template(tokens, as_classes(classes))
     body = tokens.tokenize(" ".join(text.split()), special=False)
-    start = tokens.tokenize(frame.before, special=True) + body
-    start += tokens.tokenize(frame.after, special=True)
-    end = tokens.tokenize(frame.end, special=True)[0]
-    answers = [tokens.tokenize(a, special=False) for a in frame.answers]
+    start = tokens.tokenize(template.before, special=True) + body
+    start += tokens.tokenize(template.after, special=True)
+    end = tokens.tokenize(template.end, special=True)[0]
+    answers = [tokens.tokenize(a, special=False) for a in template.answers]
     if any(a != b and b[: len(a)] == a for a in answers for b in answers):
         answers = [[*answer, end] for answer in answers]
     result = []
@@ -107,12 +112,8 @@ def test_what_cannot_share_a_prompt_is_refused(news, tmp_path):
 
 
 def test_scoring_that_is_off_is_found(model, monkeypatch):
-    from skllkd.teachers.huggingface.scorer import PromptScorer
-
-    seen = PromptScorer._seen
-    monkeypatch.setattr(
-        PromptScorer, "_seen", lambda self, real: seen(self, real | True)
-    )
+    seen = HFScorer._seen
+    monkeypatch.setattr(HFScorer, "_seen", lambda self, real: seen(self, real | True))
     TransformersTeacher(model).close()
     with pytest.raises(ModelFileError, match="nats apart"):
         TransformersTeacher(model, store=False).label(["x"], TOPICS)
@@ -132,26 +133,22 @@ def test_batches_and_padding_do_not_matter(model, texts):
     np.testing.assert_allclose(log_prob(texts[::-1])[::-1], together, atol=1e-3)
 
 
-def test_texts_are_drawn_as_they_are_needed(model, monkeypatch):
-    from skllkd.teachers.huggingface import teacher as _transformers
+def test_the_prompt_is_read_once_for_all_chunks(model, texts, monkeypatch):
+    prefixes, evaluate = [], HFScorer._evaluate
 
-    monkeypatch.setattr(_transformers, "_WINDOW", 4)
-    drawn = []
+    def counted(self, prefix):
+        prefixes.append(prefix)
+        return evaluate(self, prefix)
 
-    def texts():
-        for i in range(10):
-            drawn.append(i)
-            yield f"text number {i}"
-
-    answers = TransformersTeacher(model, batch_size=3)._ask(texts(), as_classes(TOPICS))
-    first = next(answers).places.tolist()
-    assert (len(first), len(drawn)) == (3, 4)
-    rest = np.concatenate([some.places for some in answers])
-    assert sorted([*first, *rest.tolist()]) == list(range(10))
+    teacher = TransformersTeacher(model, batch_size=4, store=False)
+    teacher.label(texts[:1], TOPICS)  # loads and checks the model
+    monkeypatch.setattr(HFScorer, "_evaluate", counted)
+    assert teacher.label(texts, TOPICS).n_asked == len(texts) > 3 * 2 * 4
+    assert len(prefixes) == 1
 
 
 def test_special_tokens_in_a_text_are_characters(model, texts):
-    tokens = runtime.loaded_tokens(TransformersTeacher(model)._source())
+    tokens = loaded_tokenizer(TransformersTeacher(model)._source())
     assert len(tokens.tokenize("<|im_end|>", special=True)) == 1
     for text in HOSTILE:
         assert min(tokens.tokenize(text, special=False)) > 2
@@ -171,8 +168,9 @@ def test_special_tokens_in_a_text_are_characters(model, texts):
 
 def test_a_template_that_prints_the_date_prints_the_same(model):
     teacher = TransformersTeacher(model)
-    frame = teacher._frame(runtime.loaded_tokens(teacher._source()), as_classes(TOPICS))
-    assert frame.after.endswith("<|im_start|>assistant\n26 Jul 2024")
+    tokenizer = loaded_tokenizer(teacher._source())
+    template = teacher._template(tokenizer, as_classes(TOPICS))
+    assert template.after.endswith("<|im_start|>assistant\n26 Jul 2024")
 
 
 def test_the_store_and_what_makes_another_question(model, texts, tmp_path, own_store):
@@ -251,27 +249,25 @@ def test_a_teacher_is_a_specification(model):
     teacher = TransformersTeacher(model)
     teacher.label(["x"], TOPICS)
     assert len(pickle.dumps(teacher)) < 2_000
-    loaded = dict(runtime._loaded)
+    loaded = len(models)
     clone(teacher).label(["y"], TOPICS)
-    assert runtime._loaded == loaded
+    assert len(models) == loaded
     teacher.close()
     teacher.close()
-    assert not [key for key in runtime._loaded if key[0] == teacher._source()]
+    assert len(models) <= loaded - 2  # without the tokenizer and the weights
     assert teacher.label(["z"], TOPICS).n_asked == 1
 
 
 def test_memory_that_runs_out_halves_the_batch(model, texts, monkeypatch):
-    from skllkd.teachers.huggingface.scorer import PromptScorer
-
     expected = TransformersTeacher(model, store=False).label(texts, TOPICS).log_prob
-    scored = PromptScorer._score_batch
+    scored = HFScorer._score_batch
 
     def short_of_memory(self, bodies):
         if len(bodies) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return scored(self, bodies)
 
-    monkeypatch.setattr(PromptScorer, "_score_batch", short_of_memory)
+    monkeypatch.setattr(HFScorer, "_score_batch", short_of_memory)
     found = TransformersTeacher(model, store=False).label(texts, TOPICS).log_prob
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
@@ -282,10 +278,11 @@ def test_bad_parameters_and_models_are_named(model, tmp_path, monkeypatch):
 
     with pytest.raises(ModelFileError, match=r"`model`.*no folder.*none"):
         label(tmp_path / "none")
-    with pytest.raises(ModelFileError, match="`gguf_file`"):
+    with pytest.raises(ModelFileError, match="`model`.*not b'GGUF'"):
         label(model / "config.json")
-    with pytest.raises(ModelFileError, match=r"`gguf_file`.*no 'x\.gguf'"):
-        label(gguf_file="x.gguf")
+    for missing in ({"model": "x.gguf"}, {"gguf_file": "x.gguf"}):
+        with pytest.raises(ModelFileError, match=r"`model`.*no file .*x\.gguf"):
+            label(**missing)
     with pytest.raises(ModelFileError, match="connection"):
         label("somebody/some-model")  # the tests have no network
     (tmp_path / "empty").mkdir()
@@ -303,7 +300,7 @@ def test_bad_parameters_and_models_are_named(model, tmp_path, monkeypatch):
     (tmp_path / "g" / "x.gguf").write_bytes(b"GGUF")
     monkeypatch.setitem(__import__("sys").modules, "gguf", None)
     with pytest.raises(MissingDependencyError, match=r"skllkd\[gguf\]"):
-        label(tmp_path / "g", gguf_file="x.gguf")
+        label(tmp_path / "g" / "x.gguf")
 
 
 def test_without_a_chat_template(news, tmp_path):

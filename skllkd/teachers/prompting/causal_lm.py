@@ -1,0 +1,168 @@
+"""Teachers that read the probability of each label from a language model's logits."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+from typing_extensions import override
+
+from skllkd._core.arrays import FloatArray
+from skllkd._core.classes import Classes
+from skllkd._core.params import check_number, check_option
+from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.teacher import MeteredTeacher
+from skllkd.teachers.plan import TokenCount
+from skllkd.teachers.prompting.template import (
+    PromptTemplate,
+    as_examples,
+    build_template,
+    one_line,
+)
+from skllkd.teachers.prompting.tokens import (
+    PromptTokenizer,
+    PromptTokens,
+    tokenize_prompt,
+)
+
+
+class CausalLM(Protocol):
+    """A loaded language model."""
+
+    context_length: int
+
+
+class PromptScorer(Protocol):
+    """Scores labels behind many texts in one prompt, whose prefix it has evaluated."""
+
+    def score(self, bodies: Sequence[Sequence[int]]) -> FloatArray:
+        """Return the labels' log-probabilities in nats, of shape (n_bodies, n_labels)."""
+
+
+class CausalLMTeacher(MeteredTeacher):
+    """Base class of the teachers that run a causal language model in this process.
+
+    A back end loads tokenizer and weights, identifies them, and scores token sequences.
+    Prompt, truncation, log-probabilities, label mass and token counts come with this class.
+    """
+
+    examples: Sequence[tuple[str, Any]]
+    instruction: str | None
+    chat: bool | str
+    max_text_tokens: int
+    whole_labels: bool
+    _sort_window = (
+        1024  # decodes are full where the texts beside each other are as long
+    )
+
+    @abstractmethod
+    def _tokenizer(self) -> PromptTokenizer:
+        """Load the tokenizer."""
+
+    @abstractmethod
+    def _model(self) -> CausalLM:
+        """Load the weights."""
+
+    @abstractmethod
+    def _new_scorer(
+        self, model: Any, prompt: PromptTokens, max_body_tokens: int
+    ) -> PromptScorer:
+        """Evaluate the prompt's prefix and return a scorer of what follows it."""
+
+    @abstractmethod
+    def _model_fingerprint(self) -> dict[str, Any]:
+        """Identify back end and weights."""
+
+    @override
+    def fingerprint(self, classes: Classes) -> dict[str, Any]:
+        template = self._template(self._tokenizer(), classes)
+        return {
+            **self._model_fingerprint(),
+            **dataclasses.asdict(template),
+            "whole_labels": bool(self.whole_labels),
+            "max_text_tokens": self.max_text_tokens,
+        }
+
+    @override
+    def score_batch(self, texts: list[str], classes: Classes) -> Scores:
+        with self._open_scorer(classes) as score:
+            return score(texts)
+
+    @override
+    @contextmanager
+    def _open_scorer(self, classes: Classes) -> Iterator[Callable[[list[str]], Scores]]:
+        tokenizer, model = self._tokenizer(), self._model()
+        prompt = self._prompt(tokenizer, classes)
+        longest = self._max_body_tokens(prompt, model.context_length)
+        scorer = self._new_scorer(model, prompt, longest)
+        n_shared = len(prompt.prefix)  # counted with the first text
+
+        def score(texts: list[str]) -> Scores:
+            nonlocal n_shared
+            bodies = [tokenizer.tokenize(one_line(t), special=False) for t in texts]
+            lengths = np.array([len(body) for body in bodies])
+            log_prob = scorer.score([body[:longest] for body in bodies])
+            n_tokens = np.zeros((len(texts), 2), dtype=np.int64)
+            n_tokens[:, 0] = np.minimum(lengths, longest) + prompt.n_tail
+            n_tokens[0, 0] += n_shared
+            n_shared = 0
+            return Scores(
+                log_prob,
+                np.minimum(np.exp(log_prob).sum(axis=1), 1.0),
+                n_tokens=n_tokens,
+                is_truncated=lengths > longest,
+            )
+
+        yield score
+
+    @override
+    def _count_tokens(self, texts: list[str], classes: Classes) -> TokenCount:
+        if not texts:
+            return TokenCount(0, 0, "counted")
+        tokenizer = self._tokenizer()
+        prompt = self._prompt(tokenizer, classes)
+        bodies = (len(tokenizer.tokenize(one_line(t), special=False)) for t in texts)
+        read = sum(min(n, self.max_text_tokens) + prompt.n_tail for n in bodies)
+        return TokenCount(len(prompt.prefix) + read, 0, "counted")
+
+    @override
+    def _check_parameters(self, classes: Classes) -> None:
+        check_number(self.max_text_tokens, "max_text_tokens", 1, integer=True)
+        check_option(self.chat, "chat", ["auto", True, False])
+        check_option(self.whole_labels, "whole_labels", [True, False])
+
+    def _prompt(self, tokenizer: PromptTokenizer, classes: Classes) -> PromptTokens:
+        """Tokenize the prompt."""
+        template = self._template(tokenizer, classes)
+        return tokenize_prompt(
+            tokenizer, template, whole_labels=bool(self.whole_labels)
+        )
+
+    def _template(self, tokenizer: PromptTokenizer, classes: Classes) -> PromptTemplate:
+        """Build the prompt, in the model's chat template if it is to be used."""
+        if self.chat is True and not tokenizer.has_chat_template:
+            raise InvalidParameterError(
+                "`chat=True` needs a chat template, and the model has none. Use "
+                "chat=False for a plain prompt."
+            )
+        uses_chat = self.chat and tokenizer.has_chat_template
+        examples = as_examples(self.examples, classes)
+        chat_template = tokenizer.render_chat if uses_chat else None
+        return build_template(classes, self.instruction, examples, chat_template)
+
+    def _max_body_tokens(self, prompt: PromptTokens, context_length: int) -> int:
+        """Return how many tokens of a text are read."""
+        n_framed = len(prompt.prefix) + prompt.n_tail
+        left = context_length - n_framed
+        if left < 1:
+            raise InvalidParameterError(
+                f"the prompt without a text has {n_framed} tokens and leaves no room in "
+                f"the model's window of {context_length}. Use fewer or shorter "
+                "`examples`."
+            )
+        return min(self.max_text_tokens, left)
