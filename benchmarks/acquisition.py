@@ -1,14 +1,14 @@
-"""How many teacher calls it takes to come near training on all labels.
+"""Number of teacher calls needed to approach the result of training on all labels.
 
     SKLLKD_DATA=folder python -m benchmarks.acquisition
 
 The pools and teachers of `benchmarks.selection`, a head on frozen MiniLM, five seeds. A
-budget of teacher calls is spent at random or by `AcceptReject`; the student then learns
-from what was bought, for so many epochs that it makes as many backward passes as ten epochs
-of the whole pool (60 epochs at most). The calls needed are where the mean curve over the
-seeds first reaches 98 % of the macro-F1 with all labels, between budgets by a line.
+budget of teacher calls is spent at random or by `AcceptReject`; the student is then trained
+on the labelled texts for as many backward passes as ten epochs of the whole pool (60 epochs
+at most). The number of calls needed is the first point at which the mean curve over the
+seeds, interpolated linearly, reaches 98 % of the macro-F1 with all labels.
 
-A run that was stopped goes on.
+A run that was stopped can be resumed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENOUGH = 0.98
 
 
 def one_cell(pool, texts, gold, rule, budget, seed):
-    """Return what a budget of calls reaches."""
+    """Return the quality reached with a budget of calls."""
     known = dict(zip(pool.texts, pool.teacher_proba, strict=True))
     teacher = CallableTeacher(lambda some: np.array([known[text] for text in some]))
     student, n_epochs, _ = STUDENTS["frozen"]

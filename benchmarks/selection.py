@@ -1,4 +1,4 @@
-"""Every selection strategy on every data set: what it reaches and what it takes.
+"""Quality and cost of every selection strategy on every data set.
 
     SKLLKD_DATA=folder python -m benchmarks.selection --student frozen
     SKLLKD_DATA=folder python -m benchmarks.selection --student tfidf
@@ -9,15 +9,15 @@
 
 A cell is a student, a data set, a strategy and a seed. The seed draws the pool (up to
 3,000 of the labelled train texts; 2,000 or 4,000 for fine-tuning), the order of batches
-and the first weights, the same for every strategy: differences are paired. Scores are
-against gold, on up to 2,000 texts of the test split (for ISEAR, whose test split is kept
-apart, of dev; what was chosen was chosen on train texts outside the pool and the other
-sets' dev splits: with fine-tuning on 2,000 a cell has the score there, too, for the
-number of epochs is chosen by it). Strategies marked "matched" take the share of rows that
-LLKD took in the same cell, so that both make as many backward passes. `--noise` replaces
-the teacher by one that errs as the real one does, but as often as wanted.
+and the initial weights, the same for every strategy: differences are paired. Scores are
+against gold labels on up to 2,000 texts of the test split (of dev for ISEAR, whose test
+split is kept apart; rules and parameters were chosen on training texts outside the pool and
+on the dev splits of the other sets, and with fine-tuning on 2,000 texts a cell also has the
+score there, by which the number of epochs is chosen). Strategies marked "matched" take the
+share of rows that LLKD selected in the same cell: the same number of backward passes.
+`--noise` replaces the teacher by one with the same kind of errors at a chosen rate.
 
-A run that was stopped goes on: cells that the output file holds are not run again.
+A run that was stopped can be resumed: cells in the output file are not run again.
 """
 
 from __future__ import annotations
@@ -95,11 +95,11 @@ STRATEGIES = {
     "uncertain, matched": TopUncertainty(),
     "ranked importance, matched": RankedImportance(),
 }
-#: What fine-tuning, which takes minutes a cell, is asked about.
+#: The strategies for fine-tuning, which takes minutes for a cell.
 FEW = ["all, hard", REFERENCE, "ranked importance", "random, matched"]
-#: And for longer, since a rule that trains on fewer texts may want to go on for longer.
+#: The same and more epochs: a rule that trains on fewer texts may need them.
 LONGER = [*FEW, *(f"{name} for 8 epochs" for name in FEW[:3])]
-#: What was measured before it was removed: the last commit that can is f92cc75.
+#: Strategies that were removed after they were measured, at commit f92cc75.
 FULL = "ranked importance, full batches"
 REMOVED = ["LLKD, exact teacher", "LLKD, 1 - max", "LLKD, margin"]
 REMOVED += ["LLKD among confident", "LLKD + rescaled rest", "LLKD + candidate sets"]
@@ -120,7 +120,7 @@ def pool_of(folder, seed, most, level=None):
 
 
 def choosing_texts(folder, seed, most):
-    """Return texts and gold labels to choose by: dev, or what the pool left of train."""
+    """Return texts and gold labels for model selection: dev, or the rest of train."""
     if (folder / "test.jsonl").exists():
         return gold_texts(folder, "dev", N_TEST)
     pool = labelled_pool(folder)
@@ -129,13 +129,13 @@ def choosing_texts(folder, seed, most):
 
 
 def test_texts(folder):
-    """Return what is scored on."""
+    """Return the texts and gold labels that scores are computed on."""
     split = "test" if (folder / "test.jsonl").exists() else "dev"
     return gold_texts(folder, split, N_TEST)
 
 
 def figures(classifier, pool, texts, gold):
-    """Return what a fitted classifier reached and took."""
+    """Return the quality and the cost of a fitted classifier."""
     predicted = classifier.predict(texts)
     history, times = classifier.history_, classifier.times_selected_
     chosen = np.array(pool.classes)[pool.teacher_proba.argmax(axis=1)]
@@ -212,7 +212,7 @@ def main():
 
 
 def run_pool(cells, student, folder, level, seed, strategies):
-    """Run what is missing of one pool; LLKD first, which others are matched with."""
+    """Run the missing cells of a pool; LLKD first, since others match its share."""
     name = folder.name if level is None else f"{folder.name} at {level:.2f}"
     keys = {s: f"{student}/{name}/{s}/{seed}" for s in (REFERENCE, *strategies)}
     missing = [s for s in keys if keys[s] not in cells]

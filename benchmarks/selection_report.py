@@ -174,7 +174,7 @@ def longer_table(cells):
 
 
 def full_batches_table(cells):
-    """Return what full batches cost the default rule, each set."""
+    """Return the cost of full batches to the default rule, by data set."""
     rows = []
     for i, folder in enumerate(sorted(cells)):
         once, full = column(cells, BEST)[i], column(cells, FULL)[i]

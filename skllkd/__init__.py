@@ -15,34 +15,23 @@ if TYPE_CHECKING:
         ReliabilityDisplay,
         SelectionDisplay,
     )
-    from skllkd.inspection.report import Agreement, Report
     from skllkd.persistence.onnx_classifier import ONNXClassifier
-    from skllkd.persistence.onnx_export import ONNXExport
-    from skllkd.training.log import EpochEnd
 
 __all__ = [
-    "Agreement",
     "ConfidenceUncertaintyDisplay",
-    "EpochEnd",
     "LLKDClassifier",
     "ONNXClassifier",
-    "ONNXExport",
     "ReliabilityDisplay",
-    "Report",
     "SelectionDisplay",
     "__version__",
 ]
 
 #: The module of each public name: imported on first use, as scikit-learn takes seconds.
 _MODULES = {
-    "Agreement": "inspection.report",
     "ConfidenceUncertaintyDisplay": "inspection.displays",
-    "EpochEnd": "training.log",
     "LLKDClassifier": "_classifier",
     "ONNXClassifier": "persistence.onnx_classifier",
-    "ONNXExport": "persistence.onnx_export",
     "ReliabilityDisplay": "inspection.displays",
-    "Report": "inspection.report",
     "SelectionDisplay": "inspection.displays",
 }
 _PACKAGES = ("datasets", "exceptions", "metrics", "selection", "students", "teachers")

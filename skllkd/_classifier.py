@@ -22,7 +22,6 @@ from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state, state_after
 from skllkd.exceptions import (
-    InvalidClassesError,
     InvalidParameterError,
     TeacherOutputError,
 )
@@ -30,7 +29,8 @@ from skllkd.inspection.report import Report, make_report, summary_html
 from skllkd.persistence.saving import SavingMixin
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import Student, as_student
-from skllkd.teachers import TeacherLabels, as_teacher
+from skllkd.teachers import TeacherLabels
+from skllkd.teachers.wrapping import as_teacher
 from skllkd.training.acquisition import label_in_rounds
 from skllkd.training.labelling import label_pool
 from skllkd.training.log import Callback
@@ -246,7 +246,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        InvalidTextsError, InvalidClassesError, InvalidParameterError
+        InvalidParameterError
             If the input or a parameter is not allowed.
         TeacherOutputError
             If the teacher's answer is no labelling of the texts, or it chose a class
@@ -300,7 +300,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         if classes is not None and set(as_classes(names).names) != set(
             as_classes(classes).names
         ):
-            raise InvalidClassesError(
+            raise InvalidParameterError(
                 f"`classes` of partial_fit must be those of the classifier; got "
                 f"{list(as_classes(classes).names)!r}."
             )
@@ -569,7 +569,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
                 )
             self.acquisition.check()
         if classes is None and self.teacher is not None:
-            raise InvalidClassesError(
+            raise InvalidParameterError(
                 "`classes` must name the labels the teacher chooses from; got None. "
                 "E.g. classes=['spam', 'ham']."
             )

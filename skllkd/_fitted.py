@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import as_texts
-from skllkd.exceptions import InvalidClassesError
+from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import Selection
 from skllkd.students import Student
 from skllkd.training.log import TrainingLog
@@ -110,7 +110,7 @@ class FittedState:
         """Return the classes learned, or raise if others are given."""
         learned = self.given_classes
         if classes is not None and as_classes(classes).names != learned.names:
-            raise InvalidClassesError(
+            raise InvalidParameterError(
                 "`classes` must stay the same to go on learning; got "
                 f"{list(as_classes(classes).names)!r} after {list(learned.names)!r}. "
                 "Call `fit` with warm_start=False to begin anew."

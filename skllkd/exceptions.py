@@ -10,15 +10,12 @@ __all__ = [
     "BudgetReachedWarning",
     "DisagreementError",
     "DivergedError",
-    "InvalidClassesError",
     "InvalidParameterError",
-    "InvalidTextsError",
     "MissingDependencyError",
     "MissingLabelWarning",
     "ModelFileError",
     "SkllkdError",
     "SkllkdWarning",
-    "StalledClaimWarning",
     "StoreError",
     "TeacherAccessError",
     "TeacherOutputError",
@@ -30,16 +27,8 @@ class SkllkdError(Exception):
     """Base class of every error raised by skllkd itself."""
 
 
-class InvalidTextsError(SkllkdError, ValueError):
-    """The texts are no one-dimensional, non-empty collection of strings."""
-
-
-class InvalidClassesError(SkllkdError, ValueError):
-    """The classes are fewer than two, empty, repeated or of mixed types."""
-
-
 class InvalidParameterError(SkllkdError, ValueError):
-    """A constructor or method parameter has a value that is not allowed."""
+    """A parameter, the texts or the classes are not allowed."""
 
 
 class TeacherOutputError(SkllkdError, ValueError):
@@ -84,7 +73,3 @@ class TruncationWarning(SkllkdWarning):
 
 class BudgetReachedWarning(SkllkdWarning):
     """A teacher's `max_calls` or `max_cost` is reached; the rest was not asked about."""
-
-
-class StalledClaimWarning(SkllkdWarning):
-    """Another process holds the right to ask and makes no progress."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from skllkd import LLKDClassifier
-from skllkd.exceptions import InvalidClassesError, InvalidParameterError, SkllkdWarning
+from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.students import SklearnStudent
 from skllkd.teachers import BatchCalibration, LabelStore, MeteredTeacher, TeacherLabels
 
@@ -110,7 +110,7 @@ def check_classes_may_be_described_and_must_be_two(teacher):
     described = {"sports": "games and players", "business": "firms and markets"}
     assert quietly(teacher, TEXTS, described).classes == tuple(CLASSES)
     for bad in (["sports"], [], ["a", "a"]):
-        with pytest.raises(InvalidClassesError):
+        with pytest.raises(InvalidParameterError):
             teacher.label(TEXTS, bad)
 
 

@@ -18,9 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from skllkd import LLKDClassifier
 from skllkd.exceptions import (
-    InvalidClassesError,
     InvalidParameterError,
-    InvalidTextsError,
     MissingLabelWarning,
     ModelFileError,
     SkllkdWarning,
@@ -140,7 +138,7 @@ def test_given_probabilities_are_left_as_they_are():
 
 
 def test_labels_of_mixed_types():
-    with pytest.raises(InvalidClassesError, match="one type"):
+    with pytest.raises(InvalidParameterError, match="one type"):
         LLKDClassifier().fit(["x", "y"], ["a", 1])
 
 
@@ -421,14 +419,14 @@ def test_before_fit(method, quick_classifier):
 
 def test_bad_texts_at_predict(quick_classifier, news):
     classifier = quick_classifier.fit(news[0][:60])
-    with pytest.raises(InvalidTextsError, match=r"\[text\]"):
+    with pytest.raises(InvalidParameterError, match=r"\[text\]"):
         classifier.predict("a bare string")
-    with pytest.raises(InvalidTextsError, match="row 1"):
+    with pytest.raises(InvalidParameterError, match="row 1"):
         classifier.predict(["a", None])
 
 
 def test_bad_texts_cost_no_call(quick_classifier, gold_teacher, news):
-    with pytest.raises(InvalidTextsError):
+    with pytest.raises(InvalidParameterError):
         quick_classifier.fit([*news[0][:20], None])
     assert gold_teacher.asked == []
 
@@ -493,7 +491,7 @@ def test_neither_teacher_nor_labels():
         LLKDClassifier(classes=["a", "b"]).fit(["x", "y"])
     with pytest.raises(InvalidParameterError, match="`y`.*2 texts"):
         LLKDClassifier(classes=["a", "b"]).fit(["x", "y"], ["a"])
-    with pytest.raises(InvalidClassesError, match="`classes`.*None"):
+    with pytest.raises(InvalidParameterError, match="`classes`.*None"):
         LLKDClassifier(lambda texts: texts).fit(["x", "y"])
 
 

@@ -28,7 +28,7 @@ from skllkd.metrics import (
 )
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import SklearnStudent, TransformerStudent
-from skllkd.teachers import CallableTeacher
+from skllkd.teachers import BatchCalibration, CallableTeacher
 
 TEXTS = [f"{w} text number {i}" for i in range(20) for w in ("alpha", "beta", "gamma")]
 CLASSES = ["alpha", "beta", "gamma"]
@@ -122,7 +122,7 @@ def test_only_the_prompt_costs_a_call(asked, classifier, tiny_path):
     grid = {
         "selection": [LLKDSelection(), SelectAll()],
         "student__learning_rate": [1e-4, 1e-3],
-        "teacher__calibration": [None, "batch"],
+        "teacher__calibration": [None, BatchCalibration()],
     }
     search = GridSearchCV(classifier, grid, cv=2).fit(TEXTS)
     assert len(search.cv_results_["params"]) == 8

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.params import shown
-from skllkd.exceptions import InvalidClassesError
+from skllkd.exceptions import InvalidParameterError
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ def as_classes(classes: Any) -> Classes:
     if isinstance(classes, Classes):
         return classes
     if classes is None or isinstance(classes, (str, bytes)):
-        raise InvalidClassesError(
+        raise InvalidParameterError(
             "`classes` must list the labels to tell apart, or map each to its "
             f"description; got {shown(classes)}. E.g. classes=['spam', 'ham']."
         )
     if isinstance(classes, (Set, Iterator)) or not isinstance(classes, Iterable):
-        raise InvalidClassesError(
+        raise InvalidParameterError(
             "`classes` must be a list of names, whose order is the order of a teacher's "
             f"columns, or a mapping; got {type(classes).__name__}. Make it a list: "
             "sorted(classes)."
@@ -55,26 +55,26 @@ def as_classes(classes: Any) -> Classes:
 def _check_names(names: list[Any]) -> None:
     """Raise if class names are too few, of mixed types, empty or repeated."""
     if len(names) < 2:
-        raise InvalidClassesError(
+        raise InvalidParameterError(
             f"`classes` must name at least 2 labels; got {len(names)}: {names!r}. Add "
             "the label for 'none of these', e.g. 'other'."
         )
     kinds = sorted({type(name).__name__ for name in names})
     if kinds not in (["str"], ["int"], ["bool"]):
-        raise InvalidClassesError(
+        raise InvalidParameterError(
             "`classes` must be all strings, all integers or all booleans; got "
             f"{', '.join(kinds)} in {names!r}. Convert them to strings."
         )
     words = [str(name).strip() for name in names]
     empty = [place for place, word in enumerate(words) if not word]
     if empty:
-        raise InvalidClassesError(
+        raise InvalidParameterError(
             f"`classes` must not hold an empty name; got {names[empty[0]]!r} at place "
             f"{empty[0]}. Name it or drop it."
         )
     repeated = sorted({word for word in words if words.count(word) > 1})
     if repeated:
-        raise InvalidClassesError(
+        raise InvalidParameterError(
             f"`classes` must not repeat a name; got {repeated[0]!r} "
             f"{words.count(repeated[0])} times. Drop the repeats."
         )

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number, check_option
-from skllkd.exceptions import InvalidParameterError, InvalidTextsError
+from skllkd.exceptions import InvalidParameterError
 
 
 class PredictMixin(ABC):
@@ -81,10 +81,9 @@ class PredictMixin(ABC):
 
         Raises
         ------
-        InvalidTextsError
-            If an item is no string; its position is named.
         InvalidParameterError
-            If the classifier takes numbers.
+            If the classifier takes numbers, or an item is no string; its position is
+            named.
         """
         check_is_fitted(self)
         if not get_tags(self).input_tags.string:
@@ -95,7 +94,7 @@ class PredictMixin(ABC):
         check_number(chunk_size, "chunk_size", 1, integer=True)
         check_option(method, "method", ["predict", "predict_proba"])
         if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-            raise InvalidTextsError(
+            raise InvalidParameterError(
                 "`texts` must be an iterable of texts, such as a generator or an open "
                 f"file; got {type(texts).__name__}. Put a single text in a list: [text]."
             )
@@ -110,7 +109,7 @@ def _predicted(
     while chunk := list(islice(texts, chunk_size)):
         for position, text in enumerate(chunk, start=n_before):
             if not isinstance(text, str):
-                raise InvalidTextsError(
+                raise InvalidParameterError(
                     f"`texts` must hold strings only; got {text!r:.60} "
                     f"({type(text).__name__}) at position {position}, counted from 0. "
                     "The chunks before it are predicted already."

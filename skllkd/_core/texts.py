@@ -8,27 +8,27 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.params import shown
-from skllkd.exceptions import InvalidTextsError
+from skllkd.exceptions import InvalidParameterError
 
 
 def as_texts(X: Any, name: str = "X") -> list[str]:
     """Return the texts of any one-dimensional column of strings as a list."""
     if isinstance(X, (str, bytes)):
-        raise InvalidTextsError(
+        raise InvalidParameterError(
             f"`{name}` must be a collection of texts; got a bare "
             f"{type(X).__name__}: {shown(X)}. Put it in a list: [text]."
         )
     X = _only_column(X)
     shape = getattr(X, "shape", None)
     if shape is not None and len(shape) != 1:
-        raise InvalidTextsError(
+        raise InvalidParameterError(
             f"`{name}` must have one dimension, one text an entry; got a "
             f"{type(X).__name__} of shape {tuple(shape)}. Select the column that "
             f'holds the texts, e.g. {name}["text"].'
         )
     texts = column_entries(X, name)
     if not texts:
-        raise InvalidTextsError(
+        raise InvalidParameterError(
             f"`{name}` must hold at least one text; got an empty {type(X).__name__}. "
             "Check the filter or the file it came from."
         )
@@ -36,7 +36,7 @@ def as_texts(X: Any, name: str = "X") -> list[str]:
     if wrong:
         row = wrong[0]
         others = f" and {len(wrong) - 1} more such rows" if len(wrong) > 1 else ""
-        raise InvalidTextsError(
+        raise InvalidParameterError(
             f"`{name}` must hold strings only; got {shown(texts[row])} "
             f"({type(texts[row]).__name__}) at row {row}{others}. Drop these rows, "
             'replace them by "" (an empty text counts as unlabelled), or convert '
@@ -64,7 +64,7 @@ def column_entries(X: Any, name: str) -> list[Any]:
         return list(X)
     if hasattr(X, "__array__"):
         return list(np.asarray(X).tolist())
-    raise InvalidTextsError(
+    raise InvalidParameterError(
         f"`{name}` must be an ordered collection, as a list, an array or a "
         f"Series; got {type(X).__name__}. Turn it into a list first: list({name}). To "
         "predict texts as they come, give the iterator to `predict_stream`."

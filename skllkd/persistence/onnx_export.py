@@ -39,7 +39,7 @@ class ONNXExport:
 
     Examples
     --------
-    >>> from skllkd import ONNXExport
+    >>> from skllkd.persistence.onnx_export import ONNXExport
     >>> found = ONNXExport(0.996, 0.04, 500, 23_000_000)  # as `export_onnx` returns it
     >>> f"{1 - found.equal_labels:.1%} of the labels differ"
     '0.4% of the labels differ'

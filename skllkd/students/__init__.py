@@ -23,7 +23,6 @@ __all__ = [
     "SklearnStudent",
     "Student",
     "TransformerStudent",
-    "as_student",
 ]
 
 

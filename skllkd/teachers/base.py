@@ -89,7 +89,7 @@ class Teacher(BaseEstimator, ABC):
 
         Raises
         ------
-        InvalidTextsError, InvalidClassesError, InvalidParameterError
+        InvalidParameterError
             If the input or a parameter is not allowed.
         TeacherOutputError
             If the teacher's answer is no labelling of the texts.
@@ -108,12 +108,12 @@ class Teacher(BaseEstimator, ABC):
         calibration = check_calibration(self.calibration, classes)
         extra = calibration.content_free if calibration and class_bias is None else ()
         if is_numeric_table(texts):
-            labels = self._label_rows(np.asarray(texts), classes)
             if extra:
                 raise InvalidParameterError(
                     "`calibration=ContextualCalibration()` needs texts; got rows of "
                     "numbers. Use BatchCalibration()."
                 )
+            labels = self._label_rows(np.asarray(texts), classes)
             evidence = labels.log_prob
         else:
             texts = as_texts(texts, "texts")

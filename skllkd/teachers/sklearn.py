@@ -12,7 +12,7 @@ from typing_extensions import override
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
 from skllkd._core.cloning import clone_sharing
-from skllkd.exceptions import InvalidClassesError, InvalidParameterError
+from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
 from skllkd.teachers.calibration import Calibration
 from skllkd.teachers.labels import TeacherLabels
@@ -109,7 +109,7 @@ class SklearnTeacher(Teacher):
             )
         known = np.asarray(estimator.classes_).tolist()
         if set(known) != set(classes.names):
-            raise InvalidClassesError(
+            raise InvalidParameterError(
                 "`classes` must be those the teacher was fitted on; got "
                 f"{list(classes.names)!r}, the {kind} has {known!r}."
             )

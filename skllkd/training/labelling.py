@@ -6,7 +6,8 @@ from typing import Any
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes, as_classes
-from skllkd.teachers import TeacherLabels, as_teacher
+from skllkd.teachers import TeacherLabels
+from skllkd.teachers.wrapping import as_teacher
 from skllkd.training.targets import labels_in_proba, labels_in_y
 
 

@@ -12,11 +12,11 @@ from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import (
-    InvalidClassesError,
     InvalidParameterError,
     MissingLabelWarning,
 )
-from skllkd.teachers import TeacherLabels, log_prob_of_output
+from skllkd.teachers import TeacherLabels
+from skllkd.teachers.outputs import log_prob_of_output
 
 
 def labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classes]:
@@ -104,18 +104,18 @@ def _distinct(labels: list[Any]) -> list[Any]:
     distinct = {label for label in labels if label is not None}
     broken = [label for label in distinct if isinstance(label, float)]
     if broken:
-        raise InvalidClassesError(
+        raise InvalidParameterError(
             "Unknown label type: continuous. `y` must hold class labels; got numbers "
             f"that are not whole, as {broken[0]!r}."
         )
     if len(distinct) == 1:
-        raise InvalidClassesError(
+        raise InvalidParameterError(
             f"`y` must hold at least 2 classes; got 1 class: {list(distinct)!r}."
         )
     try:
         return sorted(distinct)
     except TypeError as error:
-        raise InvalidClassesError(
+        raise InvalidParameterError(
             f"`y` must hold labels of one type; got {sorted(map(repr, distinct))[:5]}."
         ) from error
 

@@ -7,9 +7,7 @@ from skllkd._core.classes import as_classes
 from skllkd._core.params import check_number, check_option
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import (
-    InvalidClassesError,
     InvalidParameterError,
-    InvalidTextsError,
 )
 
 TEXTS = ["one text", "", "and ünïcode"]
@@ -67,7 +65,7 @@ def test_hugging_face_column():
     ids=lambda value: type(value).__name__,
 )
 def test_bad_texts_are_refused_with_what_where_and_the_mend(bad, named):
-    with pytest.raises(InvalidTextsError) as caught:
+    with pytest.raises(InvalidParameterError) as caught:
         as_texts(bad)
     for part in named:
         assert part in str(caught.value)
@@ -105,7 +103,7 @@ def test_classes_may_be_integers_or_booleans():
     ],
 )
 def test_bad_classes_are_refused(bad, named):
-    with pytest.raises(InvalidClassesError) as caught:
+    with pytest.raises(InvalidParameterError) as caught:
         as_classes(bad)
     for part in named:
         assert part in str(caught.value)

@@ -6,11 +6,14 @@ from benchmarks import structure
 
 FIGURES = {figure.name: figure for figure in structure.measure()}
 REACHED = [
+    "import circles, type-checking imports counted",
     "import-linter leaves out type-checking imports",
+    "function-level imports outside the fence",
     "median lines of a module",
     "lines of the longest module",
     "bodies over 60 lines",
     "90th percentile of body lines",
+    "parameters of the longest constructor",
     "docstring lines copied from the method overridden",
 ]
 

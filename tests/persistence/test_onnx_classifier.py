@@ -19,7 +19,6 @@ from skllkd import LLKDClassifier, ONNXClassifier
 from skllkd.exceptions import (
     DisagreementError,
     InvalidParameterError,
-    InvalidTextsError,
     ModelFileError,
     TruncationWarning,
 )
@@ -241,7 +240,7 @@ def test_no_number_is_no_label(fitted, short, tmp_path):
 def test_bad_parameters_are_named(bad, fitted, tmp_path):
     with pytest.raises(InvalidParameterError, match=f"`{next(iter(bad))}`"):
         fitted.export_onnx(tmp_path / "m.onnx", ["a text"], **bad)
-    with pytest.raises(InvalidTextsError, match="at least one"):
+    with pytest.raises(InvalidParameterError, match="at least one"):
         fitted.export_onnx(tmp_path / "m.onnx", [])
 
 

@@ -8,7 +8,7 @@ from tests.selection.synthetic import begin, distributions, select
 
 
 def seen_once(prune=0.5, until=1.0, n_steps=4001, n_rows=60, **parameters):
-    """Return a strategy that knows the loss of every row, and what it was shown."""
+    """Return a strategy that knows the loss of every row, and the batch it has seen."""
     teacher = distributions(n_rows, 3, 0, 3.0)
     student = distributions(n_rows, 3, 1)
     rule = begin(InfoBatch(prune, until, **parameters), teacher, n_steps)

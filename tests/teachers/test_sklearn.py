@@ -10,16 +10,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from skllkd import LLKDClassifier
 from skllkd.exceptions import (
-    InvalidClassesError,
     InvalidParameterError,
     MissingLabelWarning,
 )
 from skllkd.students import SklearnStudent
-from skllkd.teachers import (
-    BatchCalibration,
-    SklearnTeacher,
-    as_teacher,
-)
+from skllkd.teachers import BatchCalibration, SklearnTeacher
+from skllkd.teachers.wrapping import as_teacher
 
 from tests.conftest import TOPICS
 
@@ -101,7 +97,7 @@ def test_what_cannot_teach_is_named(pipeline, news):
     )
     with pytest.raises(InvalidParameterError, match="CalibratedClassifierCV"):
         label(margins)
-    with pytest.raises(InvalidClassesError, match=r"'a', 'b'.*'business'"):
+    with pytest.raises(InvalidParameterError, match=r"'a', 'b'.*'business'"):
         label(pipeline)
     with pytest.raises(InvalidParameterError, match="fitted before"):
         LLKDClassifier(clone(pipeline), TOPICS).fit(news[0])

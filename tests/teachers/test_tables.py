@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 from skllkd.exceptions import (
     InvalidParameterError,
-    InvalidTextsError,
     MissingDependencyError,
     MissingLabelWarning,
     TeacherOutputError,
@@ -184,7 +183,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"PAR")
     with pytest.raises(InvalidParameterError, match=r"t\.parquet' cannot be read"):
         read(tmp_path / "t.parquet")
-    with pytest.raises(InvalidTextsError, match="`text` must hold strings"):
+    with pytest.raises(InvalidParameterError, match="`text` must hold strings"):
         read(pd.DataFrame({"text": ["x", None], "label": ["a", "b"]}))
 
 

@@ -76,7 +76,7 @@ def test_a_selection_that_asks_for_them_has_them_in_its_pool():
     with pytest.warns(UserWarning, match="no teacher label"):
         clf.fit(texts)
     student_proba = clf.selection_.out_of_fold_
-    assert student_proba.shape == (40, 2)  # none for what has no label
+    assert student_proba.shape == (40, 2)  # none for the row without a label
     assert (student_proba.argmax(axis=1) == np.arange(40) % 2).all()
     again = LLKDClassifier(
         lambda given: ["b" if "card" in text else "a" for text in given],

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
-from skllkd.exceptions import StalledClaimWarning, StoreError
+from skllkd.exceptions import SkllkdWarning, StoreError
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.store_files import StoreFile, answer_checksum
@@ -266,7 +266,7 @@ class LabelStore(StoreFile):
 
         Warns
         -----
-        StalledClaimWarning
+        SkllkdWarning
             If the process that holds it makes no progress.
         """
         from filelock import FileLock, Timeout
@@ -291,7 +291,7 @@ class LabelStore(StoreFile):
                     warnings.warn(
                         "another process that asks the same has stored no answer for "
                         f"{since / 60:.0f} minutes. This one goes ahead without it.",
-                        StalledClaimWarning,
+                        SkllkdWarning,
                         stacklevel=2,
                     )
                     break

@@ -58,7 +58,7 @@ class BatchStatus:
 
     Examples
     --------
-    >>> from skllkd.teachers import BatchStatus
+    >>> from skllkd.teachers.openai_api.batch import BatchStatus
     >>> status = BatchStatus("completed", 1000, 990, 4, 6, {"expired": 6})
     >>> status.n_answered + status.n_unanswered + status.n_missing == status.n_requested
     True

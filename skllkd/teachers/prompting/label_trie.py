@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skllkd.exceptions import InvalidClassesError
+from skllkd.exceptions import InvalidParameterError
 
 Tokens = tuple[int, ...]
 
@@ -43,7 +43,7 @@ class LabelTrie:
         for label, path in zip(labels, paths, strict=True):
             if not path or path in label_of:
                 other = f"as {label_of[path]!r}" if path else "none at all"
-                raise InvalidClassesError(
+                raise InvalidParameterError(
                     f"`classes`: the model reads the label {label!r} as the same tokens "
                     f"{other}, so it cannot tell them apart. Rename one."
                 )

@@ -6,8 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from skllkd.exceptions import StalledClaimWarning, StoreError
-from skllkd.teachers import CallableTeacher, LabelStore, Scores, Usage
+from skllkd.exceptions import SkllkdWarning, StoreError
+from skllkd.teachers import CallableTeacher, LabelStore, Scores
+from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered import store as store_module
 from skllkd.teachers.metered.store import fingerprint_key, text_key
 
@@ -342,7 +343,7 @@ def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch)
         with LabelStore(tmp_path / "s.sqlite") as store:
             start = time.monotonic()
             with (
-                pytest.warns(StalledClaimWarning, match="stored no answer"),
+                pytest.warns(SkllkdWarning, match="stored no answer"),
                 store.asking("spec"),
             ):
                 assert 0.3 <= time.monotonic() - start < 30

@@ -13,14 +13,9 @@ from skllkd.exceptions import (
     MissingLabelWarning,
 )
 from skllkd.students import SklearnStudent
-from skllkd.teachers import (
-    CallableTeacher,
-    LabelStore,
-    MeteredTeacher,
-    Scores,
-    TokenCount,
-    Usage,
-)
+from skllkd.teachers import CallableTeacher, LabelStore, MeteredTeacher, Scores
+from skllkd.teachers.labels import Usage
+from skllkd.teachers.plan import TokenCount
 
 AB = ["a", "b"]
 TEXTS = [f"{'ab'[i % 2]} text {i}" for i in range(20)]

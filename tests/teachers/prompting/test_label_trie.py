@@ -1,7 +1,7 @@
 """Labels as a trie of tokens."""
 
 import pytest
-from skllkd.exceptions import InvalidClassesError
+from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.prompting.label_trie import LabelTrie, distinct_prefixes
 
 
@@ -36,7 +36,7 @@ def test_a_label_that_begins_another_is_ended():
 
 @pytest.mark.parametrize("tokens", [[[1], [1]], [[1], []]])
 def test_labels_that_collide_in_tokens_are_refused(tokens):
-    with pytest.raises(InvalidClassesError, match="'b'.*Rename"):
+    with pytest.raises(InvalidParameterError, match="'b'.*Rename"):
         LabelTrie.from_tokens(["a", "b"], tokens, end=0)
 
 
