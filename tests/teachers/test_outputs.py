@@ -7,8 +7,6 @@ from skllkd.exceptions import (
     TeacherOutputError,
 )
 from skllkd.teachers.outputs import log_prob_of_output
-from skllkd.teachers import (
-)
 
 AB = as_classes(["a", "b"])
 ABC = as_classes(["a", "b", "c"])
