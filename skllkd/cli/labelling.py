@@ -26,7 +26,7 @@ def add_commands(commands: Any) -> None:
         "plan",
         _plan,
         "estimate calls, tokens, cost and time before labelling",
-        "Prints texts, repeats, stored answers, tokens, and the cost where a price is given.",
+        "Prints texts, repeats, stored answers, tokens, and, with a price, the cost.",
     )
     add_input(plan)
     add_teacher(plan)
