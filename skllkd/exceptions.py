@@ -2,6 +2,7 @@
 
 __all__ = [
     "BudgetReachedWarning",
+    "DeviceMemoryError",
     "DisagreementError",
     "DivergedError",
     "InvalidClassesError",
@@ -119,6 +120,17 @@ class DivergedError(SkllkdError, ArithmeticError):
     --------
     >>> from skllkd.exceptions import DivergedError
     >>> issubclass(DivergedError, ArithmeticError)
+    True
+    """
+
+
+class DeviceMemoryError(SkllkdError, MemoryError):
+    """The memory of a GPU does not suffice; the message says what to lower.
+
+    Examples
+    --------
+    >>> from skllkd.exceptions import DeviceMemoryError
+    >>> issubclass(DeviceMemoryError, MemoryError)
     True
     """
 

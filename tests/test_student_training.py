@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ from skllkd import LLKDClassifier
 from skllkd._torch import frozen
 from skllkd._torch.dropout import Dropout
 from skllkd._torch.tokens import TokenizedTexts, load_tokenizer
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import DeviceMemoryError, InvalidParameterError
 from skllkd.selection import SelectAll
-from skllkd.students import TransformerStudent
+from skllkd.students import FrozenEncoderStudent, TransformerStudent
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -351,3 +352,32 @@ def test_on_a_gpu_it_learns_what_the_cpu_learns(news, tiny_path, parameters):
     on_cpu = fit(news, tiny_path, precision="float32").predict_proba(rows)
     on_gpu = fit(news, tiny_path, device="cuda", **parameters).predict_proba(rows)
     assert np.abs(on_cpu - on_gpu).max() < 0.1
+
+
+def test_memory_that_runs_out_says_what_to_lower_and_is_freed(
+    tiny_path, news, monkeypatch
+):
+    held = []
+
+    def short_of_memory(self, rows, device):
+        ids = torch.zeros(10, device=device)
+        held.append(weakref.ref(ids))
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    texts, proba = news[0][:24], np.random.RandomState(0).dirichlet(np.ones(3), 24)
+    student = TransformerStudent(tiny_path, device="cpu")
+    classifier = LLKDClassifier(classes=list("abc"), student=student, n_epochs=1)
+    frozen_student = FrozenEncoderStudent(tiny_path, device="cpu", cache=None)
+    fitted = LLKDClassifier(classes=list("abc"), student=student, n_epochs=1)
+    fitted.fit(texts, teacher_proba=proba)
+    with monkeypatch.context() as patched:
+        patched.setattr(TokenizedTexts, "batch", short_of_memory)
+        for run, advice in [
+            (lambda: classifier.fit(texts, teacher_proba=proba), "`batch_size`"),
+            (lambda: fitted.predict(texts), "`predict_batch_size`"),
+            (lambda: frozen_student.start(texts, 3, 0), "`predict_batch_size`"),
+        ]:
+            with pytest.raises(DeviceMemoryError, match=f"{advice}.*1 GiB"):
+                run()
+            assert held[-1]() is None
+    classifier.fit(texts, teacher_proba=proba)

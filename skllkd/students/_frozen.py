@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from skllkd._device_memory import device_memory_named
 from skllkd._validation import (
     FloatArray,
     IntArray,
@@ -20,6 +21,7 @@ from skllkd.students._base import Student
 from skllkd.students._feature_cache import features_of
 from skllkd.students._losses import CrossEntropy, Loss, check_loss
 from skllkd.students._transformer import (
+    SMALLER_BATCHES,
     TransformerStudent,
     check_device,
     check_model,
@@ -261,13 +263,14 @@ class FrozenEncoderStudent(TransformerStudent):
             self.encoder_digest_, self.config_, self.weights_, self.pooling_
         )
         tokenized = self._tokenize(texts)
-        features = features_in_length_order(
-            encoder.to(device),
-            tokenized,
-            np.arange(len(texts)),
-            device,
-            self.predict_batch_size,
-        )
+        with device_memory_named("encoding a batch", SMALLER_BATCHES):
+            features = features_in_length_order(
+                encoder.to(device),
+                tokenized,
+                np.arange(len(texts)),
+                device,
+                self.predict_batch_size,
+            )
         return features, tokenized.is_truncated
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from skllkd._device_memory import device_memory_named
 from skllkd._validation import (
     FloatArray,
     IntArray,
@@ -30,6 +31,10 @@ from skllkd.students._losses import CrossEntropy, Loss, check_loss
 _PRECISIONS = ["auto", "float32", "bfloat16", "float16"]
 _SCORING = ["same", *_PRECISIONS]
 _POOLINGS = ["auto", "mean", "cls", "attention", "architecture"]
+#: What to do where a GPU's memory does not suffice.
+SMALLER_STEPS = "Lower `batch_size`, or the student's `max_length`."
+SMALLER_BATCHES = "Lower the student's `predict_batch_size` or `max_length`."
+SMALLER_MODEL = 'Choose a smaller `model`, or device="cpu".'
 
 
 class TransformerStudent(Student):
@@ -299,14 +304,15 @@ class TransformerStudent(Student):
         pool = self._tokenize(texts)
         self._warn_of_cut(pool.n_truncated, len(texts))
         self._forget_predictor()
-        self._trainer = Trainer(
-            model,
-            pool,
-            device,
-            seed,
-            Recipe(**{name: getattr(self, name) for name in Recipe._fields}),
-            (self.loss or CrossEntropy()).of_rows,
-        )
+        with device_memory_named("the student", SMALLER_MODEL):
+            self._trainer = Trainer(
+                model,
+                pool,
+                device,
+                seed,
+                Recipe(**{name: getattr(self, name) for name in Recipe._fields}),
+                (self.loss or CrossEntropy()).of_rows,
+            )
 
     def _new_classifier(self, n_classes: int) -> Any:
         """Return the pretrained encoder with a new head, and note what it is like."""
@@ -349,9 +355,10 @@ class TransformerStudent(Student):
         if self.head_start:
             from skllkd._torch.head_training import start_head
 
-            start_head(
-                self._trainer, rows, target, weight, self.head_start, self.dropout
-            )
+            with device_memory_named("the head's first epochs", SMALLER_STEPS):
+                start_head(
+                    self._trainer, rows, target, weight, self.head_start, self.dropout
+                )
 
     @property
     def n_rows(self) -> int:
@@ -388,7 +395,8 @@ class TransformerStudent(Student):
         ndarray of shape (n, n_classes)
             Distributions, rows summing to 1.
         """
-        return self._trainer.proba(rows)
+        with device_memory_named("scoring a batch", SMALLER_STEPS):
+            return self._trainer.proba(rows)
 
     def train_step(
         self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
@@ -411,7 +419,8 @@ class TransformerStudent(Student):
         float
             The mean of weight times loss.
         """
-        return self._trainer.step(rows, target, weight, progress)
+        with device_memory_named("a training step", SMALLER_STEPS):
+            return self._trainer.step(rows, target, weight, progress)
 
     def snapshot(self) -> Any:
         """Return what was learned so far.
@@ -477,7 +486,8 @@ class TransformerStudent(Student):
             )
         tokenized = self._tokenize(texts)
         self._warn_of_cut(tokenized.n_truncated, len(texts))
-        with threads(self.n_threads):
+        predicting = device_memory_named("predicting a batch", SMALLER_BATCHES)
+        with predicting, threads(self.n_threads):
             return predict_in_length_order(
                 self._predictor.to(device), tokenized, self.predict_batch_size, device
             )

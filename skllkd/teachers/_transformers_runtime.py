@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from skllkd._device_memory import device_memory_named
 from skllkd._validation import optional_import
 from skllkd.exceptions import ModelFileError
 from skllkd.teachers._transformers_source import Source, errors_named
@@ -215,8 +216,10 @@ def loaded_network(source: Source, device: str, dtype: str) -> Network:
     with _lock:
         if key not in _loaded:
             _forget_replaced(*key[:2])
-            network = Network(source, device, dtype)
-            check_scoring(network, source.model)
+            advice = 'Choose a smaller `model`, a shorter `dtype`, or device="cpu".'
+            with device_memory_named("the teacher's model", advice):
+                network = Network(source, device, dtype)
+                check_scoring(network, source.model)
             _loaded[key] = network
         loaded: Network = _loaded[key]
         return loaded

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from skllkd._device_memory import device_memory_named
 from skllkd._validation import FloatArray, IntArray
 from skllkd.exceptions import ModelFileError
 from skllkd.teachers._label_trie import LabelTrie
@@ -124,11 +125,13 @@ class PromptScorer:
         """Return the labels' log-probabilities, in halves where memory is short."""
         import torch
 
+        if len(bodies) == 1:
+            advice = "Lower the teacher's `max_text_tokens`, or use fewer `examples`."
+            with device_memory_named("scoring a text", advice):
+                return self._score_batch(bodies)
         try:
             return self._score_batch(bodies)
         except torch.OutOfMemoryError:
-            if len(bodies) == 1:
-                raise
             torch.cuda.empty_cache()
         middle = len(bodies) // 2
         halves = self._score_group(bodies[:middle]), self._score_group(bodies[middle:])
@@ -278,6 +281,8 @@ def check_scoring(network: Network, name: str) -> None:
                 alone[row, column] = steps[range(len(label)), label].sum()
         apart = float(np.abs(together - alone).max())
         why = f"their log-probabilities are {apart:.2g} nats apart"
+    except torch.OutOfMemoryError:
+        raise
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         apart, why = np.nan, f"{type(error).__name__}: {error}"
     if not apart <= _TOLERANCE.get(dtype, _TOLERANCE_OF_HALF):
