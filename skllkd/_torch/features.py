@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from skllkd._attention import attention_of_any_shape
 from skllkd._torch.encoder import (
     EncoderClassifier,
     build_classifier,
@@ -61,7 +62,8 @@ def features_in_length_order(
     features: npt.NDArray[np.float32] | None = None
     for start in range(0, len(order), batch_size):
         places = order[start : start + batch_size]
-        pooled = model.features(*texts.batch(rows[places], device))
+        with attention_of_any_shape(device.type):
+            pooled = model.features(*texts.batch(rows[places], device))
         if features is None:
             features = np.empty((len(rows), pooled.shape[1]), dtype=np.float32)
         features[places] = pooled.float().cpu().numpy()

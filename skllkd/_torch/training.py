@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from skllkd._attention import attention_of_any_shape
 from skllkd._torch.dropout import quicker_dropout
 from skllkd._torch.encoder import Classifier, set_attention
 from skllkd._torch.frozen import LowerLayers, freeze_below
@@ -185,10 +186,11 @@ class Trainer:
     def _logits(self, rows: IntArray) -> torch.Tensor:
         """Return the logits of some rows, in the model's mode."""
         ids, mask = self.texts.batch(rows, self._device)
-        if self._lower is not None:
-            return self._lower.upper(rows, ids, mask)
-        logits: torch.Tensor = self._forward(ids, mask)
-        return logits
+        with attention_of_any_shape(self._device.type):
+            if self._lower is not None:
+                return self._lower.upper(rows, ids, mask)
+            logits: torch.Tensor = self._forward(ids, mask)
+            return logits
 
     def _passes(self, rows: IntArray) -> list[IntArray]:
         """Return the places of rows in the passes this process makes over them."""
@@ -325,7 +327,8 @@ def class_proba(
     ndarray of shape (n_rows, n_classes)
         Distributions, rows summing to 1.
     """
-    return distributions(model(*texts.batch(rows, device)))
+    with attention_of_any_shape(device.type):
+        return distributions(model(*texts.batch(rows, device)))
 
 
 def distributions(logits: torch.Tensor) -> FloatArray:

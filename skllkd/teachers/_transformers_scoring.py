@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from skllkd._attention import attention_of_any_shape
 from skllkd._device_memory import device_memory_named
 from skllkd._validation import FloatArray, IntArray
 from skllkd.exceptions import ModelFileError
@@ -160,7 +161,8 @@ class PromptScorer:
         before = torch.arange(self._n_prefix, device=network.device)
         keys = torch.cat([before.expand(len(bodies), -1), at], dim=1)
         last = {"logits_to_keep": n_nodes + 1} if network.keeps_last_logits else {}
-        with torch.inference_mode():
+        kernels = attention_of_any_shape(torch.device(network.device).type)
+        with torch.inference_mode(), kernels:
             logits = network.model(
                 input_ids=self._on_device(ids),
                 position_ids=at,
