@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _TEXTS_AT_ONCE = 1024
 _GROUP = 4  # batches presented one after the other
-_FULL_PASS = 64  # rows; more at once leave the cache and gain nothing
 _MOST_PARTS = 4  # for so many rows
 
 
@@ -206,7 +205,9 @@ class TokenizedTexts:
         groups = [batches[i : i + _GROUP] for i in range(0, len(batches), _GROUP)]
         return [rows for i in rng.permutation(len(groups)) for rows in groups[i]]
 
-    def of_similar_length(self, rows: IntArray, launch_tokens: int) -> list[IntArray]:
+    def of_similar_length(
+        self, rows: IntArray, launch_tokens: int, most_rows: int = 64
+    ) -> list[IntArray]:
         """Return the places of rows in parts that leave little to pad.
 
         A batch costs what its longest text makes of all its rows. Cut by length it
@@ -218,6 +219,8 @@ class TokenizedTexts:
             Which texts; at least one.
         launch_tokens : int
             What a pass costs beside its tokens, as a number of tokens.
+        most_rows : int, default=64
+            The most rows of a part; more at once leave a CPU's cache and gain nothing.
 
         Returns
         -------
@@ -226,9 +229,10 @@ class TokenizedTexts:
         """
         order = np.argsort(self.lengths[rows], kind="stable")
         lengths = self.lengths[rows][order]
-        n_most = min(len(rows), _MOST_PARTS * -(-len(rows) // _FULL_PASS))
+        n_least = -(-len(rows) // most_rows)
+        n_most = min(len(rows), _MOST_PARTS * n_least)
         best, least = [order], float("inf")
-        for n_parts in range(-(-len(rows) // _FULL_PASS), n_most + 1):
+        for n_parts in range(n_least, n_most + 1):
             ends = np.linspace(0, len(rows), n_parts + 1).astype(int)
             padded = (np.diff(ends) * lengths[ends[1:] - 1]).sum()
             cost = padded + n_parts * launch_tokens
