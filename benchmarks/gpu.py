@@ -56,6 +56,7 @@ class Part(NamedTuple):
 PARTS = {
     "cpu_agreement": Part(gpu_right.cpu_agreement, 45),
     "same_seed": Part(gpu_right.same_seed, 40),
+    "attention": Part(gpu_fast.attention, 45),
     "training": Part(gpu_fast.training, 110),
     "predicting": Part(gpu_fast.predicting, 90),
     "out_of_memory": Part(gpu_right.out_of_memory, 30),

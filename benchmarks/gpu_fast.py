@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
+from skllkd._attention import attention_of_any_shape
 from skllkd._demo import EXAMPLES
-from skllkd._torch import tokens as texts_as_tokens
+from skllkd._torch import training as package_training
 from skllkd._validation import as_classes
 from skllkd.datasets import minilm_path, smollm2_path
 from skllkd.selection import LLKDSelection, RankedImportance, SelectAll
@@ -54,11 +55,10 @@ def training(setting: Setting) -> None:
         trainer(_as_pool(few))  # what is set up once is
         trained = min(trainer(_as_pool(some))[0] for _ in range(2))
         busy = busy_seconds(lambda run=trainer: run(_as_pool(few)))
-        seconds = trainer(_as_pool(few))[0]
         setting.record(
             f"Trainer, {precision}",
             texts_per_s=len(some.texts) / trained,
-            busy=busy and busy / seconds,
+            busy=busy and busy / trainer(_as_pool(few))[0],
         )
         student = {"precision": precision}
         timed_fit(setting, few, student)
@@ -109,50 +109,69 @@ def _record_fit(
 
 
 @contextmanager
-def passes_of(n_rows: int) -> Iterator[None]:
-    """Let a pass of training or scoring hold so many rows at most."""
-    before = texts_as_tokens._FULL_PASS
-    texts_as_tokens._FULL_PASS = n_rows
+def instead(name: str, value: Any) -> Iterator[None]:
+    """Let the package train with another constant or function."""
+    before = getattr(package_training, name)
+    setattr(package_training, name, value)
     try:
         yield
     finally:
-        texts_as_tokens._FULL_PASS = before
+        setattr(package_training, name, before)
+
+
+def passes(are_small: bool) -> Any:
+    """Return a context in which passes have 64 rows at most, as on a CPU, or not."""
+    return instead("_MOST_TOKENS_ON_GPU", 0) if are_small else nullcontext()
+
+
+def attention(setting: Setting) -> None:
+    """Train with and without cuDNN's attention, which torch prefers on some cards."""
+    some = made_texts(setting.size("train") // 2)
+    timed_fit(setting, some, selection=SelectAll())
+    for name, selection in [("all", SelectAll()), ("default", RankedImportance())]:
+        base = None
+        for how in ("without cuDNN's attention", "with it"):
+            changed = nullcontext()
+            if how == "with it":
+                changed = instead("attention_of_any_shape", lambda _: nullcontext())
+            with changed:
+                fit = timed_fit(setting, some, selection=selection)
+            base = base or fit.loop
+            _record_fit(setting, f"{name}, {how}", fit, some, base)
 
 
 def batches(setting: Setting) -> None:
     """Train in larger batches, in whole passes, and score ahead."""
-    some = made_texts(2 * setting.size("train"))
+    some = made_texts(setting.size("train"))
     timed_fit(setting, made_texts(setting.size("train") // 8))
-    sizes = [(32, 64), (128, 64), (128, 4096), (512, 64), (512, 4096), (2048, 4096)]
+    sizes = [(32, False), (128, False), (512, True), (512, False), (2048, False)]
     for name, selection in [("all", SelectAll()), ("default", RankedImportance())]:
         base = None
-        for n_rows, n_most in setting.some(sizes if name == "all" else sizes[::2]):
-            with passes_of(n_most):
+        for n_rows, are_small in setting.some(sizes):
+            with passes(are_small):
                 fit = timed_fit(setting, some, selection=selection, batch_size=n_rows)
             base = base or fit.loop
-            what = f"{name}, batches of {n_rows}, passes of {n_most}"
+            what = f"{name}, batches of {n_rows}{', passes of 64' * are_small}"
             _record_fit(setting, what, fit, some, base)
     base = None
     for n_ahead in setting.some([1, 4, 16]):
-        with passes_of(4096):
-            fit = timed_fit(setting, some, score_ahead=n_ahead)
+        fit = timed_fit(setting, some, score_ahead=n_ahead)
         base = base or fit.loop
         _record_fit(setting, f"default, score_ahead={n_ahead}", fit, some, base)
 
 
 def options(setting: Setting) -> None:
     """Train with each option that was made for a card."""
-    some = made_texts(setting.size("train"))
+    some = made_texts(setting.size("train") // 2)
     timed_fit(setting, some)
     base: dict[int, float] = {}
     for name, student, selection in _options(setting):
-        for n_rows in setting.some([32, 512]):
+        for n_rows in (32, 512):
             what = f"{name}, batches of {n_rows}"
             try:
-                with passes_of(4096):
-                    fit = timed_fit(
-                        setting, some, student, selection=selection, batch_size=n_rows
-                    )
+                fit = timed_fit(
+                    setting, some, student, selection=selection, batch_size=n_rows
+                )
             except Exception as error:
                 setting.record(what, error=f"{type(error).__name__}: {error}"[:300])
                 continue
@@ -184,15 +203,14 @@ def compiled(setting: Setting) -> None:
     base: dict[int, float] = {}
     for is_compiled in (False, True):
         for n_rows in setting.some([32, 512]):
-            with passes_of(4096):
-                fit = timed_fit(
-                    setting,
-                    some,
-                    {"torch_compile": is_compiled},
-                    selection=SelectAll(),
-                    batch_size=n_rows,
-                    n_epochs=3,
-                )
+            fit = timed_fit(
+                setting,
+                some,
+                {"torch_compile": is_compiled},
+                selection=SelectAll(),
+                batch_size=n_rows,
+                n_epochs=3,
+            )
             base.setdefault(n_rows, fit.last_epoch)
             setting.record(
                 f"torch_compile={is_compiled}, batches of {n_rows}",
@@ -318,6 +336,14 @@ def labelling(setting: Setting) -> None:
     _generate(network, few[:2])
     loop = len(few) / seconds_of(lambda: [_generate(network, [p]) for p in few])
     setting.record("generate, one by one", texts_per_s=loop)
+    with attention_of_any_shape(setting.device):
+        seconds = seconds_of(lambda: [_generate(network, [p]) for p in few])
+    helped = len(few) / seconds
+    setting.record(
+        "generate, one by one, without cuDNN's attention",
+        texts_per_s=helped,
+        ratio=helped / loop,
+    )
     some = prompts[: n // 4]
     size = min(32, len(some))
     together = [some[i : i + size] for i in range(0, len(some), size)]
@@ -418,29 +444,28 @@ def quality(setting: Setting) -> None:
         "batches of 128, twice the rate": {"batch_size": 128, "learning_rate": 2e-4},
         "batches of 256, 3 times the rate": {"batch_size": 256, "learning_rate": 3e-4},
     }
-    for name in ("isear_llm", "rtpolarity_llm"):
-        n = setting.size("train") // 2
-        pool = load_pool(setting.data / name, "train", n)
-        dev = load_pool(setting.data / name, "dev", n)
-        for way in setting.some(list(ways)):
-            student = dict(ways[way])
-            own = {
-                key: student.pop(key)
-                for key in ("batch_size", "score_ahead")
-                if key in student
-            }
-            scores, seconds = [], []
-            for seed in range(1 if setting.is_dry else 2):
-                named = {"n_epochs": 3, "random_state": seed, "unchosen": "warn"} | own
-                unfitted = classifier(setting, student, **named)
-                unfitted.set_params(classes=pool.classes)
-                with passes_of(4096):
-                    unfitted.fit(pool.texts, teacher_proba=pool.teacher_proba)
-                scores.append(unfitted.score(dev.texts, dev.gold))
-                seconds.append(unfitted.seconds_["training"])
-            setting.record(
-                f"{name}, {way}",
-                accuracy=float(np.mean(scores)),
-                spread=float(np.ptp(scores)),
-                fit_s=min(seconds),
-            )
+    for seed in range(1 if setting.is_dry else 3):
+        for name in ("isear_llm", "rtpolarity_llm"):
+            for way in setting.some(list(ways)):
+                _one_quality(setting, name, way, dict(ways[way]), seed)
+
+
+def _one_quality(
+    setting: Setting, name: str, way: str, student: dict[str, Any], seed: int
+) -> None:
+    """Train on the labels of one set in one way."""
+    assert setting.data is not None
+    n = setting.size("train") // 2
+    pool = load_pool(setting.data / name, "train", n)
+    dev = load_pool(setting.data / name, "dev", n)
+    named = {"n_epochs": 3, "random_state": seed, "unchosen": "warn"}
+    for key in ("batch_size", "score_ahead"):
+        if key in student:
+            named[key] = student.pop(key)
+    fitted = classifier(setting, student, **named).set_params(classes=pool.classes)
+    fitted.fit(pool.texts, teacher_proba=pool.teacher_proba)
+    setting.record(
+        f"{name}, seed {seed}, {way}",
+        accuracy=float(fitted.score(dev.texts, dev.gold)),
+        fit_s=fitted.seconds_["training"],
+    )

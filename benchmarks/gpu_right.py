@@ -171,7 +171,7 @@ def elsewhere(setting: Setting) -> None:
 
 def memory(setting: Setting) -> None:
     """Fit again and again, and see what of the card's memory stays taken."""
-    n = setting.size("right") // 2
+    n = setting.size("right") if setting.is_dry else 128
     some = made_texts(n)
     label = np.array(CLASSES)[some.teacher_proba.argmax(axis=1)]
     setting.record("before all fits", **_held())
@@ -183,9 +183,10 @@ def memory(setting: Setting) -> None:
     setting.record("after GridSearchCV", score=float(search.best_score_), **_held())
     del search
     after = []
-    fitted = classifier(setting)
+    fitted = clone(classifier(setting))
     for _ in range(3 if setting.is_dry else 10):
-        fitted = clone(fitted).fit(some.texts, teacher_proba=some.teacher_proba)
+        fitted = clone(fitted)  # the one before is let go
+        fitted.fit(some.texts, teacher_proba=some.teacher_proba)
         fitted.predict(some.texts[: n // 2])
         after.append(held_bytes())
     ratios = [
