@@ -56,19 +56,19 @@ class Part(NamedTuple):
 PARTS = {
     "cpu_agreement": Part(gpu_right.cpu_agreement, 45),
     "same_seed": Part(gpu_right.same_seed, 40),
-    "attention": Part(gpu_fast.attention, 45),
     "training": Part(gpu_fast.training, 110),
     "predicting": Part(gpu_fast.predicting, 90),
+    "labelling": Part(gpu_fast.labelling, 90),
     "out_of_memory": Part(gpu_right.out_of_memory, 30),
     "memory": Part(gpu_right.memory, 45),
     "elsewhere": Part(gpu_right.elsewhere, 60),
-    "batches": Part(gpu_fast.batches, 80),
-    "options": Part(gpu_fast.options, 70),
-    "steps": Part(steps, 60),
+    "batches": Part(gpu_fast.batches, 60),
+    "attention": Part(gpu_fast.attention, 45),
+    "options": Part(gpu_fast.options, 60),
+    "steps": Part(steps, 40),
     "frozen": Part(gpu_fast.frozen, 40),
-    "labelling": Part(gpu_fast.labelling, 100),
-    "compiled": Part(gpu_fast.compiled, 90),
-    "quality": Part(gpu_fast.quality, 90),
+    "compiled": Part(gpu_fast.compiled, 120),
+    "quality": Part(gpu_fast.quality, 120),
 }
 
 
@@ -175,8 +175,9 @@ def main(arguments: list[str] | None = None) -> int:
         found["parts"][name] = part
         print(f"  {name}: {part['ended']}, {part['seconds']:.1f} s", flush=True)
         options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     results.unlink(missing_ok=True)
-    return int(any("figures" not in part for part in found["parts"].values()))
+    return int(any(part["ended"] != "done" for part in found["parts"].values()))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ def device_memory_named(doing: str, advice: str) -> Iterator[None]:
         traceback.clear_frames(error.__traceback__)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        reason = str(error).splitlines()[0] if str(error) else "out of memory"
+        reason = ". ".join(
+            str(error).split(". ")[:2]
+        )  # what follows is advice on torch
         raise DeviceMemoryError(
             f"the device's memory does not suffice for {doing}. {advice} torch says: "
             f"{reason}"
