@@ -1,7 +1,10 @@
 """What every teacher keeps to: checks that run over each of them."""
 
+import os
 import pickle
 import warnings
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,11 +12,7 @@ from sklearn.base import clone
 from skllkd import LLKDClassifier
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.students import SklearnStudent
-from skllkd.teachers import (
-    BatchCalibration,
-    MeteredTeacher,
-    TeacherLabels,
-)
+from skllkd.teachers import BatchCalibration, LabelStore, MeteredTeacher, TeacherLabels
 
 CLASSES = ["sports", "business"]
 TEXTS = [
@@ -81,6 +80,19 @@ def check_a_plan_asks_nothing_and_is_kept_to(teacher):
         assert labels.n_asked == plan.n_to_ask == len(TEXTS)
         assert 0 < labels.usage.n_calls <= plan.n_calls
     assert teacher.plan(TEXTS, CLASSES).n_to_ask == 0
+
+
+def check_without_a_store_nothing_is_opened_or_written(teacher):
+    if "store" not in teacher.get_params(deep=False):
+        return
+    folder = Path(os.environ["SKLLKD_CACHE"])
+    before = sorted(folder.rglob("*"))
+    without = clone(teacher).set_params(store=False)
+    with mock.patch.object(LabelStore, "__init__", side_effect=AssertionError):
+        assert without.plan(TEXTS, CLASSES).n_to_ask == len(TEXTS)
+        for _ in range(2):  # nothing is remembered either
+            assert quietly(without, TEXTS).n_asked == len(TEXTS)
+    assert sorted(folder.rglob("*")) == before
 
 
 def check_it_is_a_specification(teacher):

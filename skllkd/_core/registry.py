@@ -1,4 +1,4 @@
-"""Process-wide handles: what is opened once and shared, as models and clients are."""
+"""Process-wide handles, such as models and clients: opened once and shared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class HandleKey(NamedTuple):
-    """Identity of a handle: who it belongs to, in which state, and what it is."""
+    """Identity of a handle: its owner, the state of its files, and its kind."""
 
     owner: Hashable  # by which it is closed, such as the path of a model
     state: Hashable  # changes when the owner's files do

@@ -214,6 +214,15 @@ def test_a_pickle_of_a_later_format_is_refused(news):
         LLKDClassifier().__setstate__(state | {"_format": 99})
 
 
+def test_a_folder_of_a_later_format_is_refused_by_name(news, tiny_path, tmp_path):
+    fit(news, tiny_path).save(tmp_path)
+    settings = json.loads((tmp_path / "skllkd.json").read_text())
+    later = settings | {"format": 99, "skllkd": "7.0"}
+    (tmp_path / "skllkd.json").write_text(json.dumps(later))
+    with pytest.raises(ModelFileError, match=r"by skllkd 7\.0 in format 99.*Upgrade"):
+        LLKDClassifier.load(tmp_path)
+
+
 def test_a_pickle_holds_no_teacher_texts_or_callbacks(news):
     texts, gold = news
     secret = "qzx-do-not-leak"

@@ -84,7 +84,7 @@ def test_every_exported_loss_is_tested():
     assert exported == {type(loss) for loss in LOSSES}
 
 
-@pytest.mark.parametrize(("loss", "formula"), FORMULAS, ids=lambda x: repr(x)[:40])
+@pytest.mark.parametrize(("loss", "formula"), FORMULAS, ids=map(repr, LOSSES))
 def test_value_is_the_formula_s_row_by_row(loss, formula):
     log_proba, target = rows()
     values = loss.per_sample(log_proba, target)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from skllkd import LLKDClassifier
+from skllkd._core.classes import as_classes
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.students import SklearnStudent
@@ -13,11 +14,14 @@ from skllkd.teachers import (
     BatchCalibration,
     CalibratedTeacher,
     CallableTeacher,
+    ContextualCalibration,
     EnsembleTeacher,
     PrecomputedTeacher,
+    log_prob_of_output,
 )
-from skllkd.teachers.calibration import mean_bias, normalise, pool_bias
+from skllkd.teachers.calibration import as_class_prior, mean_bias, normalise, pool_bias
 
+AB = as_classes(["a", "b"])
 EMOTIONS = ["anger", "disgust", "fear", "guilt", "joy", "sadness", "shame"]
 
 
@@ -34,6 +38,102 @@ def simulated(n_texts, shares, *, bias=None, sharpness=1.0, clear=2.0, seed=0):
 
 def accuracy(log_prob, bias, gold):
     return np.mean(normalise(log_prob, bias).argmax(axis=1) == gold)
+
+
+# ---- the preference for some labels
+
+
+def biased_log_prob(n_texts=4000, shares=(0.5, 0.5), bias=(0.0, 2.0), seed=0):
+    """Return log-probabilities of a teacher that prefers the second class."""
+    rng = np.random.RandomState(seed)
+    gold = rng.choice(len(shares), n_texts, p=shares)
+    evidence = rng.normal(scale=0.5, size=(n_texts, len(shares)))
+    evidence[np.arange(n_texts), gold] += 2
+    score = evidence + np.array(bias)
+    return score - np.logaddexp.reduce(score, axis=1, keepdims=True), gold
+
+
+def test_batch_calibration_takes_the_preference_out():
+    log_prob, gold = biased_log_prob()
+    calibrated = accuracy(log_prob, mean_bias(log_prob, None), gold)
+    assert accuracy(log_prob, None, gold) < 0.8
+    assert calibrated > 0.98
+
+
+def test_calibration_leaves_labels_without_a_confidence_alone():
+    log_prob = log_prob_of_output(["a", "a", "a", "b"], 4, AB)
+    rows = normalise(log_prob, mean_bias(log_prob, None))
+    np.testing.assert_array_equal(rows, [[1, 0], [1, 0], [1, 0], [0, 1]])
+    only_a = normalise(log_prob[:3], mean_bias(log_prob[:3], None))
+    np.testing.assert_array_equal(only_a, [[1, 0]] * 3)
+
+
+def test_calibration_of_improbable_labels_keeps_their_ranking():
+    """Long labels have log-probabilities far below 1e-12."""
+    log_prob = np.array([[-75.0, -70.0], [-70.0, -75.0]] * 3)
+    rows = normalise(log_prob, mean_bias(log_prob, None))
+    np.testing.assert_array_equal(rows.argmax(axis=1), [1, 0] * 3)
+    assert rows.max() > 0.99
+
+
+def test_the_class_prior_moves_mass_to_the_frequent_class():
+    log_prob, _ = biased_log_prob(shares=(0.9, 0.1))
+    even = normalise(log_prob, mean_bias(log_prob, None))
+    prior = normalise(log_prob, mean_bias(log_prob, np.array([0.9, 0.1])))
+    odds = prior[:, 0] / prior[:, 1] / (even[:, 0] / even[:, 1])
+    np.testing.assert_allclose(odds, 9)
+
+
+def test_normalise_keeps_missing_rows_and_takes_impossible_classes():
+    log_prob = np.array([[np.nan, np.nan], [0.0, -np.inf], [-800.0, -800.0]])
+    rows = normalise(log_prob, None)
+    assert np.isnan(rows[0]).all()
+    np.testing.assert_array_equal(rows[1:], [[1, 0], [0.5, 0.5]])
+    assert np.isfinite(mean_bias(log_prob, None)).all()
+    assert np.isfinite(normalise(log_prob[1:], mean_bias(log_prob, None))).all()
+
+
+def test_a_prior_by_name_follows_the_classes():
+    np.testing.assert_allclose(as_class_prior({"b": 3, "a": 1}, AB), [0.25, 0.75])
+    assert as_class_prior(None, AB) is None
+
+
+def test_changing_the_calibration_asks_nothing_and_a_given_bias_is_used():
+    asked = []
+
+    def function(texts):
+        asked.append(texts)
+        return [[0.9, 0.1], [0.8, 0.2]][: len(texts)]
+
+    raw = CallableTeacher(function).label(["x", "y"], AB)
+    batch = CallableTeacher(function, calibration=BatchCalibration()).label(
+        ["x", "y"], AB
+    )
+    assert len(asked) == 1
+    np.testing.assert_array_equal(raw.proba.argmax(axis=1), [0, 0])
+    np.testing.assert_array_equal(batch.proba.argmax(axis=1), [0, 1])
+    np.testing.assert_allclose(batch.raw_proba, raw.proba)
+    one = CallableTeacher(function, calibration=BatchCalibration())
+    alone = one.label(["y"], AB, class_bias=batch.class_bias)
+    np.testing.assert_allclose(alone.proba[0], batch.proba[1])
+
+
+def test_contextual_calibration_asks_about_texts_without_content():
+    asked = []
+
+    def function(texts):
+        asked.extend(texts)
+        return [
+            [0.2, 0.8] if text in ("N/A", "[MASK]", "...") else [0.4, 0.6]
+            for text in texts
+        ]
+
+    teacher = CallableTeacher(function, calibration=ContextualCalibration())
+    labels = teacher.label(["x", "y"], AB)
+    assert asked == ["x", "y", "N/A", "[MASK]", "..."]
+    assert (labels.n_asked, labels.n_reused) == (5, 0)
+    odds = (0.4 / 0.2) / (0.6 / 0.8)
+    np.testing.assert_allclose(labels.proba[0, 0] / labels.proba[0, 1], odds)
 
 
 # ---- pools whose classes are not equally frequent

@@ -10,8 +10,8 @@ from sklearn.base import clone
 from typing_extensions import override
 
 from skllkd._core.classes import Classes
+from skllkd._core.device import checked_device
 from skllkd._core.params import check_number, check_option
-from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.calibration import BatchCalibration, Calibration
 from skllkd.teachers.huggingface.loading import (
     close_source,
@@ -173,22 +173,8 @@ class TransformersTeacher(CausalLMTeacher):
 
     def _device_and_dtype(self) -> tuple[str, str]:
         """Return the device the model runs on and the type of its weights."""
-        import torch
-
-        device = self.device
-        if device == "auto":
-            has_mps = torch.backends.mps.is_available()
-            device = "mps" if has_mps else "cpu"
-            device = "cuda" if torch.cuda.is_available() else device
-        try:
-            kind = torch.device(device).type
-            torch.empty(0, device=device)
-        except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InvalidParameterError(
-                '`device` must be "auto" or a torch device of this machine, such as '
-                f'"cpu" or "cuda:0"; got {device!r}: {reason}'
-            ) from error
+        checked = checked_device(self.device)
+        device, kind = str(checked), checked.type
         if self.dtype != "auto":
             return device, self.dtype
         return device, "float32" if kind == "cpu" else "bfloat16"

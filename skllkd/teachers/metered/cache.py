@@ -55,7 +55,7 @@ class MemoryCache(AnswerCache):
 
     @override
     def put(self, texts: Sequence[str], scores: Scores, usage: Usage) -> None:
-        for row in np.flatnonzero(scores.answered):
+        for row in np.flatnonzero(scores.answered).tolist():
             answer = scores.log_prob[row], float(scores.label_mass[row])
             self._memory.setdefault(texts[row], answer)
 

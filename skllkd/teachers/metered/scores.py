@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd.teachers.labels import NO_ANSWER, Usage
+
+_LEFT_OUT: Any = None
 
 
 @dataclass(eq=False)
@@ -46,30 +48,29 @@ class Scores:
     """
 
     log_prob: FloatArray
-    label_mass: FloatArray = None  # type: ignore[assignment]
-    error: npt.NDArray[np.object_] = None  # type: ignore[assignment]
-    n_tokens: IntArray = None  # type: ignore[assignment]
-    is_final: BoolArray = None  # type: ignore[assignment]
-    is_truncated: BoolArray = None  # type: ignore[assignment]
-    n_calls: IntArray = None  # type: ignore[assignment]
+    label_mass: FloatArray = _LEFT_OUT
+    error: npt.NDArray[np.object_] = _LEFT_OUT
+    n_tokens: IntArray = _LEFT_OUT
+    is_final: BoolArray = _LEFT_OUT
+    is_truncated: BoolArray = _LEFT_OUT
+    n_calls: IntArray = _LEFT_OUT
 
     def __post_init__(self) -> None:
         """Fill in the columns that were left out."""
         self.log_prob = np.asarray(self.log_prob, dtype=np.float64)
         n = len(self.log_prob)
-        if self.error is None:
-            reasons = np.array(["", NO_ANSWER], dtype=object)
-            self.error = reasons[nan_rows(self.log_prob).astype(int)]
-        if self.n_tokens is None:
-            self.n_tokens = np.zeros((n, 2), dtype=np.int64)
-        if self.n_calls is None:
-            self.n_calls = np.ones(n, dtype=np.int64)
-        if self.label_mass is None:
-            self.label_mass = np.full(n, np.nan)
-        if self.is_final is None:
-            self.is_final = np.zeros(n, dtype=bool)
-        if self.is_truncated is None:
-            self.is_truncated = np.zeros(n, dtype=bool)
+        reasons = np.array(["", NO_ANSWER], dtype=object)
+        columns: dict[str, Callable[[], Any]] = {
+            "label_mass": lambda: np.full(n, np.nan),
+            "error": lambda: reasons[nan_rows(self.log_prob).astype(int)],
+            "n_tokens": lambda: np.zeros((n, 2), dtype=np.int64),
+            "is_final": lambda: np.zeros(n, dtype=bool),
+            "is_truncated": lambda: np.zeros(n, dtype=bool),
+            "n_calls": lambda: np.ones(n, dtype=np.int64),
+        }
+        for name, make in columns.items():
+            if getattr(self, name) is None:
+                setattr(self, name, make())
 
     @classmethod
     def unknown(cls, n: int, n_classes: int) -> Scores:

@@ -244,30 +244,6 @@ class LabelStore(StoreFile):
                 [fingerprint, json.dumps(description or {}), *usage],
             )
 
-    def fact(self, name: str) -> str | None:
-        """Return what was found out once and remembered."""
-        rows = self._rows("SELECT value FROM facts WHERE name = ?", name)
-        return str(rows[0][0]) if rows else None
-
-    def remember(self, name: str, value: str) -> None:
-        """Remember what was found out, for later processes."""
-        with self._writing() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO facts VALUES (?, ?)", [name, value]
-            )
-
-    def file_digest(self, path: Path) -> str:
-        """Return the SHA-256 of a file, remembered until the file changes."""
-        stat = path.stat()
-        name = f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}"
-        key = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
-        digest = self.fact(f"sha256 of {key}")
-        if digest is None:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            self.remember(f"sha256 of {key}", digest)
-        return digest
-
     @contextmanager
     def asking(self, fingerprint: str, verbose: int = 0) -> Iterator[None]:
         """Hold the right to ask for the answers of a fingerprint, among all processes.

@@ -47,8 +47,7 @@ CREATE TABLE batches (
     batch TEXT NOT NULL,
     outcome TEXT,
     PRIMARY KEY (fingerprint, content)
-) WITHOUT ROWID;
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
+) WITHOUT ROWID
 """
 _WAIT_S = 60.0
 

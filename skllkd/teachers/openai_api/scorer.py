@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class ChatScorer:
     def _score(self, text: str) -> Scores:
         """Score a text; raise TeacherAccessError if the server refuses or is gone."""
         request = self._request
-        choices, usage = [], Usage()
+        choices, usage = list[dict[str, Any]](), Usage()
         while len(choices) < request.n_answers:
             n_left = request.n_answers - len(choices)
             response = self._client.complete(request, text, n_left)
