@@ -142,6 +142,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--device", help="cuda by default, cpu in a dry run")
     parser.add_argument("--data", type=Path, default=os.environ.get("SKLLKD_DATA"))
+    parser.add_argument("--model", type=Path, help="a teacher in SmolLM2's place")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas")
     parser.add_argument("--minutes", type=float, default=8.0, help="for all parts")
     parser.add_argument("--commit", help="what is measured, where git does not know")
@@ -166,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         results.write_text("", encoding="utf-8")
         data = Path(options.data) if options.data else None
-        setting = Setting(device, options.dry_run, data, results)
+        setting = Setting(device, options.dry_run, data, options.model, results)
         most = PARTS[name].seconds * (10 if options.dry_run else 1)
         print(f"{name}, at most {min(most, left):.0f} s", flush=True)
         part = ended_part(name, setting, min(most, left))

@@ -28,6 +28,7 @@ from benchmarks.gpu_parts import (
     Texts,
     busy_seconds,
     classifier,
+    first_fit,
     made_texts,
     seconds_of,
     timed_fit,
@@ -49,10 +50,11 @@ def training(setting: Setting) -> None:
         "ours, default": RankedImportance(),
         "ours, LLKD": LLKDSelection(),
     }
-    for precision in ("bfloat16", "float32"):
+    for precision in setting.some(["bfloat16", "float32"]):
         theirs = hugging_face(precision, setting.device)
-        theirs(_as_pool(few))  # what is set up once is
-        trained = min(theirs(_as_pool(some))[0] for _ in range(2))
+        if not setting.is_dry:
+            theirs(_as_pool(few))  # what is set up once is
+        trained = min(theirs(_as_pool(some))[0] for _ in range(setting.n_rounds))
         busy = busy_seconds(lambda run=theirs: run(_as_pool(few)))
         setting.record(
             f"Trainer, {precision}",
@@ -60,7 +62,7 @@ def training(setting: Setting) -> None:
             busy=busy and busy / theirs(_as_pool(few))[0],
         )
         student = {"precision": precision}
-        timed_fit(setting, few, student)
+        first_fit(setting, few, student)
         for name, selection in selections.items():
             if (name, precision) == ("ours, LLKD", "float32"):
                 continue
@@ -75,9 +77,10 @@ def _as_pool(some: Texts) -> Pool:
     return Pool(some.texts, np.array([]), some.teacher_proba, CLASSES)
 
 
-def _best_fit(setting: Setting, some: Texts, student=None, rounds=2, **named) -> Fit:
+def _best_fit(setting: Setting, some: Texts, student=None, **named) -> Fit:
     """Return the quickest of some fits."""
-    fits = [timed_fit(setting, some, student, **named) for _ in range(rounds)]
+    rounds = range(setting.n_rounds)
+    fits = [timed_fit(setting, some, student, **named) for _ in rounds]
     return min(fits, key=lambda fit: fit.loop)
 
 
@@ -128,8 +131,9 @@ def passes(are_small: bool) -> Any:
 def attention(setting: Setting) -> None:
     """Train with and without cuDNN's attention, which torch prefers on some cards."""
     some = made_texts(setting.size("train") // 4)
-    timed_fit(setting, some, selection=SelectAll())
-    for name, selection in [("all", SelectAll()), ("default", RankedImportance())]:
+    first_fit(setting, some, selection=SelectAll())
+    selections = [("all", SelectAll()), ("default", RankedImportance())]
+    for name, selection in setting.some(selections):
         base = None
         for how in ("without cuDNN's attention", "with it"):
             changed = nullcontext()
@@ -146,7 +150,7 @@ def attention(setting: Setting) -> None:
 def batches(setting: Setting) -> None:
     """Train in larger batches, and in whole passes."""
     some = made_texts(setting.size("train"))
-    timed_fit(setting, made_texts(setting.size("train") // 8))
+    first_fit(setting, made_texts(setting.size("train") // 8))
     sizes = [(32, False), (128, False), (512, True), (512, False), (2048, False)]
     for name, selection in [("all", SelectAll()), ("default", RankedImportance())]:
         base = None
@@ -161,10 +165,10 @@ def batches(setting: Setting) -> None:
 def options(setting: Setting) -> None:
     """Train with each option that changes what the card computes."""
     some = made_texts(setting.size("train") // 2)
-    timed_fit(setting, some)
+    first_fit(setting, some)
     base: dict[int, float] = {}
     for name, student, selection in _options(setting):
-        for n_rows in (32, 512):
+        for n_rows in setting.some([32, 512]):
             what = f"{name}, batches of {n_rows}"
             try:
                 fit = timed_fit(
@@ -187,7 +191,7 @@ def _options(setting: Setting) -> list[tuple[str, dict[str, Any], Any]]:
         ("the last 2 layers learn", {"trainable_layers": 2}, every),
         ("default selection", {}, None),
     ]
-    return found[:2] if setting.device == "cpu" else found
+    return setting.some(found)
 
 
 def predicting(setting: Setting) -> None:
@@ -203,7 +207,7 @@ def predicting(setting: Setting) -> None:
             runners[f"{name}, bfloat16"] = Bfloat16(run, setting.device)
         for run in runners.values():
             run(texts[:256])
-        speeds, answers = best_rounds(runners, texts, 2)
+        speeds, answers = best_rounds(runners, texts, setting.n_rounds)
     for name, speed in speeds.items():
         base = "pipeline, bfloat16" if "bfloat16" in name else "pipeline"
         off = float(np.abs(answers[name] - answers["pipeline"]).max())
@@ -278,7 +282,9 @@ def frozen(setting: Setting) -> None:
         seconds = {}
         for name, run in [("SentenceTransformer.encode", encode), ("ours", ours)]:
             run(texts[:64])
-            seconds[name] = min(seconds_of(lambda r=run: r(texts)) for _ in range(2))
+            seconds[name] = min(
+                seconds_of(lambda r=run: r(texts)) for _ in range(setting.n_rounds)
+            )
             base.setdefault(0, seconds[name])  # encode, with its own batch size
             setting.record(
                 f"{name}, batches of {n_rows}",
@@ -291,10 +297,9 @@ def frozen(setting: Setting) -> None:
 def labelling(setting: Setting) -> None:
     """Label with the teacher, and with `generate` in a loop and in batches."""
     texts = made_texts(setting.size("teach"), seed=3).texts
-    path, n = smollm2_path(), setting.size("teach")
+    n = setting.size("teach")
     teacher = TransformersTeacher(
-        path.parent,
-        gguf_file=path.name,
+        setting.model or smollm2_path(),
         examples=EXAMPLES,
         chat=False,
         device=setting.device,
@@ -327,7 +332,7 @@ def labelling(setting: Setting) -> None:
         teacher.set_params(batch_size=n_rows)
         teacher.label(texts[:n_rows], TOPICS)
         run = lambda: teacher.label(texts, TOPICS)  # noqa: E731
-        speed = len(texts) / min(seconds_of(run) for _ in range(2))
+        speed = len(texts) / min(seconds_of(run) for _ in range(setting.n_rounds))
         busy = busy_seconds(lambda: teacher.label(texts[: n // 4], TOPICS))
         short = seconds_of(lambda: teacher.label(texts[: n // 4], TOPICS))
         setting.record(
@@ -341,7 +346,7 @@ def labelling(setting: Setting) -> None:
     with tempfile.TemporaryDirectory() as folder:  # which loads more quickly
         _save(network, folder)
         loaded_tokenizer(teacher._source())._tokenizer.save_pretrained(folder)
-        teacher.set_params(model=folder, gguf_file=None, batch_size=16)
+        teacher.set_params(model=folder, batch_size=16)
         _compare_teachers(setting, teacher, texts)
 
 
@@ -349,9 +354,9 @@ def _prompts(teacher: TransformersTeacher, texts: list[str]) -> tuple[Any, list[
     """Return the teacher's own network, and whole prompts in tokens."""
     source = teacher._source()
     read = loaded_tokenizer(source)
-    template = teacher._template(read, as_classes(TOPICS))
-    whole = (template.before + text + template.after for text in texts)
-    prompts = [[*read.begin, *read.tokenize(one, special=True)] for one in whole]
+    prompt = teacher._prompt(read, as_classes(TOPICS))
+    bodies = (read.tokenize(text, special=False) for text in texts)
+    prompts = [[*prompt.prefix, *body, *prompt.suffix] for body in bodies]
     return loaded_model(source, *teacher._device_and_dtype()).network, prompts
 
 

@@ -49,7 +49,7 @@ for kind in ("whole", "frozen"):
 def same_seed(setting: Setting) -> None:
     """Fit twice with the same seed."""
     some = made_texts(setting.size("right"))
-    for precision in ("auto", "float32"):
+    for precision in setting.some(["auto", "float32"]):
         first, again = (
             classifier(setting, {"precision": precision}, n_epochs=2).fit(
                 some.texts, teacher_proba=some.teacher_proba
@@ -184,7 +184,7 @@ def memory(setting: Setting) -> None:
     del search
     after = []
     fitted = clone(classifier(setting))
-    for _ in range(3 if setting.is_dry else 10):
+    for _ in range(2 if setting.is_dry else 10):
         fitted = clone(fitted)  # the one before is let go
         fitted.fit(some.texts, teacher_proba=some.teacher_proba)
         fitted.predict(some.texts[: n // 2])
