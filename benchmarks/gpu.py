@@ -39,6 +39,7 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 from skllkd import __version__
+from transformers.models.bert import modeling_bert  # noqa: F401  (parts fork with it)
 
 from benchmarks import gpu_fast, gpu_right
 from benchmarks.gpu_parts import Setting

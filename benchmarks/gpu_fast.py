@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from skllkd._core.classes import as_classes
 from skllkd._core.gpu import any_shape_attention
 from skllkd.cli.demo import EXAMPLES
@@ -391,7 +392,7 @@ def _compare_teachers(
 ) -> None:
     """Compare the teacher's log-probabilities with the CPU's in float32."""
     some = texts[:16]
-    own = TransformersTeacher(**teacher.get_params())
+    own = clone(teacher)
     on_cpu = own.set_params(device="cpu", dtype="float32").label(some, TOPICS).log_prob
     for dtype in ["float32", "bfloat16"] + ["float16"] * (not setting.is_dry):
         own.set_params(device=setting.device, dtype=dtype)
