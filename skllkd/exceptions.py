@@ -14,7 +14,7 @@ __all__ = [
     "InvalidParameterError",
     "MissingDependencyError",
     "MissingLabelWarning",
-    "ModelFileError",
+    "SavedModelError",
     "SkllkdError",
     "SkllkdWarning",
     "StoreError",
@@ -40,7 +40,7 @@ class TeacherAccessError(SkllkdError, RuntimeError):
     """The server of a teacher refuses a key, a model or a request."""
 
 
-class ModelFileError(SkllkdError, OSError):
+class SavedModelError(SkllkdError, OSError):
     """A model's file or folder is missing, damaged, or of a later version."""
 
 

@@ -17,7 +17,7 @@ from skllkd._core.device import checked_device
 from skllkd._core.gpu import named_memory_errors
 from skllkd._core.params import check_number, check_option, looks_like_path
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
-from skllkd.exceptions import DivergedError, ModelFileError, TruncationWarning
+from skllkd.exceptions import DivergedError, SavedModelError, TruncationWarning
 from skllkd.students.base import Student
 from skllkd.students.hf_folder import EncoderFiles, Weights, read_weights, write_folder
 from skllkd.students.lazy_torch import torch_part
@@ -63,7 +63,7 @@ class EncoderStudent(Student):
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
         if looks_like_path(self.model) and not Path(self.model).expanduser().is_dir():
-            raise ModelFileError(
+            raise SavedModelError(
                 "`model` must name an encoder on the model hub or a folder that holds "
                 f"one; there is no folder {os.fspath(self.model)!r}."
             )

@@ -11,7 +11,7 @@ import numpy as np
 from skllkd._core.arrays import FloatArray
 from skllkd._core.gpu import named_memory_errors
 from skllkd._core.registry import HandleKey, Registry
-from skllkd.exceptions import ModelFileError
+from skllkd.exceptions import SavedModelError
 from skllkd.teachers.huggingface.model import HFModel, HFTokenizer
 from skllkd.teachers.huggingface.scorer import HFScorer
 from skllkd.teachers.huggingface.source import ModelSource
@@ -82,7 +82,7 @@ def check_scoring(model: HFModel, name: str) -> None:
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         apart, why = np.nan, f"{type(error).__name__}: {error}"
     if not apart <= _TOLERANCE.get(dtype, _TOLERANCE_OF_HALF):
-        raise ModelFileError(
+        raise SavedModelError(
             f"`model`: {name!r} ({type(model.network).__name__}, {dtype}) does not score "
             f"prompts together as it scores them alone: {why}. Use another model, "
             'or dtype="float32".'

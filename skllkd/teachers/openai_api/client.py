@@ -35,7 +35,7 @@ _ABOUT_THE_TEXT = re.compile(
 #: Ways on for a teacher whose server gives no log-probabilities.
 _NEEDS_LOGPROBS = (
     '`method="logprobs"` needs log-probabilities. Use method="votes" for a confidence at '
-    '`n_votes` times the calls, or method="label" for labels without one.'
+    '8 times the calls, or method="label" for labels without one.'
 )
 _REASONS = "it is a reasoning model, which gives no log-probabilities of its answer"
 _RETRIED = {408, 409, 425, 429}
