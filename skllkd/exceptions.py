@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "BudgetReachedWarning",
+    "DeviceMemoryError",
     "DisagreementError",
     "DivergedError",
     "InvalidParameterError",
@@ -45,6 +46,10 @@ class SavedModelError(SkllkdError, OSError):
 
 class DivergedError(SkllkdError, ArithmeticError):
     """Training ran away to weights that are no numbers."""
+
+
+class DeviceMemoryError(SkllkdError, MemoryError):
+    """The memory of a GPU does not suffice; the message says what to lower."""
 
 
 class DisagreementError(SkllkdError, ValueError):

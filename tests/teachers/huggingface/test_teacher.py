@@ -10,6 +10,7 @@ from sklearn.base import clone
 from skllkd import LLKDClassifier
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import (
+    DeviceMemoryError,
     InvalidParameterError,
     MissingDependencyError,
     SavedModelError,
@@ -260,16 +261,30 @@ def test_a_teacher_is_a_specification(model):
 
 def test_memory_that_runs_out_halves_the_batch(model, texts, monkeypatch):
     expected = TransformersTeacher(model, store=False).label(texts, TOPICS).log_prob
-    scored = HFScorer._score_batch
+    scored = HFScorer.score_together
 
     def short_of_memory(self, bodies):
         if len(bodies) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return scored(self, bodies)
 
-    monkeypatch.setattr(HFScorer, "_score_batch", short_of_memory)
+    monkeypatch.setattr(HFScorer, "score_together", short_of_memory)
     found = TransformersTeacher(model, store=False).label(texts, TOPICS).log_prob
     np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_memory_too_short_for_one_text_says_what_to_lower(model, texts, monkeypatch):
+    def short_of_memory(self, bodies):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    teacher = TransformersTeacher(model, store=False)
+    teacher.label(texts[:1], TOPICS)
+    monkeypatch.setattr(HFScorer, "score_together", short_of_memory)
+    with pytest.raises(DeviceMemoryError, match="`max_text_tokens`"):
+        teacher.label(texts, TOPICS)
+    teacher.close()
+    with pytest.raises(DeviceMemoryError, match="`dtype`"):
+        teacher.label(texts, TOPICS)
 
 
 def test_bad_parameters_and_models_are_named(model, tmp_path, monkeypatch):
