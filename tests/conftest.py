@@ -1,5 +1,7 @@
 """Fixtures of all tests: a store of their own, real models and real texts."""
 
+import gc
+
 import numpy as np
 import pytest
 from skllkd import LLKDClassifier, datasets
@@ -64,7 +66,13 @@ class GoldTeacher:
 @pytest.fixture(scope="session")
 def tiny_path(tmp_path_factory, news):
     """Return the folder of an encoder that trains in a second."""
-    return write_tiny_encoder(tmp_path_factory.mktemp("tiny") / "encoder", news[0])
+    import sentence_transformers  # noqa: F401
+
+    folder = tmp_path_factory.mktemp("tiny") / "encoder"
+    write_tiny_encoder(folder, news[0])
+    gc.collect()
+    gc.freeze()  # every fit collects garbage, and need not search the libraries for it
+    return folder
 
 
 @pytest.fixture

@@ -79,16 +79,16 @@ class TaughtByPrecomputed(_Taught):
 
 CONFIGURATIONS = {
     "labels in y": LLKDClassifier(
-        selection=LLKDSelection(), student=numeric_student(), n_epochs=10
+        selection=LLKDSelection(), student=numeric_student(), n_epochs=5
     ),
     "labels in y, no selection": LLKDClassifier(
-        selection=SelectAll(), student=numeric_student(), n_epochs=10
+        selection=SelectAll(), student=numeric_student(), n_epochs=5
     ),
     "a callable teacher": TaughtByCallable(
-        selection=LLKDSelection(), student=numeric_student(), n_epochs=10
+        selection=LLKDSelection(), student=numeric_student(), n_epochs=5
     ),
     "a precomputed teacher": TaughtByPrecomputed(
-        selection=LLKDSelection(), student=numeric_student(), n_epochs=10
+        selection=LLKDSelection(), student=numeric_student(), n_epochs=5
     ),
 }
 WEIGHTS = "batches are drawn at random, so a weight of 2 is not a row that stands twice"
