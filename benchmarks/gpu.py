@@ -24,6 +24,7 @@ Ratios are of figures of the same run: above 1 is quicker than what it is compar
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import os
@@ -75,6 +76,7 @@ PARTS = {
 def run_part(name: str, setting: Setting, told: Any) -> None:
     """Run a part in this process, and say what its card is and how it ended."""
     warnings.simplefilter("ignore")
+    gc.freeze()  # collecting need not look at what is imported
     transformers.logging.set_verbosity(transformers.logging.CRITICAL)
     transformers.logging.disable_progress_bar()
     if setting.device == "cpu":

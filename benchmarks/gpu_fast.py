@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sentence_transformers import SentenceTransformer
 from sklearn.base import clone
 from skllkd._core.classes import as_classes
 from skllkd._core.gpu import any_shape_attention
@@ -264,8 +265,6 @@ def _predict_in_other_ways(
 
 def frozen(setting: Setting) -> None:
     """Encode with sentence-transformers and with the frozen encoder, in turns."""
-    from sentence_transformers import SentenceTransformer
-
     texts = made_texts(setting.size("predict"), seed=1).texts
     model = SentenceTransformer(str(minilm_path()), device=setting.device)
     base: dict[int, float] = {}

@@ -77,4 +77,4 @@ class TruncationWarning(SkllkdWarning):
 
 
 class BudgetReachedWarning(SkllkdWarning):
-    """A teacher's `max_calls` or `max_cost` is reached; the rest was not asked about."""
+    """A teacher's `max_calls` or `max_cost` is reached; the rest was not sent."""

@@ -65,7 +65,7 @@ def _spread(labels: TeacherLabels, mask: BoolArray) -> TeacherLabels:
     label_mass = np.full(n_rows, np.nan)
     log_prob[mask], label_mass[mask] = labels.log_prob, labels.label_mass
     source = np.full(n_rows, "", dtype=object)
-    error = np.full(n_rows, "not asked", dtype=object)
+    error = np.full(n_rows, "not sent", dtype=object)
     if len(labels.source):
         source[mask] = labels.source
     error[mask] = labels.error if len(labels.error) else ""

@@ -128,7 +128,7 @@ class ChatRequest:
         return self.n_votes or 1
 
     def is_truncated(self, text: str) -> bool:
-        """Return whether a text is longer than what is sent."""
+        """Return whether a text is longer than `max_text_chars`."""
         return len(one_line(text)) > self.max_text_chars
 
     def body(self, text: str, server: Capabilities, n: int = 1) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop what waits, and close."""
+        """Stop waiting requests, and close."""
         self.stop.set()
         self.client.close()
 
@@ -227,15 +227,15 @@ class Client:
                 f"that the key in {server.api_key_env} may use that model."
             )
         elif response.status == 429:
-            hint = "Check your plan and its limits with the provider, and go on then."
+            hint = "Check your plan and its limits with the provider, and run again."
         elif response.status in (400, 422):
             hint = "It takes no such request. Check `model` and `base_url`."
         else:
             hint = "Check that it runs, and that `base_url` is its address."
         return TeacherAccessError(
             f"the server at {server.base_url} does not answer for "
-            f"model={server.model!r}: {response.problem}. {hint} What was answered so far "
-            "is kept."
+            f"model={server.model!r}: {response.problem}. {hint} Answers so far "
+            "are kept."
         )
 
 

@@ -72,7 +72,7 @@ class CausalLMTeacher(MeteredTeacher):
     def _new_scorer(
         self, model: Any, prompt: PromptTokens, max_body_tokens: int
     ) -> PromptScorer:
-        """Evaluate the prompt's prefix and return a scorer of what follows it."""
+        """Evaluate the prompt's prefix and return a scorer of its continuations."""
 
     @abstractmethod
     def _model_fingerprint(self) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_budgets_stop_before_the_next_text(served):
     recorder = served()
     with (
         pytest.warns(BudgetReachedWarning, match="max_calls=5"),
-        pytest.warns(MissingLabelWarning, match="not asked"),
+        pytest.warns(MissingLabelWarning, match="not sent"),
     ):
         labels = teacher(max_calls=5, max_concurrency=1).label(TEXTS, CLASSES)
     assert len(recorder.bodies) == 5
