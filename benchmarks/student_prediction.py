@@ -61,7 +61,7 @@ class ForPipeline(transformers.PreTrainedModel):
 class Pipeline:
     """A pipeline of transformers that answers as ours do."""
 
-    def __init__(self, classifier, folder):
+    def __init__(self, classifier, folder, device="cpu"):
         from skllkd.students._torch.encoder import build_classifier
 
         student = classifier.student_
@@ -75,7 +75,7 @@ class Pipeline:
             "text-classification",
             model=ForPipeline(config, module).eval(),
             tokenizer=tokenizer,
-            device="cpu",
+            device=device,
             batch_size=32,
             top_k=None,
             truncation=True,
@@ -91,15 +91,15 @@ class Pipeline:
 
 
 class Bfloat16:
-    """Ours under autocast."""
+    """Something that predicts, under autocast."""
 
-    def __init__(self, classifier):
-        self.classifier = classifier
+    def __init__(self, predict, device="cpu"):
+        self.predict, self.device = predict, device
 
     def __call__(self, texts):
         """Return distributions."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            return self.classifier.predict_proba(texts)
+        with torch.autocast(self.device, dtype=torch.bfloat16):
+            return self.predict(texts)
 
 
 def torch_int8(classifier):
@@ -222,7 +222,7 @@ def main():
         runners = {
             "pipeline": Pipeline(classifier, folder),
             "ours": classifier.predict_proba,
-            "bfloat16": Bfloat16(classifier),
+            "bfloat16": Bfloat16(classifier.predict_proba),
             "torch int8": torch_int8(classifier),
             "ONNX": ONNXClassifier(Path(folder) / "None.onnx").predict_proba,
             "ONNX int8": ONNXClassifier(Path(folder) / "int8.onnx").predict_proba,

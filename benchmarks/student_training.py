@@ -105,7 +105,7 @@ def classifier(pool):
     )
 
 
-def hugging_face(precision):
+def hugging_face(precision, device="cpu", batch_size=BATCH):
     """Return a function that trains with `transformers.Trainer`."""
 
     def run(pool):
@@ -118,10 +118,10 @@ def hugging_face(precision):
         with tempfile.TemporaryDirectory() as folder:
             arguments = transformers.TrainingArguments(
                 folder,
-                per_device_train_batch_size=BATCH,
+                per_device_train_batch_size=batch_size,
                 num_train_epochs=1,
                 learning_rate=1e-4,
-                use_cpu=True,
+                use_cpu=device == "cpu",
                 bf16=precision == "bfloat16",
                 report_to=[],
                 save_strategy="no",

@@ -6,7 +6,7 @@ The scikit-learn way: `LLKDClassifier(teacher=..., classes=...).fit(texts)`.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from skllkd._version import __version__
+from skllkd._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from skllkd._classifier import LLKDClassifier
@@ -23,7 +23,6 @@ __all__ = [
     "ONNXClassifier",
     "ReliabilityDisplay",
     "SelectionDisplay",
-    "__version__",
 ]
 
 #: The module of each public name: imported on first use, as scikit-learn takes seconds.

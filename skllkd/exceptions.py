@@ -8,12 +8,13 @@ from __future__ import annotations
 
 __all__ = [
     "BudgetReachedWarning",
+    "DeviceMemoryError",
     "DisagreementError",
     "DivergedError",
     "InvalidParameterError",
     "MissingDependencyError",
     "MissingLabelWarning",
-    "ModelFileError",
+    "SavedModelError",
     "SkllkdError",
     "SkllkdWarning",
     "StoreError",
@@ -39,12 +40,16 @@ class TeacherAccessError(SkllkdError, RuntimeError):
     """The server of a teacher refuses a key, a model or a request."""
 
 
-class ModelFileError(SkllkdError, OSError):
+class SavedModelError(SkllkdError, OSError):
     """A model's file or folder is missing, damaged, or of a later version."""
 
 
 class DivergedError(SkllkdError, ArithmeticError):
     """Training ran away to weights that are no numbers."""
+
+
+class DeviceMemoryError(SkllkdError, MemoryError):
+    """The memory of a GPU does not suffice; the message says what to lower."""
 
 
 class DisagreementError(SkllkdError, ValueError):
@@ -72,4 +77,4 @@ class TruncationWarning(SkllkdWarning):
 
 
 class BudgetReachedWarning(SkllkdWarning):
-    """A teacher's `max_calls` or `max_cost` is reached; the rest was not asked about."""
+    """A teacher's `max_calls` or `max_cost` is reached; the rest was not sent."""

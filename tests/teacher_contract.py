@@ -165,7 +165,7 @@ def check_a_budget_stops_it_and_keeps_what_it_bought(teacher):
     n_known = int((~labels.missing).sum())
     assert 0 < n_known <= 4 and labels.usage.n_calls <= 4 * calls_a_text
     assert set(labels.error[labels.missing]) == {
-        f"not asked: max_calls={4 * calls_a_text} is reached"
+        f"not sent: max_calls={4 * calls_a_text} is reached"
     }
     assert quietly(teacher, TEXTS).n_asked == len(TEXTS) - n_known
 

@@ -20,7 +20,7 @@ from skllkd import LLKDClassifier
 from skllkd.exceptions import (
     InvalidParameterError,
     MissingLabelWarning,
-    ModelFileError,
+    SavedModelError,
     SkllkdWarning,
     TeacherOutputError,
 )
@@ -460,7 +460,7 @@ def test_a_bad_seed_and_a_missing_model_cost_no_call(
     with pytest.raises(ValueError, match="cannot be used to seed"):
         clone(quick_classifier).set_params(random_state="x").fit(news[0][:60])
     student = TransformerStudent("/no/such/folder")
-    with pytest.raises(ModelFileError, match="/no/such/folder"):
+    with pytest.raises(SavedModelError, match="/no/such/folder"):
         quick_classifier.set_params(student=student).fit(news[0][:60])
     assert gold_teacher.asked == []
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 _TEXTS_AT_ONCE = 1024
 _GROUP = 4  # batches presented one after the other
-_FULL_PASS = 64  # rows; more at once leave the cache and gain nothing
-_MOST_PARTS = 4  # for so many rows
+_MOST_PARTS = 4  # of a pass
 
 
 @lru_cache(maxsize=2)  # reading it takes longer than predicting one text
@@ -116,18 +115,21 @@ class TokenizedTexts:
         groups = [batches[i : i + _GROUP] for i in range(0, len(batches), _GROUP)]
         return [rows for i in rng.permutation(len(groups)) for rows in groups[i]]
 
-    def of_similar_length(self, rows: IntArray, launch_tokens: int) -> list[IntArray]:
+    def of_similar_length(
+        self, rows: IntArray, launch_tokens: int, most_rows: int
+    ) -> list[IntArray]:
         """Return the indices of rows in parts that leave little to pad.
 
         A batch costs as if all its rows were as long as the longest. Cut by length it
         costs less, until the cost of a pass beside its tokens, `launch_tokens`,
-        outweighs that.
+        outweighs that. A part holds at most `most_rows` rows on average.
         """
         order = np.argsort(self.lengths[rows], kind="stable")
         lengths = self.lengths[rows][order]
-        n_most = min(len(rows), _MOST_PARTS * -(-len(rows) // _FULL_PASS))
+        n_least = -(-len(rows) // most_rows)
+        n_most = min(len(rows), _MOST_PARTS * n_least)
         best, least = [order], float("inf")
-        for n_parts in range(-(-len(rows) // _FULL_PASS), n_most + 1):
+        for n_parts in range(n_least, n_most + 1):
             ends = np.linspace(0, len(rows), n_parts + 1).astype(int)
             padded = (np.diff(ends) * lengths[ends[1:] - 1]).sum()
             cost = padded + n_parts * launch_tokens

@@ -73,8 +73,8 @@ def add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> No
         "--examples",
         help="file of texts, in the same column as the input's, with a column `label`",
     )
-    add("--instruction", help="the task as the teacher is told it")
-    add("--max-calls", type=int, help="stop before the model is asked more often")
+    add("--instruction", help="task description in the prompt")
+    add("--max-calls", type=int, help="maximum number of calls, earlier ones included")
     add(
         "--price",
         nargs=2,
@@ -83,7 +83,7 @@ def add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> No
         help="your price of a million tokens read, and written, of a server's model",
     )
     add(
-        "--max-cost", type=float, help="stop before more than this is spent, at --price"
+        "--max-cost", type=float, help="maximum cost at --price, earlier calls included"
     )
 
 

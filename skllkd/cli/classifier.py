@@ -80,7 +80,7 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument("--epochs", type=int, default=3, help="passes over the texts")
     fit.add_argument("--seed", type=int, default=0, help="seed of the student")
     fit.add_argument(
-        "--budget", type=_budget, help="ask about this share or number of texts only"
+        "--budget", type=_budget, help="number or share of the texts to be labelled"
     )
 
 

@@ -100,7 +100,7 @@ def run_demo(
     classifier = LLKDClassifier(
         teacher, CLASSES, student=demo_student(), random_state=seed
     ).fit(split.pool.texts)
-    say(f"Asking the teacher about the {n_held_out} held-out stories, to score it ...")
+    say(f"Labelling the {n_held_out} held-out stories, to score the teacher ...")
     teacher_held_out = teacher.label(
         split.held_out.texts,
         CLASSES,
@@ -191,7 +191,7 @@ def format_table(figures: dict[str, Any]) -> str:
         ("seconds labelling", f"{figures['seconds_labelling']:.1f}"),
         ("seconds training", f"{figures['seconds_training']:.1f}"),
         ("seconds predicting", f"{figures['seconds_predicting']:.1f}"),
-        ("teacher texts per second", "(not asked)" if rate is None else f"{rate:.1f}"),
+        ("teacher texts per second", "(no calls)" if rate is None else f"{rate:.1f}"),
         ("student texts per second", f"{figures['student_texts_per_second']:.1f}"),
     ]
     width = max(len(name) for name, _ in rows)

@@ -25,8 +25,8 @@ def add_commands(commands: Any) -> None:
         commands,
         "plan",
         _plan,
-        "say what labelling texts will take, before a call is made",
-        "Texts, repeats, what the store knows, tokens, and the price where it is known.",
+        "estimate calls, tokens, cost and time before labelling",
+        "Prints texts, repeats, stored answers, tokens, and, with a price, the cost.",
     )
     add_input(plan)
     add_teacher(plan)
@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
         "label",
         _label,
         "label texts with a teacher",
-        "Answers are stored as they come: run it again to go on. The table has the "
+        "Answers are stored as they come: run it again to continue. The table has the "
         "text, its label, each class's probability, and where the answer is from.",
     )
     add_input(label)
@@ -55,4 +55,6 @@ def _label(options: argparse.Namespace) -> None:
     labels = teacher_of(options).label(texts, classes_of(options), verbose=1)
     rows = labels.to_pandas(texts).to_dict("records")
     n_written = write_rows(rows, options.output, kind)
-    say(f"{n_written:,} texts labelled, {labels.n_asked:,} asked about for now.")
+    say(
+        f"{n_written:,} texts labelled, {labels.n_asked:,} of them sent to the teacher now."
+    )

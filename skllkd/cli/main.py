@@ -1,7 +1,7 @@
 """The command line: a thin layer over the Python interface.
 
-What a command needs of it is imported when the command runs, so that help and mistakes
-in the arguments are answered at once.
+Each command imports its dependencies when it runs, so that help and errors in the
+arguments appear at once.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "\nskllkd: interrupted. The labels bought so far are in the store; run the "
-            "command again to go on from there.",
+            "\nskllkd: interrupted. Labels so far are in the store; run the command "
+            "again to continue.",
             file=sys.stderr,
         )
         return 130
@@ -68,7 +68,7 @@ def _add_demo(commands: Any) -> None:
         _demo,
         "label news stories with a local model and train a classifier on them",
         "Needs no network: model, encoder and stories come with the extra `demo`. "
-        "Labels are stored as they come, so an interrupted run goes on where it was.",
+        "Labels are stored as they come, so an interrupted run can be continued.",
     )
     demo.add_argument("--pool", type=int, default=1200, help="stories to learn from")
     demo.add_argument("--held-out", type=int, default=400, help="stories to score on")

@@ -14,18 +14,16 @@ def add_commands(commands: Any) -> None:
         commands,
         "store",
         _store,
-        "list, merge or prune the labels bought",
+        "list, merge or prune stored labels",
         "The store is `labels.sqlite` in the user's cache folder, or in the folder "
         "SKLLKD_CACHE names.",
     )
     store.add_argument("--store", help="file of the store, if it is another")
     actions = store.add_subparsers(dest="action", metavar="action", required=True)
     actions.add_parser("list", help="list its contents, by teacher and prompt")
-    merge = actions.add_parser(
-        "merge", help="take in another store or an export of one"
-    )
-    merge.add_argument("file", help="file to take in")
-    prune = actions.add_parser("prune", help="forget answers")
+    merge = actions.add_parser("merge", help="merge another store, or an export of one")
+    merge.add_argument("file", help="file to merge")
+    prune = actions.add_parser("prune", help="delete answers")
     prune.add_argument("--fingerprint", help="those of one key only")
     prune.add_argument("--older-than-days", type=float, help="those older only")
     prune.add_argument(
@@ -34,7 +32,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _store(options: argparse.Namespace) -> None:
-    """List the contents of the label store, take another in, or forget."""
+    """List the contents of the label store, merge another, or prune."""
     from skllkd.teachers import LabelStore
 
     store = LabelStore(options.store)
@@ -46,7 +44,7 @@ def _store(options: argparse.Namespace) -> None:
             older_than_days=options.older_than_days,
             unanswered_only=options.unanswered,
         )
-        print(f"{removed:,} answers forgotten")
+        print(f"{removed:,} answers deleted")
     else:
         print(f"{store.path}: {len(store):,} answers")
         for entry in store.contents():

@@ -19,7 +19,7 @@ import skllkd.students
 from skllkd._core.classes import Classes
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
-from skllkd.exceptions import ModelFileError
+from skllkd.exceptions import SavedModelError
 from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
 from skllkd.selection import AcceptReject, Selection
@@ -86,7 +86,7 @@ def load(folder: Path) -> tuple[dict[str, Any], FittedState]:
     try:
         return _restored(description, load_file(folder / _EVIDENCE), folder)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(
+        raise SavedModelError(
             f"the classifier saved in {str(folder)!r} is damaged: "
             f"{type(error).__name__}: {error}. Save it again."
         ) from error
@@ -208,7 +208,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         description: dict[str, Any] = json.loads(text)
         version = int(description["format"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(
+        raise SavedModelError(
             f"{str(folder)!r} holds no saved classifier ({_SETTINGS} cannot be read: "
             f"{error}). Give the folder that LLKDClassifier.save wrote."
         ) from error

@@ -21,7 +21,7 @@ from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches, load_tokenizer
-from skllkd.exceptions import ModelFileError, TruncationWarning
+from skllkd.exceptions import SavedModelError, TruncationWarning
 from skllkd.persistence.file_format import check_format
 
 #: The entries of the file's metadata that make a graph a classifier.
@@ -101,9 +101,9 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        ModelFileError
+        SavedModelError
             If there is no such file.
-        ModelFileError
+        SavedModelError
             If it is no exported classifier, or damaged, or of a later format.
         """
         self.__dict__.pop("_loaded", None)
@@ -183,7 +183,7 @@ def open_file(path: Path) -> Loaded:
     runtime = optional_import("onnxruntime", "onnx")
     path = path.expanduser()
     if not path.is_file():
-        raise ModelFileError(
+        raise SavedModelError(
             f"`path` must name a file that LLKDClassifier.export_onnx wrote; there is "
             f"no file {str(path)!r}."
         )
@@ -200,7 +200,7 @@ def open_file(path: Path) -> Loaded:
             disabled_optimizers=_SLOWER,
         )
     except Exception as error:  # its errors share no class but this one
-        raise ModelFileError(
+        raise SavedModelError(
             f"{str(path)!r} cannot be read as an ONNX file: "
             f"{str(error).splitlines()[0]}. Export it again with "
             "LLKDClassifier.export_onnx."
@@ -212,7 +212,7 @@ def _loaded(session: Any, path: Path) -> Loaded:
     """Return a session with the settings in the file's metadata."""
     metadata = session.get_modelmeta().custom_metadata_map
     if SETTINGS not in metadata:
-        raise ModelFileError(
+        raise SavedModelError(
             f"{str(path)!r} is an ONNX file but no classifier of skllkd's. Give the file "
             "that LLKDClassifier.export_onnx wrote."
         )
@@ -229,10 +229,10 @@ def _loaded(session: Any, path: Path) -> Loaded:
             max_length=max_length,
             pad_id=int(settings["pad_id"]),
         )
-    except ModelFileError:
+    except SavedModelError:
         raise
     except Exception as error:  # tokenizers raises Exception itself
-        raise ModelFileError(
+        raise SavedModelError(
             f"the classifier in {str(path)!r} is damaged: {type(error).__name__}: "
             f"{error}. Export it again with LLKDClassifier.export_onnx."
         ) from error

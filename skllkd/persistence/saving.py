@@ -88,7 +88,7 @@ class SavingMixin(BaseEstimator):
 
         Raises
         ------
-        ModelFileError
+        SavedModelError
             If the folder holds no classifier this version can load.
         """
         params, state = _folder.load(Path(folder))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import RandomState
 from sklearn.base import BaseEstimator
 
 from skllkd._core.arrays import BoolArray, FloatArray
@@ -46,6 +48,8 @@ class Selection(BaseEstimator):
     uses_student: bool = True
     #: Number of folds for the out-of-fold predictions in `Pool.student_proba`; 0: none.
     n_folds: int = 0
+    #: Names of the learned arrays that are saved with the strategy.
+    learned_arrays: Sequence[str] = ()
 
     def check(self) -> None:
         """Raise if a parameter has a value that is not allowed.
@@ -59,11 +63,7 @@ class Selection(BaseEstimator):
         """
 
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
         """Prepare for a training run.
 
@@ -121,7 +121,7 @@ class Selection(BaseEstimator):
         dict of str to ndarray
             The arrays.
         """
-        return {}
+        return {name: getattr(self, name) for name in self.learned_arrays}
 
     def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
         """Restore learned arrays.
@@ -131,6 +131,8 @@ class Selection(BaseEstimator):
         state : dict of str to ndarray
             As returned by `state`.
         """
+        for name in self.learned_arrays:
+            setattr(self, name, state[name].copy())  # some are changed in place
 
     def _scored(self, batch: Batch) -> FloatArray:
         """Return the student's probabilities; raise if they are missing."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+from numpy.random import RandomState
 from typing_extensions import override
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray
@@ -65,6 +63,8 @@ class InfoBatch(Selection):
     array([0.11, 1.61], dtype=float32)
     """
 
+    learned_arrays = ("losses_",)
+
     def __init__(
         self, prune: float = 0.5, until: float = 0.875, target: str = "hard"
     ) -> None:
@@ -80,13 +80,9 @@ class InfoBatch(Selection):
 
     @override
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
-        self._random = np.random.RandomState(random_state.randint(2**31 - 1))
+        self._random = RandomState(random_state.randint(2**31 - 1))
         self._last_pruned = first_step + self.until * n_steps
         self.losses_ = np.full(len(pool.teacher_proba), np.nan, dtype=np.float32)
         self._sum, self._n_seen = 0.0, 0
@@ -126,11 +122,3 @@ class InfoBatch(Selection):
         self._sum += float(loss.sum() - old[is_known].sum())
         self._n_seen += int((~is_known).sum())
         self.losses_[rows] = loss
-
-    @override
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"losses_": self.losses_}
-
-    @override
-    def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        self.losses_ = state["losses_"].copy()  # it is changed in place

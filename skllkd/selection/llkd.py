@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import RandomState
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
@@ -90,6 +91,8 @@ class LLKDSelection(Selection):
     array([False,  True, False])
     """
 
+    learned_arrays = ("teacher_thresholds_", "student_thresholds_")
+
     def __init__(
         self,
         momentum: float = 0.9,
@@ -119,28 +122,22 @@ class LLKDSelection(Selection):
 
     @override
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
         if first_step == 0:
             self._new_thresholds(pool.n_classes)
             none = np.empty((0, pool.n_classes), dtype=np.float32)
             self.teacher_thresholds_ = self.student_thresholds_ = none
         for threshold in (self._teacher, self._student):
-            threshold.set_momentum(self.momentum)
+            threshold.averages.momentum = self.momentum
         for name in ("teacher_thresholds_", "student_thresholds_"):
             setattr(self, name, with_steps(getattr(self, name), first_step, n_steps))
 
     def _new_thresholds(self, n_classes: int) -> None:
         """Start both thresholds anew."""
         kind = (n_classes, self.momentum, self.class_term)
-        self._teacher, self._student = (
-            AdaptiveThreshold(*kind),
-            AdaptiveThreshold(*kind),
-        )
+        self._teacher = AdaptiveThreshold(*kind)
+        self._student = AdaptiveThreshold(*kind)
 
     @override
     def select(self, batch: Batch) -> Selected:
@@ -178,17 +175,14 @@ class LLKDSelection(Selection):
 
     @override
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {
-            "teacher_thresholds_": self.teacher_thresholds_,
-            "student_thresholds_": self.student_thresholds_,
-            "teacher_averages": self._teacher.averages,
-            "student_averages": self._student.averages,
+        return super().state() | {
+            "teacher_averages": self._teacher.averages.state,
+            "student_averages": self._student.averages.state,
         }
 
     @override
     def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        self.teacher_thresholds_ = state["teacher_thresholds_"]
-        self.student_thresholds_ = state["student_thresholds_"]
+        super().set_state(state)
         self._new_thresholds(self.teacher_thresholds_.shape[1])
-        self._teacher.averages = state["teacher_averages"]
-        self._student.averages = state["student_averages"]
+        self._teacher.averages.state = state["teacher_averages"]
+        self._student.averages.state = state["student_averages"]

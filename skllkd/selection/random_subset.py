@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import RandomState
 from typing_extensions import override
 
 from skllkd._core.params import check_number
@@ -52,13 +53,9 @@ class RandomSubset(Selection):
 
     @override
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
-        self._random = np.random.RandomState(random_state.randint(2**31 - 1))
+        self._random = RandomState(random_state.randint(2**31 - 1))
 
     @override
     def select(self, batch: Batch) -> Selected:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import RandomState
 from typing_extensions import override
 
 from skllkd._core.params import check_number
@@ -89,6 +90,8 @@ class RankedImportance(Selection):
     array([1.67, 1.  , 0.33], dtype=float32)
     """
 
+    learned_arrays = ("mean_gradient_", "sample_weight_")
+
     def __init__(
         self,
         share: float = 0.4,
@@ -115,17 +118,13 @@ class RankedImportance(Selection):
 
     @override
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
         if first_step == 0:
             self._mean = MovingAverage(1, self.momentum)
             self.mean_gradient_ = np.empty(0, dtype=np.float32)
         self._mean.momentum = self.momentum
-        self._random = np.random.RandomState(random_state.randint(2**31 - 1))
+        self._random = RandomState(random_state.randint(2**31 - 1))
         self.sample_weight_ = rank_weights(pool, self.rank_power)
         self.mean_gradient_ = with_steps(self.mean_gradient_, first_step, n_steps)
 
@@ -151,18 +150,13 @@ class RankedImportance(Selection):
 
     @override
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {
-            "mean_gradient_": self.mean_gradient_,
-            "sample_weight_": self.sample_weight_,
-            "averages": np.concatenate([self._mean.sum, self._mean.norm]),
-        }
+        return super().state() | {"averages": self._mean.state}
 
     @override
     def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        self.mean_gradient_ = state["mean_gradient_"]
-        self.sample_weight_ = state["sample_weight_"]
+        super().set_state(state)
         self._mean = MovingAverage(1, self.momentum)
-        self._mean.sum, self._mean.norm = np.split(state["averages"].copy(), 2)
+        self._mean.state = state["averages"]
 
 
 def rank_weights(pool: Pool, power: float) -> npt.NDArray[np.float32]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
+from numpy.random import RandomState
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
@@ -67,6 +66,7 @@ class SmallLoss(Selection):
     """
 
     uses_student = False
+    learned_arrays = ("clean_proba_",)
 
     def __init__(
         self, clean: float = 0.7, n_folds: int = 5, target: str = "hard"
@@ -83,11 +83,7 @@ class SmallLoss(Selection):
 
     @override
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
         label = pool.pseudo_label
         proba = self._out_of_fold(pool)[np.arange(len(label)), label]
@@ -98,14 +94,6 @@ class SmallLoss(Selection):
     def select(self, batch: Batch) -> Selected:
         mask = self.clean_proba_[batch.rows] > self.clean
         return Selected(mask, np.ones(len(mask)), target_of(batch, self.target))
-
-    @override
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"clean_proba_": self.clean_proba_}
-
-    @override
-    def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        self.clean_proba_ = state["clean_proba_"]
 
 
 def posterior_of_small(loss: FloatArray, seed: int) -> npt.NDArray[np.float32]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+from numpy.random import RandomState
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
@@ -68,6 +66,8 @@ class SoftGate(Selection):
     array([1.  , 0.37])
     """
 
+    learned_arrays = ("means_", "variances_", "_now")
+
     def __init__(
         self, momentum: float = 0.999, n_sigma: float = 2, target: str = "hard"
     ) -> None:
@@ -83,11 +83,7 @@ class SoftGate(Selection):
 
     @override
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
         if first_step == 0:
             self._now = np.array([[1 / pool.n_classes] * 2, [1.0, 1.0]])
@@ -121,12 +117,3 @@ class SoftGate(Selection):
         if len(signal) > 1:  # one row has no variance
             old = self._now[1, index]
             self._now[1, index] = kept * old + (1 - kept) * signal.var(ddof=1)
-
-    @override
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"means_": self.means_, "variances_": self.variances_, "_now": self._now}
-
-    @override
-    def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        self.means_, self.variances_ = state["means_"], state["variances_"]
-        self._now = state["_now"].copy()  # it is changed in place

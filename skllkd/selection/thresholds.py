@@ -19,7 +19,7 @@ class MovingAverage:
         self.sum = np.zeros(size)
         self.norm = np.zeros(size)
 
-    def update(self, index: int | slice | BoolArray, value: FloatArray | float) -> None:
+    def update(self, index: int | slice | IntArray, value: FloatArray | float) -> None:
         """Move the quantities at `index` towards new observations."""
         kept, added = self.momentum, 1 - self.momentum
         self.sum[index] = kept * self.sum[index] + added * value
@@ -31,6 +31,15 @@ class MovingAverage:
         with np.errstate(invalid="ignore"):
             average: FloatArray = self.sum / self.norm
         return average
+
+    @property
+    def state(self) -> FloatArray:
+        """The sums and the norms, (2, size)."""
+        return np.stack([self.sum, self.norm])
+
+    @state.setter
+    def state(self, state: FloatArray) -> None:
+        self.sum, self.norm = state.copy()
 
 
 class AdaptiveThreshold:
@@ -44,9 +53,9 @@ class AdaptiveThreshold:
     """
 
     def __init__(self, n_classes: int, momentum: float, class_term: str | None) -> None:
-        self._class_term = class_term
-        self._global = MovingAverage(1, momentum)
-        self._per_class = MovingAverage(n_classes, momentum)
+        self._class_term, self._n_classes = class_term, n_classes
+        # Of the signal over all rows, g, and of the term of each class, q.
+        self.averages = MovingAverage(1 + n_classes, momentum)
 
     def update(
         self, signal: FloatArray, label: IntArray, proba: FloatArray
@@ -57,37 +66,20 @@ class AdaptiveThreshold:
         distribution the signal was computed from.
         """
         if len(signal):
-            self._global.update(0, float(signal.mean()))
+            self.averages.update(0, float(signal.mean()))
             if self._class_term == "signal":
-                n_classes = len(self._per_class.sum)
-                count = np.bincount(label, minlength=n_classes)
-                total = np.bincount(label, weights=signal, minlength=n_classes)
-                seen = count > 0  # absent classes keep their average
-                self._per_class.update(seen, total[seen] / count[seen])
+                count = np.bincount(label, minlength=self._n_classes)
+                total = np.bincount(label, weights=signal, minlength=self._n_classes)
+                seen = np.flatnonzero(count)  # absent classes keep their average
+                self.averages.update(1 + seen, total[seen] / count[seen])
             elif self._class_term == "probability":
-                self._per_class.update(slice(None), proba.mean(axis=0))
+                self.averages.update(slice(1, None), proba.mean(axis=0))
         return self.value
-
-    def set_momentum(self, momentum: float) -> None:
-        """Set the share of the old averages kept at an update from now on."""
-        self._global.momentum = self._per_class.momentum = momentum
-
-    @property
-    def averages(self) -> FloatArray:
-        """The moving averages' sums and norms, global and per class, in one array."""
-        parts = (self._global.sum, self._global.norm)
-        return np.concatenate([*parts, self._per_class.sum, self._per_class.norm])
-
-    @averages.setter
-    def averages(self, flat: FloatArray) -> None:
-        self._global.sum, self._global.norm = flat[:1].copy(), flat[1:2].copy()
-        self._per_class.sum, self._per_class.norm = np.split(flat[2:].copy(), 2)
 
     @property
     def value(self) -> FloatArray:
         """The threshold of each class; NaN before the first batch."""
-        level = self._global.value
-        term = self._per_class.value
+        level, term = np.split(self.averages.value, [1])
         seen = np.isfinite(term)
         highest = term[seen].max(initial=0.0)
         if self._class_term is None or highest <= 0:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+from numpy.random import RandomState
 from typing_extensions import override
 
 from skllkd._core.params import check_number, check_option
@@ -56,6 +54,7 @@ class TopConfidence(Selection):
     """
 
     uses_student = False
+    learned_arrays = ("thresholds_",)
 
     def __init__(
         self, share: float = 0.25, per_class: bool = False, target: str = "hard"
@@ -72,11 +71,7 @@ class TopConfidence(Selection):
 
     @override
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
         confidence, label = pool.teacher_confidence, pool.pseudo_label
         self.thresholds_ = np.full(pool.n_classes, np.inf)
@@ -89,11 +84,3 @@ class TopConfidence(Selection):
     def select(self, batch: Batch) -> Selected:
         mask = reaches(batch.teacher_confidence, self.thresholds_[batch.pseudo_label])
         return Selected(mask, np.ones(len(mask)), target_of(batch, self.target))
-
-    @override
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"thresholds_": self.thresholds_}
-
-    @override
-    def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        self.thresholds_ = state["thresholds_"]

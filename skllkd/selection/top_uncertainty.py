@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+from numpy.random import RandomState
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
@@ -58,6 +56,8 @@ class TopUncertainty(Selection):
     array([False,  True])
     """
 
+    learned_arrays = ("thresholds_",)
+
     def __init__(
         self, share: float = 0.25, measure: str = "entropy", target: str = "hard"
     ) -> None:
@@ -73,11 +73,7 @@ class TopUncertainty(Selection):
 
     @override
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
         if first_step == 0:
             self.thresholds_ = np.empty(0, dtype=np.float32)
@@ -97,14 +93,6 @@ class TopUncertainty(Selection):
         if n_kept:
             self.thresholds_[batch.step] = score[kept[-1]]
         return Selected(mask, np.ones(len(mask)), target_of(batch, self.target))
-
-    @override
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"thresholds_": self.thresholds_}
-
-    @override
-    def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        self.thresholds_ = state["thresholds_"]
 
 
 def kl_divergence(p: FloatArray, q: FloatArray) -> FloatArray:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
+from numpy.random import RandomState
 from typing_extensions import override
 
 from skllkd._core.arrays import BoolArray, FloatArray
@@ -65,6 +64,8 @@ class WeightedDistillation(Selection):
     array([1.  , 0.14])
     """
 
+    learned_arrays = ("error_proba_",)
+
     def __init__(self, n_folds: int = 5, target: str = "hard") -> None:
         self.n_folds = n_folds
         self.target = target
@@ -76,11 +77,7 @@ class WeightedDistillation(Selection):
 
     @override
     def begin(
-        self,
-        pool: Pool,
-        n_steps: int,
-        random_state: np.random.RandomState,
-        first_step: int = 0,
+        self, pool: Pool, n_steps: int, random_state: RandomState, first_step: int = 0
     ) -> None:
         disagrees = self._out_of_fold(pool).argmax(axis=1) != pool.pseudo_label
         self.error_proba_ = error_by_confidence(pool.teacher_confidence, disagrees)
@@ -95,14 +92,6 @@ class WeightedDistillation(Selection):
         weight = 1 / (1 + error_proba * (loss / lowest_loss - 1))
         mask = np.ones(n_rows, dtype=bool)
         return Selected(mask, weight, target_of(batch, self.target))
-
-    @override
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"error_proba_": self.error_proba_}
-
-    @override
-    def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        self.error_proba_ = state["error_proba_"]
 
 
 def _loss(proba: FloatArray) -> FloatArray:

@@ -14,13 +14,18 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.device import checked_device
+from skllkd._core.gpu import named_memory_errors
 from skllkd._core.params import check_number, check_option, looks_like_path
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
-from skllkd.exceptions import DivergedError, ModelFileError, TruncationWarning
+from skllkd.exceptions import DivergedError, SavedModelError, TruncationWarning
 from skllkd.students.base import Student
 from skllkd.students.hf_folder import EncoderFiles, Weights, read_weights, write_folder
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import CrossEntropy, Loss, check_loss
+
+#: Hints for a GPU whose memory does not suffice.
+SMALLER_STEPS = "Lower `batch_size`, or the student's `max_length`."
+SMALLER_BATCHES = "Lower the student's `predict_batch_size` or `max_length`."
 
 
 class EncoderStudent(Student):
@@ -58,7 +63,7 @@ class EncoderStudent(Student):
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
         if looks_like_path(self.model) and not Path(self.model).expanduser().is_dir():
-            raise ModelFileError(
+            raise SavedModelError(
                 "`model` must name an encoder on the model hub or a folder that holds "
                 f"one; there is no folder {os.fspath(self.model)!r}."
             )
@@ -93,13 +98,15 @@ class EncoderStudent(Student):
 
     @override
     def predict_rows(self, rows: IntArray) -> FloatArray:
-        return self._trainer.proba(rows)
+        with named_memory_errors("scoring a batch", SMALLER_STEPS):
+            return self._trainer.proba(rows)
 
     @override
     def train_step(
         self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
     ) -> float:
-        return self._trainer.step(rows, target, weight, progress)
+        with named_memory_errors("a training step", SMALLER_STEPS):
+            return self._trainer.step(rows, target, weight, progress)
 
     @override
     def snapshot(self) -> Weights:

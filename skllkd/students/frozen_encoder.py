@@ -12,8 +12,9 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.device import available_device
+from skllkd._core.gpu import named_memory_errors
 from skllkd._core.params import check_option
-from skllkd.students.encoder_base import EncoderStudent
+from skllkd.students.encoder_base import SMALLER_BATCHES, EncoderStudent
 from skllkd.students.feature_cache import Encoded, Rows, features_of
 from skllkd.students.hf_folder import Weights
 from skllkd.students.lazy_torch import torch_part
@@ -181,13 +182,14 @@ class FrozenEncoderStudent(EncoderStudent):
             self.encoder_digest_, self.config_, self.weights_, self.pooling_
         )
         tokenized = self._tokenize(texts)
-        features = torch_part.in_length_order(
-            encoder.to(device).features,
-            tokenized,
-            np.arange(len(texts)),
-            self.predict_batch_size,
-            device,
-        )
+        with named_memory_errors("encoding a batch", SMALLER_BATCHES):
+            features = torch_part.in_length_order(
+                encoder.to(device).features,
+                tokenized,
+                np.arange(len(texts)),
+                self.predict_batch_size,
+                device,
+            )
         return Encoded(features, tokenized.is_truncated)
 
     @override

@@ -12,16 +12,21 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.device import available_device, checked_device, cpu_threads
+from skllkd._core.gpu import named_memory_errors
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students.base import Student
-from skllkd.students.encoder_base import EncoderStudent
+from skllkd.students.encoder_base import (
+    SMALLER_BATCHES,
+    SMALLER_STEPS,
+    EncoderStudent,
+)
 from skllkd.students.frozen_encoder import FrozenEncoderStudent
 from skllkd.students.hf_folder import Weights
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
 
-_PRECISIONS = ["auto", "float32", "bfloat16", "float16"]
+_PRECISIONS = ["auto", "float32", "bfloat16"]
 
 
 class TransformerStudent(EncoderStudent):
@@ -60,17 +65,10 @@ class TransformerStudent(EncoderStudent):
     trainable_layers : {"layers", "all"} or int, default="layers"
         Part of the encoder that is trained: all but the token embeddings, everything,
         or so many of its last layers.
-    precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
         Number type of the matrix products in training; weights stay float32.
-        "auto" is bfloat16 where the device has instructions for it. "float16" needs a
-        GPU; gradients are then scaled. Predicting is always float32.
-    torch_compile : bool, default=False
-        Whether to train with `torch.compile`: minutes at the start, for long training
-        on a GPU.
-    attention : str, default="auto"
-        Implementation of attention in training, by transformers' name, "sdpa" or
-        "eager" for instance. "flash_attention_2" computes it without padding, on a GPU,
-        with the package flash-attn and encoders that support it.
+        "auto" is bfloat16 where the device has instructions for it: on a GPU faster in
+        batches of 512, slower in those of 32. Predicting is always float32.
     predict_batch_size : int, default=64
         Texts a batch when predicting.
     n_threads : int, optional
@@ -136,8 +134,6 @@ class TransformerStudent(EncoderStudent):
         max_length: int | str = "auto",
         trainable_layers: str | int = "layers",
         precision: str = "auto",
-        torch_compile: bool = False,
-        attention: str = "auto",
         predict_batch_size: int = 64,
         n_threads: int | None = None,
         device: str = "auto",
@@ -153,8 +149,6 @@ class TransformerStudent(EncoderStudent):
         self.max_length = max_length
         self.trainable_layers = trainable_layers
         self.precision = precision
-        self.torch_compile = torch_compile
-        self.attention = attention
         self.predict_batch_size = predict_batch_size
         self.n_threads = n_threads
         self.device = device
@@ -174,10 +168,6 @@ class TransformerStudent(EncoderStudent):
             number = "trainable_layers (a number where not 'all' or 'layers')"
             check_number(self.trainable_layers, number, 0, integer=True)
         check_option(self.precision, "precision", _PRECISIONS)
-        if not isinstance(self.attention, str):
-            raise InvalidParameterError(
-                f"`attention` must be 'auto' or a name; got {self.attention!r}."
-            )
         if self.n_threads is not None:
             check_number(self.n_threads, "n_threads", 1, integer=True)
 
@@ -211,9 +201,11 @@ class TransformerStudent(EncoderStudent):
         self._forget_predictor()
         names = torch_part.FineTuning._fields
         recipe = torch_part.FineTuning(*(getattr(self, name) for name in names))
-        self._trainer = torch_part.encoder_trainer(
-            model, pool, device, seed, recipe, self._loss.per_sample
-        )
+        hint = 'Choose a smaller `model`, or device="cpu".'
+        with named_memory_errors("the student", hint):
+            self._trainer = torch_part.encoder_trainer(
+                model, pool, device, seed, recipe, self._loss.per_sample
+            )
 
     def _new_classifier(self, n_classes: int) -> Any:
         """Return the pretrained encoder with a new head, and note its properties."""
@@ -231,15 +223,11 @@ class TransformerStudent(EncoderStudent):
 
     @override
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
-        if self.linear_probe_epochs:
-            torch_part.linear_probe(
-                self._trainer,
-                rows,
-                target,
-                weight,
-                self.linear_probe_epochs,
-                self.dropout,
-            )
+        if not self.linear_probe_epochs:
+            return
+        settings = self.linear_probe_epochs, self.dropout
+        with named_memory_errors("the linear probe", SMALLER_STEPS):
+            torch_part.linear_probe(self._trainer, rows, target, weight, *settings)
 
     @override
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
@@ -258,7 +246,8 @@ class TransformerStudent(EncoderStudent):
             self._predictor = self._fitted_classifier()
         tokenized = self._tokenize(texts)
         self._warn_of_truncation(tokenized.n_truncated, len(texts))
-        with cpu_threads(self.n_threads):
+        predicting = named_memory_errors("predicting a batch", SMALLER_BATCHES)
+        with predicting, cpu_threads(self.n_threads):
             return torch_part.text_proba(
                 self._predictor.to(device), tokenized, self.predict_batch_size, device
             )

@@ -1,4 +1,4 @@
-"""What a plain callable may answer, read into log-probabilities or refused."""
+"""Conversion of the output of a plain callable to log-probabilities."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def log_prob_of_output(output: Any, n_texts: int, classes: Classes) -> FloatArra
         pair of n_texts labels and n_texts confidences in [0, 1]. A row of NaN, and a row
         or label that is None or NaN, is a text without an answer.
     n_texts : int
-        How many texts were asked about.
+        Number of texts.
     classes : Classes
         The classes, in the order of the columns.
 

@@ -126,8 +126,8 @@ class LabellingPlan:
         rows = [
             ("texts", f"{self.n_texts:,}"),
             ("distinct, not empty", f"{self.n_distinct:,}"),
-            ("answered already", f"{self.n_stored:,}"),
-            ("to ask about", f"{self.n_to_ask:,}"),
+            ("already stored", f"{self.n_stored:,}"),
+            ("to be labelled", f"{self.n_to_ask:,}"),
             ("calls", f"{self.n_calls:,}{_limit(self.max_calls)}"),
         ]
         tokens = self.tokens
@@ -142,7 +142,7 @@ class LabellingPlan:
             ("time", "unknown" if self.seconds is None else _duration(self.seconds)),
         ]
         if self.spent.n_calls:
-            rows.append(("calls made before", f"{self.spent.n_calls:,}"))
+            rows.append(("earlier calls", f"{self.spent.n_calls:,}"))
         if self.spent_cost:
             rows.append(("cost so far", f"{self.spent_cost:,.4f}"))
         width = max(len(name) for name, _ in rows)

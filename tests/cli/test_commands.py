@@ -125,7 +125,7 @@ def test_store_lists_merges_and_prunes(tmp_path, capsys):
     assert main(["store", "--store", other, "list"]) == 0
     assert "1 answers" in capsys.readouterr().out
     assert main(["store", "--store", other, "prune"]) == 0
-    assert capsys.readouterr().out == "1 answers forgotten\n"
+    assert capsys.readouterr().out == "1 answers deleted\n"
     assert len(LabelStore(other)) == 0
 
 

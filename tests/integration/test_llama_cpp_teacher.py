@@ -14,7 +14,7 @@ from skllkd._core.classes import as_classes
 from skllkd.cli.demo import CLASSES, demo_teacher
 from skllkd.exceptions import (
     InvalidParameterError,
-    ModelFileError,
+    SavedModelError,
     TruncationWarning,
 )
 from skllkd.teachers import (
@@ -324,7 +324,7 @@ def test_a_prompt_that_fills_the_window(smollm2_path):
 def test_a_damaged_model_is_named(tmp_path):
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF" + b"\x00" * 100)
-    with pytest.raises(ModelFileError, match="cannot load"):
+    with pytest.raises(SavedModelError, match="cannot load"):
         LlamaCppTeacher(path).label(["x"], ["a", "b"])
 
 
@@ -428,7 +428,7 @@ def test_a_file_is_expanded_whole_or_not_at_all(smollm2_path, tmp_path, monkeypa
         return 1
 
     monkeypatch.setattr("llama_cpp.llama_model_quantize", fail)
-    with pytest.raises(ModelFileError, match="cannot expand"):
+    with pytest.raises(SavedModelError, match="cannot expand"):
         expand_gguf(smollm2_path, tmp_path / "f32.gguf")
     assert list(tmp_path.iterdir()) == []
 

@@ -81,7 +81,7 @@ def real_teacher(url, kind=OpenAITeacher, **parameters):
 
 
 def stub_teacher(server, **parameters):
-    patience = {"max_retries", "timeout_s"} & parameters.keys()
+    patience = {"max_retries"} & parameters.keys()
     kind = type(
         "OpenAITeacher", (OpenAITeacher,), {k: parameters.pop(k) for k in patience}
     )
@@ -120,7 +120,7 @@ def test_its_labels_without_structured_output(real_server, news):
 
 def test_its_votes_are_asked_for_one_by_one(real_server, news):
     with pytest.warns(MissingLabelWarning):
-        labels = real_teacher(real_server, method="votes", n_votes=3).label(
+        labels = real_teacher(real_server, method=("votes", 3)).label(
             [*short(news[0][:4]), ""], CLASSES
         )
     assert labels.confidence == "votes"
@@ -369,7 +369,7 @@ def test_a_batch_in_parts_and_one_that_is_not_done(monkeypatch):
     monkeypatch.setattr("skllkd.teachers.openai_api.batch._FILE_REQUESTS", 100)
     monkeypatch.setattr("skllkd.teachers.openai_api.batch._POLL_S", 0.01)
     with FaultyServer() as server:
-        teacher = stub_teacher(server, method="votes", n_votes=3)
+        teacher = stub_teacher(server, method=("votes", 3))
         job = teacher.submit(WORDS, LETTERS)
         assert job.count(",") == 2
         last = server.batches[job.split(",")[-1]]
@@ -390,7 +390,7 @@ def test_votes_one_by_one_are_put_together_again():
         return answer | {"choices": answer["choices"][:1]}
 
     with FaultyServer(answer=one) as server:
-        teacher = stub_teacher(server, method="votes", n_votes=3)
+        teacher = stub_teacher(server, method=("votes", 3))
         status = teacher.collect(teacher.submit(WORDS[:4], LETTERS), LETTERS)
         assert (status.n_requested, status.n_answered) == (4, 4)
         labels = teacher.label(WORDS[:4], LETTERS)

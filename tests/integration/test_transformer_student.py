@@ -14,7 +14,7 @@ from skllkd import LLKDClassifier
 from skllkd.exceptions import (
     DivergedError,
     InvalidParameterError,
-    ModelFileError,
+    SavedModelError,
     TruncationWarning,
 )
 from skllkd.selection import LLKDSelection, SelectAll
@@ -127,7 +127,7 @@ def test_a_folder_that_holds_no_model_is_named(kind, tmp_path, news, minilm_path
     if kind == "file":
         (folder / "config.json").write_text('{"model_type": "no_such_model"}')
     classifier = new_classifier(news, minilm_path, student__model=str(folder))
-    with pytest.raises(ModelFileError, match="`model`"):
+    with pytest.raises(SavedModelError, match="`model`"):
         classifier.fit(news[0][:32])
 
 
@@ -311,17 +311,17 @@ def test_a_model_without_a_pooler_is_the_same_every_time(news, minilm_path, tmp_
 
 
 def test_folders_that_hold_no_classifier(fitted, tmp_path):
-    with pytest.raises(ModelFileError, match="no saved classifier"):
+    with pytest.raises(SavedModelError, match="no saved classifier"):
         LLKDClassifier.load(tmp_path)
     fitted.save(tmp_path)
     settings = json.loads((tmp_path / "skllkd.json").read_text())
     (tmp_path / "skllkd.json").write_text(json.dumps(settings | {"format": 99}))
-    with pytest.raises(ModelFileError, match="format 99.*Upgrade"):
+    with pytest.raises(SavedModelError, match="format 99.*Upgrade"):
         LLKDClassifier.load(tmp_path)
     fitted.save(tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(ModelFileError, match="damaged"):
+    with pytest.raises(SavedModelError, match="damaged"):
         LLKDClassifier.load(tmp_path)
 
 

@@ -13,7 +13,7 @@ import torch
 from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 from skllkd import LLKDClassifier
-from skllkd.exceptions import ModelFileError
+from skllkd.exceptions import SavedModelError
 from skllkd.selection import AcceptReject, LLKDSelection, SelectAll
 from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
 
@@ -210,7 +210,7 @@ def test_evidence_is_small_in_a_file(news):
 def test_a_pickle_of_a_later_format_is_refused(news):
     classifier = fit_sklearn(news)
     state = classifier.__getstate__()
-    with pytest.raises(ModelFileError, match="format 99.*Upgrade"):
+    with pytest.raises(SavedModelError, match="format 99.*Upgrade"):
         LLKDClassifier().__setstate__(state | {"_format": 99})
 
 
@@ -219,7 +219,7 @@ def test_a_folder_of_a_later_format_is_refused_by_name(news, tiny_path, tmp_path
     settings = json.loads((tmp_path / "skllkd.json").read_text())
     later = settings | {"format": 99, "skllkd": "7.0"}
     (tmp_path / "skllkd.json").write_text(json.dumps(later))
-    with pytest.raises(ModelFileError, match=r"by skllkd 7\.0 in format 99.*Upgrade"):
+    with pytest.raises(SavedModelError, match=r"by skllkd 7\.0 in format 99.*Upgrade"):
         LLKDClassifier.load(tmp_path)
 
 

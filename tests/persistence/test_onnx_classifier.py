@@ -19,7 +19,7 @@ from skllkd import LLKDClassifier, ONNXClassifier
 from skllkd.exceptions import (
     DisagreementError,
     InvalidParameterError,
-    ModelFileError,
+    SavedModelError,
     TruncationWarning,
 )
 from skllkd.persistence.onnx_classifier import SETTINGS
@@ -355,24 +355,24 @@ def changed(exported, path, settings):
 
 def test_files_that_hold_no_classifier(exported, tmp_path):
     path = tmp_path / "m.onnx"
-    with pytest.raises(ModelFileError, match=r"no file .*m\.onnx"):
+    with pytest.raises(SavedModelError, match=r"no file .*m\.onnx"):
         ONNXClassifier(path).fit()
     path.write_bytes(exported.read_bytes()[:5000])
-    with pytest.raises(ModelFileError, match="cannot be read"):
+    with pytest.raises(SavedModelError, match="cannot be read"):
         ONNXClassifier(path).predict(["a text"])
     model = onnx.load(exported)
     del model.metadata_props[:]
     onnx.save(model, path)
-    with pytest.raises(ModelFileError, match="no classifier of skllkd"):
+    with pytest.raises(SavedModelError, match="no classifier of skllkd"):
         ONNXClassifier(path).fit()
 
 
 def test_files_of_a_later_version_or_damaged(exported, tmp_path):
     later = changed(exported, tmp_path / "later.onnx", {"format": 99})
-    with pytest.raises(ModelFileError, match="format 99.*Upgrade"):
+    with pytest.raises(SavedModelError, match="format 99.*Upgrade"):
         ONNXClassifier(later).fit()
     damaged = changed(exported, tmp_path / "damaged.onnx", {"max_length": "long"})
-    with pytest.raises(ModelFileError, match="damaged.*Export it again"):
+    with pytest.raises(SavedModelError, match="damaged.*Export it again"):
         ONNXClassifier(damaged).fit()
 
 

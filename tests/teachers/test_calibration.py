@@ -17,9 +17,9 @@ from skllkd.teachers import (
     ContextualCalibration,
     EnsembleTeacher,
     PrecomputedTeacher,
-    log_prob_of_output,
 )
 from skllkd.teachers.calibration import as_class_prior, mean_bias, normalise, pool_bias
+from skllkd.teachers.outputs import log_prob_of_output
 
 AB = as_classes(["a", "b"])
 EMOTIONS = ["anger", "disgust", "fear", "guilt", "joy", "sadness", "shame"]

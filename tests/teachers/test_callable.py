@@ -15,8 +15,8 @@ from skllkd.teachers import (
     CallableTeacher,
     ContextualCalibration,
     PrecomputedTeacher,
-    as_teacher,
 )
+from skllkd.teachers.wrapping import as_teacher
 
 AB = as_classes(["a", "b"])
 ABC = as_classes(["a", "b", "c"])

@@ -99,7 +99,7 @@ def test_reasons_are_joined():
     ):
         labels = EnsembleTeacher([budget, silent]).label(["x"], AB)
     assert (
-        labels.error[0] == "not asked: max_calls=0 is reached; without a usable answer"
+        labels.error[0] == "not sent: max_calls=0 is reached; without a usable answer"
     )
 
 

@@ -6,9 +6,7 @@ from skllkd._core.classes import as_classes
 from skllkd.exceptions import (
     TeacherOutputError,
 )
-from skllkd.teachers import (
-    log_prob_of_output,
-)
+from skllkd.teachers.outputs import log_prob_of_output
 
 AB = as_classes(["a", "b"])
 ABC = as_classes(["a", "b", "c"])

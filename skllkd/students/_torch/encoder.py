@@ -139,21 +139,6 @@ def build_classifier(
     return model.eval()
 
 
-def set_attention(model: Classifier, attention: str) -> None:
-    """Let a classifier's encoder compute attention in a way of transformers' name."""
-    if attention == "auto":
-        return
-    inner: Any = model.encoder
-    try:
-        inner.set_attn_implementation(attention)
-    except (ImportError, ValueError, RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidParameterError(
-            f"`attention`: {attention!r} cannot be used with a {type(inner).__name__} "
-            f"here: {reason}"
-        ) from error
-
-
 def freeze_layers(model: Classifier, trainable_layers: str | int) -> None:
     """Let everything learn, all but the token embeddings, or the last layers only.
 

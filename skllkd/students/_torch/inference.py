@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.gpu import any_shape_attention
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches
 from skllkd.students._torch.encoder import Classifier
 from skllkd.students._torch.heads import Head, Rows, Weights, head_kind, head_weights
@@ -36,7 +37,8 @@ def in_length_order(
     """
     results: Rows | None = None
     for indices in length_ordered_batches(texts.lengths[rows], batch_size):
-        of_batch = compute(*padded_tensors(texts, rows[indices], device))
+        with any_shape_attention(device.type):
+            of_batch = compute(*padded_tensors(texts, rows[indices], device))
         if results is None:
             results = np.empty((len(rows), of_batch.shape[1]), dtype=np.float32)
         results[indices] = of_batch.float().cpu().numpy()

@@ -7,18 +7,11 @@ from pathlib import Path
 
 import torch
 
-from skllkd.exceptions import InvalidParameterError
-
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return the type of a name; "auto" is bfloat16 where the device multiplies it."""
     if precision == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
-    if precision == "float16" and device.type == "cpu":
-        raise InvalidParameterError(
-            "`precision` must be 'auto', 'float32' or 'bfloat16' on a CPU; got "
-            "'float16', which is for GPUs."
-        )
     dtype: torch.dtype = getattr(torch, precision)
     return dtype
 

@@ -17,7 +17,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from skllkd.exceptions import ModelFileError
+from skllkd.exceptions import SavedModelError
 from skllkd.students._torch.encoder import (
     EncoderClassifier,
     build_classifier,
@@ -45,7 +45,7 @@ def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
     encoder = getattr(pipeline[0], "auto_model", None)
     backend = getattr(pipeline.tokenizer, "backend_tokenizer", None)
     if encoder is None or backend is None:
-        raise ModelFileError(
+        raise SavedModelError(
             f"`model`: {name!r} is no transformer encoder with a fast tokenizer. Choose "
             "another encoder."
         )
@@ -80,7 +80,7 @@ def _pipeline(name: str) -> Any:
     try:
         return SentenceTransformer(str(Path(name).expanduser()), device="cpu")
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-        raise ModelFileError(
+        raise SavedModelError(
             f"`model`: {name!r} cannot be loaded as a text encoder: "
             f"{str(error).splitlines()[0] if str(error) else type(error).__name__}. Give "
             "a name on the model hub (and a connection to it), or the folder of a model "

@@ -13,6 +13,7 @@ from torch import nn
 
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.device import cpu_threads
+from skllkd._core.gpu import any_shape_attention
 from skllkd._core.tokens import TokenizedTexts
 from skllkd.students._torch.distributed import ProcessGroup
 from skllkd.students._torch.dropout import LocalRandomness, use_fast_dropout
@@ -20,7 +21,6 @@ from skllkd.students._torch.encoder import (
     Classifier,
     EncoderClassifier,
     freeze_layers,
-    set_attention,
 )
 from skllkd.students._torch.heads import (
     Head,
@@ -51,7 +51,6 @@ class Settings(NamedTuple):
     warmup: float = _WARMUP  # share of training
     weight_decay: float = _WEIGHT_DECAY
     max_gradient_norm: float | None = None
-    torch_compile: bool = False
     processes: ProcessGroup | None = None
 
 
@@ -71,12 +70,6 @@ class Trainer:
     ) -> None:
         self.model, self.pool, self.per_sample = model, pool, per_sample
         self.settings, self._device = settings, settings.device
-        self._forward: Callable[..., torch.Tensor] = model
-        if settings.torch_compile:
-            self._forward = torch.compile(model, dynamic=True)
-        self._scaler = torch.amp.GradScaler(
-            self._device.type, enabled=settings.dtype == torch.float16
-        )
         self._optimizer = torch.optim.AdamW(
             [
                 {"params": [p for p in part if p.requires_grad], "highest": rate}
@@ -97,8 +90,10 @@ class Trainer:
 
     def _logits(self, rows: IntArray) -> torch.Tensor:
         """Return the logits of some rows, in the model's mode."""
-        with autocast(self.settings.dtype, self._device):
-            return self._forward(*self.pool.inputs(rows, self._device)).float()
+        attention = any_shape_attention(self._device.type)
+        with autocast(self.settings.dtype, self._device), attention:
+            logits: torch.Tensor = self.model(*self.pool.inputs(rows, self._device))
+            return logits.float()
 
     def _sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum over the processes."""
@@ -135,7 +130,7 @@ class Trainer:
                 log_proba = torch.log_softmax(logits, dim=1)
                 losses = self.per_sample(log_proba, targets[indices])
                 loss = (weights[indices] * losses).sum() / len(rows)
-                self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
             self._update()
         return float(self._sum(total))
@@ -152,11 +147,9 @@ class Trainer:
         learning = [p for p in self.model.parameters() if p.requires_grad]
         if self.settings.processes is not None:
             self.settings.processes.sum_gradients(learning)
-        self._scaler.unscale_(self._optimizer)
         if self.settings.max_gradient_norm is not None:
             nn.utils.clip_grad_norm_(learning, self.settings.max_gradient_norm)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
+        self._optimizer.step()
 
 
 class FineTuning(NamedTuple):
@@ -166,8 +159,6 @@ class FineTuning(NamedTuple):
     head_learning_rate: float
     trainable_layers: str | int
     precision: str
-    torch_compile: bool
-    attention: str
     n_threads: int | None
 
 
@@ -184,7 +175,6 @@ def encoder_trainer(
     device = processes.device(device)
     model = model.to(device)
     use_fast_dropout(model)
-    set_attention(model, recipe.attention)
     freeze_layers(model, recipe.trainable_layers)
     settings = Settings(
         seed,
@@ -193,7 +183,6 @@ def encoder_trainer(
         compute_dtype(recipe.precision, device),
         recipe.n_threads,
         max_gradient_norm=_MAX_GRADIENT_NORM,
-        torch_compile=recipe.torch_compile,
         processes=processes,
     )
     rates = [

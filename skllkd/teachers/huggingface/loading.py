@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.gpu import named_memory_errors
 from skllkd._core.registry import HandleKey, Registry
-from skllkd.exceptions import ModelFileError
+from skllkd.exceptions import SavedModelError
 from skllkd.teachers.huggingface.model import HFModel, HFTokenizer
 from skllkd.teachers.huggingface.scorer import HFScorer
 from skllkd.teachers.huggingface.source import ModelSource
@@ -35,8 +36,10 @@ def loaded_model(source: ModelSource, device: str, dtype: str) -> HFModel:
     """Return the weights of a model, loaded and checked once a process and device."""
 
     def load() -> HFModel:
-        model = HFModel(source, device, dtype)
-        check_scoring(model, source.model)
+        hint = 'Choose a smaller `model`, a shorter `dtype`, or device="cpu".'
+        with named_memory_errors("the teacher's model", hint):
+            model = HFModel(source, device, dtype)
+            check_scoring(model, source.model)
         return model
 
     key = HandleKey(source, source.state(), (device, dtype))
@@ -60,6 +63,8 @@ def check_scoring(model: HFModel, name: str) -> None:
     Architectures differ in their use of masks, positions and kept keys. A few tokens
     through both ways tell, whatever the architecture.
     """
+    import torch
+
     rng = np.random.RandomState(0)
     some = [int(i) for i in rng.choice(model.n_vocabulary, 24, replace=False)]
     prefix, suffix, bodies = some[:8], some[8:10], [some[10:13], some[13:19]]
@@ -68,14 +73,16 @@ def check_scoring(model: HFModel, name: str) -> None:
     prompt = PromptTokens(tuple(prefix), tuple(suffix), trie)
     dtype = str(model.dtype).removeprefix("torch.")
     try:
-        together = HFScorer(model, prompt, batch_size=2).score(bodies)
+        together = HFScorer(model, prompt, batch_size=2).score_together(bodies)
         prompts = [[*prefix, *body, *suffix] for body in bodies]
         apart = float(np.abs(together - _alone(model, prompts, labels)).max())
         why = f"their log-probabilities are {apart:.2g} nats apart"
+    except torch.OutOfMemoryError:  # which says nothing about the model
+        raise
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         apart, why = np.nan, f"{type(error).__name__}: {error}"
     if not apart <= _TOLERANCE.get(dtype, _TOLERANCE_OF_HALF):
-        raise ModelFileError(
+        raise SavedModelError(
             f"`model`: {name!r} ({type(model.network).__name__}, {dtype}) does not score "
             f"prompts together as it scores them alone: {why}. Use another model, "
             'or dtype="float32".'

@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from skllkd._core.params import optional_import
-from skllkd.exceptions import ModelFileError
+from skllkd.exceptions import SavedModelError
 from skllkd.teachers.huggingface.source import ModelSource, named_errors
 from skllkd.teachers.prompting.template import TEMPLATE_DATE, Message
 
@@ -100,7 +100,7 @@ class HFModel:
         known = inspect.signature(self.network.forward).parameters
         self.keeps_last_logits = "logits_to_keep" in known
         if not {"position_ids", "past_key_values"} <= known.keys():
-            raise ModelFileError(
+            raise SavedModelError(
                 f"`model`: {source.model!r} is a {type(self.network).__name__}, which "
                 "takes no positions or keeps no keys and values, so that prompts "
                 "cannot share their beginning. Use another model."

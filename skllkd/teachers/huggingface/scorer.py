@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.gpu import any_shape_attention, named_memory_errors
 from skllkd.teachers.huggingface.model import HFModel
 from skllkd.teachers.prompting.tokens import PromptTokens
 
@@ -53,7 +54,8 @@ class HFScorer:
     ) -> Any:
         """Return the logits of the last tokens."""
         last = {"logits_to_keep": n_last} if self._model.keeps_last_logits else {}
-        with self._torch.inference_mode():
+        attention = any_shape_attention(self._torch.device(self._model.device).type)
+        with self._torch.inference_mode(), attention:
             output = self._model.network(
                 input_ids=ids,
                 position_ids=positions,
@@ -75,17 +77,19 @@ class HFScorer:
 
     def _score_group(self, bodies: Sequence[Sequence[int]]) -> FloatArray:
         """Return the labels' log-probabilities, in halves where memory is short."""
+        if len(bodies) == 1:
+            hint = "Lower the teacher's `max_text_tokens`, or use fewer `examples`."
+            with named_memory_errors("scoring a text", hint):
+                return self.score_together(bodies)
         try:
-            return self._score_batch(bodies)
+            return self.score_together(bodies)
         except self._torch.OutOfMemoryError:
-            if len(bodies) == 1:
-                raise
             self._torch.cuda.empty_cache()
         middle = len(bodies) // 2
         halves = self._score_group(bodies[:middle]), self._score_group(bodies[middle:])
         return np.concatenate(halves)
 
-    def _score_batch(self, bodies: Sequence[Sequence[int]]) -> FloatArray:
+    def score_together(self, bodies: Sequence[Sequence[int]]) -> FloatArray:
         """Return the labels' log-probabilities of bodies evaluated together."""
         ids, real, positions = self._layout(bodies)
         at, seen = self._on_device(positions), self._seen(self._on_device(real))

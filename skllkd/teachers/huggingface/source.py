@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from skllkd._core.digest import file_digest
 from skllkd._core.params import looks_like_path
-from skllkd.exceptions import InvalidParameterError, ModelFileError
+from skllkd.exceptions import InvalidParameterError, SavedModelError
 from skllkd.teachers.prompting.gguf import check_gguf
 
 #: The files of a folder that determine an answer; the others may change.
@@ -45,7 +45,7 @@ class ModelSource(NamedTuple):
         if path.is_dir():
             return cls(str(path.resolve()), None, revision)
         if path.suffix != ".gguf" and not path.is_file():
-            raise ModelFileError(
+            raise SavedModelError(
                 "`model` must name a folder, a GGUF file or a model on the hub; there is "
                 f"no folder {name!r}. Give the folder of a model downloaded, or its hub "
                 "name."
@@ -103,7 +103,7 @@ class ModelSource(NamedTuple):
 
 @contextmanager
 def named_errors(source: ModelSource) -> Iterator[None]:
-    """Load without a sound, and raise `ModelFileError` where a model cannot be read."""
+    """Load without a sound, and raise `SavedModelError` where a model cannot be read."""
     from transformers.utils import logging
 
     bars = logging.is_progress_bar_enabled()
@@ -114,7 +114,7 @@ def named_errors(source: ModelSource) -> Iterator[None]:
             yield
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFileError(
+        raise SavedModelError(
             f"`model`: {source.model!r} cannot be loaded as a causal language model: "
             f"{why} Give a name on the model hub (and a connection to it), or the folder "
             "of a model already downloaded; code that comes with a model is not run."

@@ -6,7 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from skllkd.exceptions import ModelFileError
+from skllkd.exceptions import SavedModelError
 from skllkd.teachers.llamacpp.model import llama_library
 from skllkd.teachers.prompting.gguf import check_gguf
 
@@ -33,7 +33,7 @@ def expand_gguf(source: str | os.PathLike[str], target: str | os.PathLike[str]) 
 
     Raises
     ------
-    ModelFileError
+    SavedModelError
         If `source` is no GGUF file, or llama.cpp cannot expand it.
     """
     source, target = Path(source), Path(target)
@@ -48,7 +48,7 @@ def expand_gguf(source: str | os.PathLike[str], target: str | os.PathLike[str]) 
             os.fsencode(source), os.fsencode(unfinished), ctypes.byref(settings)
         )
         if status != 0:
-            raise ModelFileError(
+            raise SavedModelError(
                 f"llama.cpp cannot expand {str(source)!r} (status {status}). Is there "
                 "space on the disk? The file takes 4 bytes a weight."
             )

@@ -13,7 +13,7 @@ from typing import Any
 
 from skllkd._core.params import optional_import
 from skllkd._core.registry import HandleKey, Registry
-from skllkd.exceptions import ModelFileError
+from skllkd.exceptions import SavedModelError
 from skllkd.teachers.prompting.gguf import check_gguf
 from skllkd.teachers.prompting.template import TEMPLATE_DATE, Message
 
@@ -35,14 +35,14 @@ class LlamaModel:
         parameters = self.lib.llama_model_default_params()
         self.handle = self.lib.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self.handle:
-            raise ModelFileError(
+            raise SavedModelError(
                 f"llama.cpp cannot load {str(path)!r}: the file is damaged, or of a kind "
                 "this version of llama-cpp-python does not know."
             )
         weakref.finalize(self, self.lib.llama_model_free, self.handle).atexit = False
         for kind in ("recurrent", "hybrid", "diffusion"):
             if getattr(self.lib, f"llama_model_is_{kind}")(self.handle):
-                raise ModelFileError(
+                raise SavedModelError(
                     f"{str(path)!r} is a {kind} model, whose prompt cannot be evaluated "
                     "once and shared. Use a transformer language model."
                 )

@@ -93,7 +93,7 @@ class Meter:
             return not (self._budget.max_cost is not None and self._is_too_dear())
 
     def settle(self, n_texts: int, usage: Usage) -> None:
-        """Turn what was reserved for some texts into what they used."""
+        """Replace the reservation of some texts by their usage."""
         with self._lock:
             self.used = self.used.plus(usage)
             self._n_under_way -= n_texts

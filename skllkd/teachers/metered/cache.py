@@ -27,7 +27,7 @@ class AnswerCache(Protocol):
         """Look texts up: NaN rows where unknown, `is_final` where known as unanswered."""
 
     def put(self, texts: Sequence[str], scores: Scores, usage: Usage) -> None:
-        """Keep answers and what they took."""
+        """Keep answers and their usage."""
 
     def usage(self) -> Usage:
         """Usage of all answers kept so far."""

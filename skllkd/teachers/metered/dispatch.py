@@ -93,7 +93,7 @@ def _in_threads(
 def scored_by_workers(
     teacher: _BackEnd, chunks: Iterator[Chunk], classes: Classes, meter: Meter
 ) -> Iterator[tuple[IntArray, Scores]]:
-    """Score chunks by joblib's workers; what was scored before a failure is kept."""
+    """Score chunks by joblib's workers; scores from before a failure are kept."""
     failures: list[Exception] = []
     until_failure = itertools.takewhile(lambda _: not failures, chunks)
     parallel = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")

@@ -1,4 +1,4 @@
-"""Scores of a chunk of texts: what a back end returns."""
+"""Scores of a chunk of texts, as a back end returns them."""
 
 from __future__ import annotations
 

@@ -184,5 +184,5 @@ class StoreFile:
 
 
 def answer_checksum(key: bytes, log_prob: bytes) -> int:
-    """Compute the CRC-32 that tells whether an answer is what was stored."""
+    """Compute the CRC-32 of an answer."""
     return zlib.crc32(log_prob, zlib.crc32(key))

@@ -125,7 +125,7 @@ class MeteredTeacher(Teacher):
 
     @contextmanager
     def _open_scorer(self, classes: Classes) -> Iterator[Scorer]:
-        """Open what scoring needs, once for many chunks, and close it afterwards."""
+        """Open a scorer, once for many chunks, and close it afterwards."""
         yield functools.partial(self.score_batch, classes=classes)
 
     def _check_parameters(self, classes: Classes) -> None:
@@ -196,7 +196,7 @@ class MeteredTeacher(Teacher):
         meter: Meter,
         verbose: int,
     ) -> int:
-        """Fill in the rows that are unknown, keep them, and return how many were asked."""
+        """Fill in the unknown rows, keep them, and return the number of texts sent."""
         unknown = np.flatnonzero(~(pool.answered | pool.is_final))
         is_open = np.zeros(len(texts), dtype=bool)
         is_open[unknown] = True
@@ -304,11 +304,11 @@ class MeteredTeacher(Teacher):
 
 
 def _warn_of_budget(pool: Scores, is_open: BoolArray, limit: str) -> None:
-    """Note that rows were not asked about, and warn."""
-    pool.error[is_open] = f"not asked: {limit} is reached"
+    """Note that rows were not sent, and warn."""
+    pool.error[is_open] = f"not sent: {limit} is reached"
     warnings.warn(
-        f"{limit} is reached: {int(is_open.sum())} distinct texts were not asked about. "
-        "What was answered so far is kept; raise the limit to go on from there.",
+        f"{limit} is reached: {int(is_open.sum())} distinct texts were not sent. "
+        "Answers so far are kept; raise the limit to continue.",
         BudgetReachedWarning,
         stacklevel=2,
     )

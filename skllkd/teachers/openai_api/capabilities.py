@@ -56,7 +56,7 @@ class Capabilities:
             self.takes_n = False
 
     def learn_from_answer(self, completion: dict[str, Any], n_asked: int) -> None:
-        """Note what a completion shows of the model and the server."""
+        """Learn the features of the model and the server from a completion."""
         self.is_settled = True
         choices = completion["choices"]
         if len(choices) < n_asked:

@@ -125,10 +125,10 @@ class ChatRequest:
     @property
     def n_answers(self) -> int:
         """Number of answers that are needed for a text."""
-        return self.n_votes if self.method == "votes" else 1
+        return self.n_votes or 1
 
     def is_truncated(self, text: str) -> bool:
-        """Return whether a text is longer than what is sent."""
+        """Return whether a text is longer than `max_text_chars`."""
         return len(one_line(text)) > self.max_text_chars
 
     def body(self, text: str, server: Capabilities, n: int = 1) -> dict[str, Any]:

@@ -35,7 +35,7 @@ _ABOUT_THE_TEXT = re.compile(
 #: Ways on for a teacher whose server gives no log-probabilities.
 _NEEDS_LOGPROBS = (
     '`method="logprobs"` needs log-probabilities. Use method="votes" for a confidence at '
-    '`n_votes` times the calls, or method="label" for labels without one.'
+    '8 times the calls, or method="label" for labels without one.'
 )
 _REASONS = "it is a reasoning model, which gives no log-probabilities of its answer"
 _RETRIED = {408, 409, 425, 429}
@@ -84,7 +84,7 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop what waits, and close."""
+        """Stop waiting requests, and close."""
         self.stop.set()
         self.client.close()
 
@@ -227,15 +227,15 @@ class Client:
                 f"that the key in {server.api_key_env} may use that model."
             )
         elif response.status == 429:
-            hint = "Check your plan and its limits with the provider, and go on then."
+            hint = "Check your plan and its limits with the provider, and run again."
         elif response.status in (400, 422):
             hint = "It takes no such request. Check `model` and `base_url`."
         else:
             hint = "Check that it runs, and that `base_url` is its address."
         return TeacherAccessError(
             f"the server at {server.base_url} does not answer for "
-            f"model={server.model!r}: {response.problem}. {hint} What was answered so far "
-            "is kept."
+            f"model={server.model!r}: {response.problem}. {hint} Answers so far "
+            "are kept."
         )
 
 

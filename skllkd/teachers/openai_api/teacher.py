@@ -32,7 +32,7 @@ from skllkd.teachers.prompting.template import as_examples
 
 _CONFIDENCE = {"logprobs": "log-probabilities", "votes": "votes", "label": "none"}
 #: The parameters that are counts, with the smallest value of each.
-_COUNTS = {"n_votes": 1, "max_concurrency": 1, "max_text_chars": 1}
+_N_VOTES = 8  # where `method="votes"` does not say
 
 
 class OpenAITeacher(MeteredTeacher):
@@ -56,19 +56,19 @@ class OpenAITeacher(MeteredTeacher):
         Few-shot examples: texts with their class, at best as many of each.
     instruction : str, optional
         The task in words. The classes, their descriptions and codes are added.
-    method : {"logprobs", "votes", "label"}, default="logprobs"
+    method : {"logprobs", "votes", "label"} or ("votes", int), default="logprobs"
         Source of the confidence. "logprobs": the probability of each class's code as the
-        first token. "votes": the share of `n_votes` answers sampled at temperature 1.
-        "label": an answer at temperature 0 without a confidence, through structured
-        output where the server has it.
-    n_votes : int, default=8
-        Number of answers sampled with "votes".
+        first token. "votes": the share of 8 answers sampled at temperature 1, or of n
+        with ("votes", n). "label": an answer at temperature 0 without a confidence,
+        through structured output where the server has it.
     max_concurrency : int, default=8
         Maximum number of requests under way at once.
     rate_limit : (float or None, float or None), optional
         The server's limits on requests and on tokens per minute, which are kept; None
         for no limit. Where joblib spreads the texts over workers, each worker keeps them
         for itself, as it does `max_concurrency`.
+    timeout_s : float, default=60.0
+        Maximum duration of an answer, in seconds.
     max_text_chars : int, default=8000
         Longer texts are cut, counted and warned of.
     price_per_million : (float, float), optional
@@ -90,9 +90,6 @@ class OpenAITeacher(MeteredTeacher):
 
     Attributes
     ----------
-    timeout_s : float
-        Maximum duration of an answer, in seconds: 60. An attribute of the class, which a
-        subclass may set for a slow server.
     max_retries : int
         Number of times that a request is repeated after a refusal for the time being, a
         failure of the server, a timeout, a broken connection or an answer that cannot be
@@ -133,7 +130,6 @@ class OpenAITeacher(MeteredTeacher):
     1
     """
 
-    timeout_s: float = 60.0
     max_retries: int = 6
     _window = "max_text_chars"
     _chunk_size = 1
@@ -146,10 +142,10 @@ class OpenAITeacher(MeteredTeacher):
         api_key_env: str = "OPENAI_API_KEY",
         examples: Sequence[tuple[str, Any]] = (),
         instruction: str | None = None,
-        method: str = "logprobs",
-        n_votes: int = 8,
+        method: str | tuple[str, int] = "logprobs",
         max_concurrency: int = 8,
         rate_limit: tuple[float | None, float | None] | None = None,
+        timeout_s: float = 60.0,
         max_text_chars: int = 8000,
         price_per_million: tuple[float, float] | None = None,
         max_calls: int | None = None,
@@ -164,9 +160,9 @@ class OpenAITeacher(MeteredTeacher):
         self.examples = examples
         self.instruction = instruction
         self.method = method
-        self.n_votes = n_votes
         self.max_concurrency = max_concurrency
         self.rate_limit = rate_limit
+        self.timeout_s = timeout_s
         self.max_text_chars = max_text_chars
         self.price_per_million = price_per_million
         self.max_calls = max_calls
@@ -316,12 +312,18 @@ class OpenAITeacher(MeteredTeacher):
     @property
     def _calls_per_text(self) -> int:  # type: ignore[override]
         """Number of requests a text takes, at most."""
-        return self.n_votes if self.method == "votes" else 1
+        return self._votes() or 1
 
     @property
     def _confidence(self) -> str:  # type: ignore[override]
         """Meaning of the probabilities."""
-        return _CONFIDENCE[self.method]
+        return _CONFIDENCE["votes" if self._votes() else str(self.method)]
+
+    def _votes(self) -> int:
+        """Return the number of answers sampled for a text, 0 with other methods."""
+        if self.method == "votes":
+            return _N_VOTES
+        return self.method[1] if isinstance(self.method, (tuple, list)) else 0
 
     def _request(self, classes: Classes) -> ChatRequest:
         """Write the request about the classes."""
@@ -330,8 +332,8 @@ class OpenAITeacher(MeteredTeacher):
             classes,
             self.instruction,
             tuple(as_examples(self.examples, classes)),
-            self.method,
-            self.n_votes,
+            "votes" if self._votes() else str(self.method),
+            self._votes(),
             self.max_text_chars,
         )
 
@@ -340,7 +342,7 @@ class OpenAITeacher(MeteredTeacher):
         named = {"cache_key": str(self.cache_key)}
         if self.cache_key is None:
             named = {"server": self._server().base_url, "model": self.model}
-        votes = {"n_votes": self.n_votes} if request.method == "votes" else {}
+        votes = {"n_votes": request.n_votes} if request.n_votes else {}
         return {
             "teacher": "openai",
             "asking": 1,  # raise when the same parameters ask or read otherwise
@@ -370,14 +372,27 @@ class OpenAITeacher(MeteredTeacher):
             raise InvalidParameterError(
                 f"`model` must be the model's name on the server; got {self.model!r}."
             )
-        check_option(self.method, "method", list(_CONFIDENCE))
-        for name, low in _COUNTS.items():
-            check_number(getattr(self, name), name, low, integer=True)
+        self._check_method()
+        for name in ("max_concurrency", "max_text_chars"):
+            check_number(getattr(self, name), name, 1, integer=True)
         check_number(self.max_retries, "max_retries", 0, integer=True)
         check_number(self.timeout_s, "timeout_s", 0, open_low=True)
         self._check_rate_limit()
         as_examples(self.examples, classes)
         self._budget()
+
+    def _check_method(self) -> None:
+        """Raise InvalidParameterError unless the method is one, or votes and a number."""
+        if not isinstance(self.method, (tuple, list)):
+            check_option(self.method, "method", list(_CONFIDENCE))
+            return
+        name, *number = self.method
+        if name != "votes" or len(number) != 1:
+            raise InvalidParameterError(
+                '`method` must be "logprobs", "votes", "label" or ("votes", number of '
+                f"answers); got {self.method!r}."
+            )
+        check_number(number[0], "method", 1, integer=True)
 
     def _check_rate_limit(self) -> None:
         """Raise InvalidParameterError unless the rate limits are a pair."""

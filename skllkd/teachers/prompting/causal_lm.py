@@ -64,7 +64,7 @@ class CausalLMTeacher(MeteredTeacher):
     def _new_scorer(
         self, model: Any, prompt: PromptTokens, max_body_tokens: int
     ) -> PromptScorer:
-        """Return a scorer of what follows the prompt's prefix."""
+        """Return a scorer of continuations of the prompt's prefix."""
 
     @abstractmethod
     def _model_fingerprint(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from skllkd._core.classes import Classes
 from skllkd._core.texts import as_texts
-from skllkd.exceptions import InvalidParameterError, ModelFileError
+from skllkd.exceptions import InvalidParameterError, SavedModelError
 
 #: Printed by chat templates that print today's date, so that a prompt does not change,
 #: and is not paid for again, with the day.
@@ -74,7 +74,7 @@ def _chat_prompt(
         turns[0]["content"] = f"{task}\n\n{turns[0]['content']}"
         prompt = chat_template(turns)
     if prompt.count(_PLACE) != 1:
-        raise ModelFileError(
+        raise SavedModelError(
             "the model's chat template does not print the user's message as it is, so "
             "texts cannot be put into it. Use chat=False for a plain prompt."
         )

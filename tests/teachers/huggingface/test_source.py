@@ -1,7 +1,7 @@
 """Origin and identity of Hugging Face models."""
 
 import pytest
-from skllkd.exceptions import ModelFileError
+from skllkd.exceptions import SavedModelError
 from skllkd.teachers.huggingface.source import ModelSource
 
 
@@ -42,5 +42,5 @@ def test_any_other_name_is_one_on_the_hub():
 
 @pytest.mark.parametrize("name", ["none.gguf", "./none", "/none/at/all"])
 def test_a_path_that_is_not_there_is_named(name):
-    with pytest.raises(ModelFileError, match=f"`model`.*no f.*{name}"):
+    with pytest.raises(SavedModelError, match=f"`model`.*no f.*{name}"):
         ModelSource.find(name, None, None)

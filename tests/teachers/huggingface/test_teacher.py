@@ -10,9 +10,10 @@ from sklearn.base import clone
 from skllkd import LLKDClassifier
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import (
+    DeviceMemoryError,
     InvalidParameterError,
     MissingDependencyError,
-    ModelFileError,
+    SavedModelError,
     TruncationWarning,
 )
 from skllkd.students import SklearnStudent
@@ -107,7 +108,7 @@ def test_what_cannot_share_a_prompt_is_refused(news, tmp_path):
     folder = write_tiny_llama(
         tmp_path / "m", news[0], kind="BloomConfig", n_head=4, n_layer=2
     )
-    with pytest.raises(ModelFileError, match="BloomForCausalLM.*no positions"):
+    with pytest.raises(SavedModelError, match="BloomForCausalLM.*no positions"):
         TransformersTeacher(folder).label(["x"], TOPICS)
 
 
@@ -115,7 +116,7 @@ def test_scoring_that_is_off_is_found(model, monkeypatch):
     seen = HFScorer._seen
     monkeypatch.setattr(HFScorer, "_seen", lambda self, real: seen(self, real | True))
     TransformersTeacher(model).close()
-    with pytest.raises(ModelFileError, match="nats apart"):
+    with pytest.raises(SavedModelError, match="nats apart"):
         TransformersTeacher(model, store=False).label(["x"], TOPICS)
 
 
@@ -260,33 +261,47 @@ def test_a_teacher_is_a_specification(model):
 
 def test_memory_that_runs_out_halves_the_batch(model, texts, monkeypatch):
     expected = TransformersTeacher(model, store=False).label(texts, TOPICS).log_prob
-    scored = HFScorer._score_batch
+    scored = HFScorer.score_together
 
     def short_of_memory(self, bodies):
         if len(bodies) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return scored(self, bodies)
 
-    monkeypatch.setattr(HFScorer, "_score_batch", short_of_memory)
+    monkeypatch.setattr(HFScorer, "score_together", short_of_memory)
     found = TransformersTeacher(model, store=False).label(texts, TOPICS).log_prob
     np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_memory_too_short_for_one_text_says_what_to_lower(model, texts, monkeypatch):
+    def short_of_memory(self, bodies):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    teacher = TransformersTeacher(model, store=False)
+    teacher.label(texts[:1], TOPICS)
+    monkeypatch.setattr(HFScorer, "score_together", short_of_memory)
+    with pytest.raises(DeviceMemoryError, match="`max_text_tokens`"):
+        teacher.label(texts, TOPICS)
+    teacher.close()
+    with pytest.raises(DeviceMemoryError, match="`dtype`"):
+        teacher.label(texts, TOPICS)
 
 
 def test_bad_parameters_and_models_are_named(model, tmp_path, monkeypatch):
     def label(model=model, **parameters):
         TransformersTeacher(model, store=False, **parameters).label(["x"], TOPICS)
 
-    with pytest.raises(ModelFileError, match=r"`model`.*no folder.*none"):
+    with pytest.raises(SavedModelError, match=r"`model`.*no folder.*none"):
         label(tmp_path / "none")
-    with pytest.raises(ModelFileError, match="`model`.*not b'GGUF'"):
+    with pytest.raises(SavedModelError, match="`model`.*not b'GGUF'"):
         label(model / "config.json")
     for missing in ({"model": "x.gguf"}, {"gguf_file": "x.gguf"}):
-        with pytest.raises(ModelFileError, match=r"`model`.*no file .*x\.gguf"):
+        with pytest.raises(SavedModelError, match=r"`model`.*no file .*x\.gguf"):
             label(**missing)
-    with pytest.raises(ModelFileError, match="connection"):
+    with pytest.raises(SavedModelError, match="connection"):
         label("somebody/some-model")  # the tests have no network
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelFileError, match="cannot be loaded"):
+    with pytest.raises(SavedModelError, match="cannot be loaded"):
         label(tmp_path / "empty")
     with pytest.raises(InvalidParameterError, match="`model`.*object"):
         label(object())

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 from sklearn.base import clone
-from skllkd.exceptions import InvalidParameterError, ModelFileError
+from skllkd.exceptions import InvalidParameterError, SavedModelError
 from skllkd.teachers import LlamaCppTeacher, expand_gguf
 from skllkd.teachers.llamacpp.context import new_nodes_by_branch
 from skllkd.teachers.prompting.label_trie import LabelTrie
@@ -14,16 +14,16 @@ AB = ["a", "b"]
 
 def test_a_missing_model_file_is_named(tmp_path):
     teacher = LlamaCppTeacher(tmp_path / "none.gguf")
-    with pytest.raises(ModelFileError, match=r"`model_path`.*none\.gguf"):
+    with pytest.raises(SavedModelError, match=r"`model_path`.*none\.gguf"):
         teacher.label(["x"], AB)
-    with pytest.raises(ModelFileError, match=r"`source`.*none\.gguf"):
+    with pytest.raises(SavedModelError, match=r"`source`.*none\.gguf"):
         expand_gguf(tmp_path / "none.gguf", tmp_path / "f32.gguf")
 
 
 def test_a_file_that_is_no_gguf_is_named(tmp_path):
     path = tmp_path / "model.gguf"
     path.write_bytes(b"PK\x03\x04 something else")
-    with pytest.raises(ModelFileError, match="PK"):
+    with pytest.raises(SavedModelError, match="PK"):
         LlamaCppTeacher(path).label(["x"], AB)
 
 

@@ -85,7 +85,7 @@ def test_calls_stop_at_the_limit_keep_what_was_bought_and_go_on_when_it_is_raise
     teacher = PaidTeacher(max_calls=7)
     with (
         pytest.warns(BudgetReachedWarning, match="max_calls=7 is reached: 13 distinct"),
-        pytest.warns(MissingLabelWarning, match="13 not asked: max_calls=7 is reached"),
+        pytest.warns(MissingLabelWarning, match="13 not sent: max_calls=7 is reached"),
     ):
         labels = teacher.label(TEXTS, AB)
     assert len(PaidTeacher.asked) == 7 == labels.n_asked == (~labels.missing).sum()
@@ -212,7 +212,7 @@ def test_a_plan_asks_nothing_and_counts_everything():
     assert plan.spent.n_calls == 5 and plan.spent_cost == pytest.approx(5 * 15e-6)
     assert plan.seconds > 0  # from the pace of the five
     printed = str(plan)
-    for part in ("42", "to ask about", "tokens read, counted", "150", "limit 30"):
+    for part in ("42", "to be labelled", "tokens read, counted", "150", "limit 30"):
         assert part in printed
     done = quietly(teacher, TEXTS)
     assert done.n_asked == plan.n_to_ask

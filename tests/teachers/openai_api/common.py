@@ -46,8 +46,8 @@ class Recorder:
 
 
 def teacher(**parameters):
-    """Return a teacher; `max_retries` and `timeout_s` are those of a subclass."""
-    names = {"max_retries", "timeout_s"} & parameters.keys()
+    """Return a teacher; `max_retries` is that of a subclass."""
+    names = {"max_retries"} & parameters.keys()
     patience = {name: parameters.pop(name) for name in names}
     kind = (
         type("OpenAITeacher", (OpenAITeacher,), patience) if patience else OpenAITeacher

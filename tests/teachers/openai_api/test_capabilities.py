@@ -49,14 +49,14 @@ def test_votes_with_one_request_or_many(served, several):
         return got if several else got | {"choices": got["choices"][:1]}
 
     recorder = served(answer)
-    labels = teacher(method="votes", n_votes=3).label(TEXTS, CLASSES)
+    labels = teacher(method=("votes", 3)).label(TEXTS, CLASSES)
     assert labels.confidence == "votes"
     np.testing.assert_allclose(labels.proba.max(axis=1), (3 + 1 / 3) / 4)
     n_each = 1 if several else 3
     assert len(recorder.bodies) == 12 * n_each
     assert sum("n" in body for body in recorder.bodies) == (12 if several else 1)
     assert recorder.bodies[-1]["temperature"] == 1
-    plan = teacher(method="votes", n_votes=3).plan(["new"], CLASSES)
+    plan = teacher(method=("votes", 3)).plan(["new"], CLASSES)
     assert plan.n_calls == 3  # at most, as the server is not known
 
 

@@ -127,7 +127,7 @@ def test_budgets_stop_before_the_next_text(served):
     recorder = served()
     with (
         pytest.warns(BudgetReachedWarning, match="max_calls=5"),
-        pytest.warns(MissingLabelWarning, match="not asked"),
+        pytest.warns(MissingLabelWarning, match="not sent"),
     ):
         labels = teacher(max_calls=5, max_concurrency=1).label(TEXTS, CLASSES)
     assert len(recorder.bodies) == 5
@@ -160,7 +160,7 @@ def test_contract(served, check, method):
         return answer | {"choices": answer["choices"][:1]}
 
     served(answer)
-    check(teacher(method=method, n_votes=3))
+    check(teacher(method=("votes", 3) if method == "votes" else method))
 
 
 def test_a_plan_asks_nothing_and_counts_the_whole_request(served):
@@ -176,7 +176,7 @@ def test_a_plan_asks_nothing_and_counts_the_whole_request(served):
     each = 3 + 4 + -(-len(system) // 4) + 4 + -(-len("Text: alpha 0\nClass?") // 4)
     assert abs(plan.tokens.input - 12 * each) <= 12
     assert math.isclose(plan.cost, (plan.tokens.input + 2 * 12) / 1e6)
-    votes = teacher(method="votes", n_votes=5).plan(TEXTS, CLASSES)
+    votes = teacher(method=("votes", 5)).plan(TEXTS, CLASSES)
     assert votes.n_calls == 60  # at most, as long as the server is not known
 
 
@@ -184,7 +184,9 @@ def test_a_plan_asks_nothing_and_counts_the_whole_request(served):
     "parameters",
     [
         {"method": "guess"},
-        {"n_votes": 0},
+        {"method": ("votes", 0)},
+        {"method": ("votes",)},
+        {"method": ("label", 3)},
         {"max_concurrency": 0},
         {"max_retries": -1},
         {"timeout_s": 0},

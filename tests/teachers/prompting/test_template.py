@@ -2,7 +2,7 @@
 
 import pytest
 from skllkd._core.classes import as_classes
-from skllkd.exceptions import InvalidParameterError, ModelFileError
+from skllkd.exceptions import InvalidParameterError, SavedModelError
 from skllkd.teachers.prompting.template import as_examples, build_template
 
 AB = as_classes(["a", "b"])
@@ -41,7 +41,7 @@ def test_chat_prompt_without_a_system_turn():
 
 
 def test_a_template_that_drops_the_text_is_refused():
-    with pytest.raises(ModelFileError, match="chat=False"):
+    with pytest.raises(SavedModelError, match="chat=False"):
         build_template(AB, None, [], lambda messages: "fixed")
 
 
