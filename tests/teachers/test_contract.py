@@ -80,11 +80,13 @@ def test_contract_of_a_causal_language_model(check, llama_path):
 
 
 def test_every_exported_teacher_keeps_to_the_contract():
+    tests = Path(__file__).parents[1]
     suites = [
         path.read_text(encoding="utf-8")
-        for path in Path(__file__).parents[1].rglob("test_*.py")
+        for path in tests.rglob("test_*.py")
         if "tests.teacher_contract import" in path.read_text(encoding="utf-8")
     ]
+    suites += [path.read_text(encoding="utf-8") for path in tests.rglob("common.py")]
     exported = [
         name
         for name, thing in vars(teachers).items()

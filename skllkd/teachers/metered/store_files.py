@@ -7,10 +7,11 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import override
 
 from skllkd._core.cache_dir import cache_folder
 from skllkd.exceptions import InvalidParameterError, StoreError
@@ -49,6 +50,14 @@ CREATE TABLE batches (
     PRIMARY KEY (fingerprint, content)
 ) WITHOUT ROWID
 """
+#: All that is known of texts: `log_prob` is NULL where there is no usable answer.
+_ENTRIES = """
+CREATE TEMP VIEW entries AS
+SELECT fingerprint, text, log_prob, label_mass, checksum, '' AS reason, answered_at
+FROM answers
+UNION ALL SELECT fingerprint, text, NULL, NULL, NULL, reason, answered_at
+FROM unanswered
+"""
 _WAIT_S = 60.0
 
 
@@ -57,19 +66,8 @@ def default_store_path() -> Path:
     return cache_folder() / "labels.sqlite"
 
 
-class StoreFile:
-    """A SQLite file in write-ahead mode, laid out as a label store.
-
-    Parameters
-    ----------
-    path : str or Path, optional
-        The file; `labels.sqlite` in the cache folder by default. Created when missing.
-
-    Raises
-    ------
-    StoreError
-        If the file is no label store, is of another version, or cannot be opened.
-    """
+class StoreFile(AbstractContextManager["StoreFile"]):
+    """A SQLite file in write-ahead mode, laid out as a label store."""
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         if path is not None and not isinstance(path, (str, os.PathLike)):
@@ -84,6 +82,7 @@ class StoreFile:
             self._connection.create_function("row_checksum", 2, answer_checksum)
             self._create()
             self._use_write_ahead_log()
+            self._connection.execute(_ENTRIES)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 
@@ -139,21 +138,24 @@ class StoreFile:
         )
         if verdict != "ok" or n_damaged:
             found = verdict if verdict != "ok" else f"{n_damaged} answers are damaged"
-            raise self._unusable(sqlite3.DatabaseError(found))
+            raise self._unusable(found)
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
         """Return the rows of a query."""
-        try:
-            return self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
+        with self._guarded() as connection:
+            return connection.execute(query, values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Commit the writes inside together, or undo them."""
+        with self._guarded() as connection, connection:
+            yield connection
+
+    @contextmanager
+    def _guarded(self) -> Iterator[sqlite3.Connection]:
+        """Turn errors of SQLite into StoreError."""
         try:
-            with self._connection:
-                yield self._connection
+            yield self._connection
         except sqlite3.Error as error:
             raise self._unusable(error) from error
 
@@ -161,24 +163,15 @@ class StoreFile:
         """Close the file."""
         self._connection.close()
 
-    def __enter__(self) -> Self:
-        """Return the store."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the file."""
+    @override
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _unusable(self, error: Exception) -> StoreError:
+    def _unusable(self, error: Exception | str) -> StoreError:
         """Build the error about a file that cannot be used."""
         return StoreError(
             f"the label store {self.path} cannot be used: {error}. Move the file away "
-            "(its answers will be asked for again), or name another with `store=` or "
+            "(its texts will be labelled again), or name another with `store=` or "
             "the environment variable SKLLKD_CACHE."
         )
 

@@ -233,7 +233,8 @@ class OpenAITeacher(MeteredTeacher):
             self._check_affordable(left, request, store.usage(key))
             with self._client() as client:
                 first = ChatScorer(client, request)(left[:1])
-                store.spend(key, first.usage, self._describe(named))
+                nothing = Scores.unknown(0, len(named))
+                store.put(key, [], nothing, first.usage, self._describe(named))
                 server = client.capabilities
                 requests = {text: request.bodies(text, server) for text in left}
                 return submit_batches(client, store, key, requests)
