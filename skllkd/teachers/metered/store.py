@@ -150,13 +150,13 @@ class LabelStore(StoreFile):
                 *keys,
             )
             for key, log_prob, mass, checksum, reason in found:
-                rows = rows_of[key]
-                known.error[rows] = reason
-                if log_prob is None:
-                    known.is_final[rows] = True
-                else:
-                    known.log_prob[rows] = self._checked(key, log_prob, checksum)
-                    known.label_mass[rows] = np.nan if mass is None else mass
+                for row in rows_of[key]:
+                    known.error[row] = reason
+                    if log_prob is None:
+                        known.is_final[row] = True
+                    else:
+                        known.log_prob[row] = self._checked(key, log_prob, checksum)
+                        known.label_mass[row] = np.nan if mass is None else mass
         return known
 
     def put(

@@ -7,11 +7,9 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from typing_extensions import override
+from typing import Any, Self
 
 from skllkd._core.cache_dir import cache_folder
 from skllkd.exceptions import InvalidParameterError, StoreError
@@ -66,7 +64,7 @@ def default_store_path() -> Path:
     return cache_folder() / "labels.sqlite"
 
 
-class StoreFile(AbstractContextManager["StoreFile"]):
+class StoreFile:
     """A SQLite file in write-ahead mode, laid out as a label store."""
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -163,8 +161,12 @@ class StoreFile(AbstractContextManager["StoreFile"]):
         """Close the file."""
         self._connection.close()
 
-    @override
+    def __enter__(self) -> Self:
+        """Return the store."""
+        return self
+
     def __exit__(self, *_: object) -> None:
+        """Close the file."""
         self.close()
 
     def _unusable(self, error: Exception | str) -> StoreError:
