@@ -14,25 +14,22 @@ from sklearn.utils._repr_html.estimator import estimator_html_repr
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, nan_rows
+from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.params import check_number, check_option
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state, state_after
-from skllkd.exceptions import (
-    InvalidParameterError,
-    TeacherOutputError,
-)
+from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.report import Report, make_report, summary_html
+from skllkd.metrics import agreement_of_rows
 from skllkd.persistence.saving import SavingMixin
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels
 from skllkd.teachers.wrapping import as_teacher
 from skllkd.training.acquisition import label_in_rounds
-from skllkd.training.labelling import label_pool
 from skllkd.training.log import Callback
 from skllkd.training.preparation import (
     prepare_selection,
@@ -41,6 +38,7 @@ from skllkd.training.preparation import (
 )
 from skllkd.training.schedule import Schedule
 from skllkd.training.student_training import train_student
+from skllkd.training.targets import label_pool
 from skllkd.training.training_set import TrainingSet, in_class_order
 
 
@@ -391,8 +389,8 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         reader = self if resume else LLKDClassifier()
         rows = validate_data(reader, X, reset=not resume, dtype=np.float64)
         return rows, {
-            "n_features": getattr(reader, "n_features_in_", None),
-            "feature_names": getattr(reader, "feature_names_in_", None),
+            "n_features_in": getattr(reader, "n_features_in_", None),
+            "feature_names_in": getattr(reader, "feature_names_in_", None),
         }
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -422,13 +420,11 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         if y is not None:
             return float(super().score(X, y, sample_weight=sample_weight))
         texts = self._read(X)
-        proba = self._ask_teacher(texts)
-        known = np.flatnonzero(~nan_rows(proba))
-        if not len(known):
-            raise TeacherOutputError("the teacher has no usable label for these texts.")
-        chosen = self._fitted.student.predict_proba(texts).argmax(axis=1)
+        teacher_proba = self._ask_teacher(texts)
+        student_proba = self._fitted.student.predict_proba(texts)
+        agreement, known = agreement_of_rows(student_proba, teacher_proba)
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average(proba[known, chosen[known]], weights=weight))
+        return float(np.average(agreement, weights=weight))
 
     def label(self, X: Any) -> FloatArray:
         """Return the teacher's distribution for texts, calibrated as in `fit`.

@@ -20,6 +20,19 @@ from skllkd.students import Student
 from skllkd.training.log import TrainingLog
 from skllkd.training.training_set import TrainingSet, in_class_order
 
+#: Properties that are the classifier's learned attributes, with a `_` at the end.
+_ATTRIBUTES = (
+    *(
+        "classes",
+        "student",
+        "selection",
+        "teacher_proba",
+        "pseudo_labels",
+        "label_mass",
+    ),
+    *("times_selected", "history", "validation_agreement", "agreement", "seconds"),
+    *("n_teacher_calls", "n_teacher_calls_saved", "n_features_in", "feature_names_in"),
+)
 #: Learned attributes that are absent where they do not apply.
 _THRESHOLDS = ("teacher_thresholds_", "student_thresholds_")
 
@@ -45,8 +58,8 @@ class FittedState:
     seconds: dict[str, float]
     pool_digest: str
     pool: Any = None  # the texts of `fit`; not stored in files
-    feature_names: npt.NDArray[np.object_] | None = None  # of numeric input
-    n_features: int | None = None
+    feature_names_in: npt.NDArray[np.object_] | None = None  # of numeric input
+    n_features_in: int | None = None
 
     @cached_property
     def pseudo_labels(self) -> npt.NDArray[np.object_]:
@@ -78,23 +91,7 @@ class FittedState:
 
     def attributes(self) -> dict[str, Any]:
         """Return the classifier's learned attributes that exist, by name."""
-        learned = {
-            "classes_": self.classes,
-            "student_": self.student,
-            "selection_": self.selection,
-            "teacher_proba_": self.teacher_proba,
-            "pseudo_labels_": self.pseudo_labels,
-            "label_mass_": self.label_mass,
-            "times_selected_": self.times_selected,
-            "history_": self.history,
-            "validation_agreement_": self.validation_agreement,
-            "agreement_": self.agreement,
-            "n_teacher_calls_": self.n_teacher_calls,
-            "n_teacher_calls_saved_": self.n_teacher_calls_saved,
-            "seconds_": self.seconds,
-            "n_features_in_": self.n_features,
-            "feature_names_in_": self.feature_names,
-        }
+        learned = {f"{name}_": getattr(self, name) for name in _ATTRIBUTES}
         for name in _THRESHOLDS:
             if hasattr(self.selection, name):
                 learned[name] = getattr(self.selection, name)[: self.n_steps]

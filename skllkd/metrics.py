@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._core.arrays import FloatArray, nan_rows
+from skllkd._core.arrays import FloatArray, IntArray, nan_rows
 from skllkd.exceptions import TeacherOutputError
 
 __all__ = [
@@ -120,9 +120,16 @@ def _agreement(estimator: Any, X: Any) -> tuple[FloatArray, FloatArray]:
     while hasattr(estimator, "steps"):
         X = estimator[:-1].transform(X) if len(estimator) > 1 else X
         estimator = estimator[-1]
-    teacher = estimator.known_teacher_proba(X)
-    known = np.flatnonzero(~nan_rows(teacher))
+    teacher_proba = estimator.known_teacher_proba(X)
+    agreement, known = agreement_of_rows(estimator.predict_proba(X), teacher_proba)
+    return agreement, teacher_proba[known]
+
+
+def agreement_of_rows(
+    student_proba: FloatArray, teacher_proba: FloatArray
+) -> tuple[FloatArray, IntArray]:
+    """Return the teacher's probability of each prediction, and the rows that have one."""
+    known = np.flatnonzero(~nan_rows(teacher_proba))
     if not len(known):
         raise TeacherOutputError("the teacher has no usable label for these texts.")
-    chosen = estimator.predict_proba(X).argmax(axis=1)[known]
-    return teacher[known, chosen], teacher[known]
+    return teacher_proba[known, student_proba[known].argmax(axis=1)], known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -74,3 +75,14 @@ def optional_import(module: str, extra: str) -> ModuleType:
             f"`{module}` is needed for this and is not installed. Install it with "
             f'python -m pip install "skllkd[{extra}]".'
         ) from error
+
+
+def package_folder(package: str) -> Path:
+    """Return the folder of an installed package of data, without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingDependencyError(
+            f"the package `{package}` is needed for this and is not installed. Install "
+            'it with python -m pip install "skllkd[demo]".'
+        )
+    return Path(spec.submodule_search_locations[0])

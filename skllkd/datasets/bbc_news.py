@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from skllkd.datasets.packages import package_folder
+from skllkd._core.params import package_folder
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skllkd.datasets.packages import package_folder
+from skllkd._core.params import package_folder
 
 
 def smollm2_path() -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +25,8 @@ class _Display(ABC):
 
     ax_: Any
     figure_: Any
+    _legend_at: ClassVar[str] = "upper right"
 
-    @abstractmethod
     def plot(self, *, ax: Any = None) -> Self:
         """Draw the display.
 
@@ -39,6 +40,18 @@ class _Display(ABC):
         Self
             The display itself.
         """
+        if ax is None:
+            pyplot = optional_import("matplotlib.pyplot", "plot")
+            ax = pyplot.subplots(layout="constrained")[1]
+        self._draw(ax)
+        ax.title.set_fontsize("medium")
+        ax.legend(fontsize="small", loc=self._legend_at, framealpha=0.9)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    @abstractmethod
+    def _draw(self, ax: Any) -> None:
+        """Draw on axes."""
 
     @abstractmethod
     def to_frame(self) -> Any:
@@ -51,6 +64,7 @@ class _Display(ABC):
         """
 
 
+@dataclass(eq=False, repr=False)
 class SelectionDisplay(_Display):
     """Share of texts selected, and the thresholds, over the steps of training.
 
@@ -84,17 +98,10 @@ class SelectionDisplay(_Display):
     'step'
     """
 
-    def __init__(
-        self,
-        share_selected: FloatArray,
-        teacher_thresholds: npt.NDArray[np.floating[Any]] | None,
-        student_thresholds: npt.NDArray[np.floating[Any]] | None,
-        classes: npt.NDArray[Any],
-    ) -> None:
-        self.share_selected = share_selected
-        self.teacher_thresholds = teacher_thresholds
-        self.student_thresholds = student_thresholds
-        self.classes = classes
+    share_selected: FloatArray
+    teacher_thresholds: npt.NDArray[np.floating[Any]] | None
+    student_thresholds: npt.NDArray[np.floating[Any]] | None
+    classes: npt.NDArray[Any]
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
@@ -123,8 +130,7 @@ class SelectionDisplay(_Display):
         return display.plot(ax=ax)
 
     @override
-    def plot(self, *, ax: Any = None) -> Self:
-        ax = _axes(ax)
+    def _draw(self, ax: Any) -> None:
         steps = np.arange(len(self.share_selected))
         ax.plot(steps, self.share_selected, color="0.8", linewidth=0.8)
         smooth = _running_mean(self.share_selected, max(1, len(steps) // 25))
@@ -136,10 +142,6 @@ class SelectionDisplay(_Display):
             title = "Selected, and thresholds: teacher confidence —, student ···"
             label = "share, threshold"
         ax.set(xlabel="step", ylabel=label, ylim=(0, 1.02), title=title)
-        ax.title.set_fontsize("medium")
-        ax.legend(fontsize="small", loc="upper right", framealpha=0.9)
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
 
     @override
     def to_frame(self) -> Any:
@@ -153,6 +155,7 @@ class SelectionDisplay(_Display):
         return frame
 
 
+@dataclass(eq=False, repr=False)
 class ConfidenceUncertaintyDisplay(_Display):
     """The map of teacher confidence against student uncertainty.
 
@@ -191,17 +194,10 @@ class ConfidenceUncertaintyDisplay(_Display):
     'teacher confidence'
     """
 
-    def __init__(
-        self,
-        teacher_confidence: FloatArray,
-        student_uncertainty: FloatArray,
-        times_selected: npt.NDArray[np.integer[Any]],
-        disagree: BoolArray,
-    ) -> None:
-        self.teacher_confidence = teacher_confidence
-        self.student_uncertainty = student_uncertainty
-        self.times_selected = times_selected
-        self.disagree = disagree
+    teacher_confidence: FloatArray
+    student_uncertainty: FloatArray
+    times_selected: npt.NDArray[np.integer[Any]]
+    disagree: BoolArray
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, *, ax: Any = None) -> Self:
@@ -247,41 +243,20 @@ class ConfidenceUncertaintyDisplay(_Display):
     @override
     def to_frame(self) -> Any:
         pandas = optional_import("pandas", "plot")
-        names = [
-            "teacher_confidence",
-            "student_uncertainty",
-            "times_selected",
-            "disagree",
-        ]
-        return pandas.DataFrame({name: getattr(self, name) for name in names})
+        return pandas.DataFrame({f.name: getattr(self, f.name) for f in fields(self)})
 
     @override
-    def plot(self, *, ax: Any = None) -> Self:
-        ax = _axes(ax)
+    def _draw(self, ax: Any) -> None:
+        at = np.column_stack([self.teacher_confidence, self.student_uncertainty])
         order = np.argsort(self.times_selected, kind="stable")
-        points = ax.scatter(
-            self.teacher_confidence[order],
-            self.student_uncertainty[order],
-            c=self.times_selected[order],
-            s=14,
-            cmap="viridis",
-            linewidths=0,
-        )
-        ax.scatter(
-            self.teacher_confidence[self.disagree],
-            self.student_uncertainty[self.disagree],
-            s=42,
-            facecolors="none",
-            edgecolors="tab:red",
-            linewidths=0.8,
-            label=f"student disagrees ({int(self.disagree.sum())})",
-        )
+        times = self.times_selected[order]
+        points = ax.scatter(*at[order].T, c=times, s=14, cmap="viridis", linewidths=0)
+        label = f"student disagrees ({int(self.disagree.sum())})"
+        ring = {"facecolors": "none", "edgecolors": "tab:red", "linewidths": 0.8}
+        ax.scatter(*at[self.disagree].T, s=42, label=label, **ring)
         ax.figure.colorbar(points, ax=ax, label="times selected")
         ax.set(xlabel="teacher confidence", ylabel="student uncertainty after training")
-        ax.set_title("What was selected", fontsize="medium")
-        ax.legend(fontsize="small", loc="upper right", framealpha=0.9)
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+        ax.set_title("What was selected")
 
 
 class _Bins(NamedTuple):
@@ -292,6 +267,7 @@ class _Bins(NamedTuple):
     n_texts: npt.NDArray[np.intp]
 
 
+@dataclass(eq=False, repr=False)
 class ReliabilityDisplay(_Display):
     """Reliability of confidence: accuracy against confidence, with gold labels.
 
@@ -330,21 +306,13 @@ class ReliabilityDisplay(_Display):
     [[0.65, 0.5], [0.9, 1.0]]
     """
 
-    def __init__(
-        self, curves: dict[str, tuple[FloatArray, BoolArray]], n_bins: int = 10
-    ) -> None:
-        self.curves = curves
-        self.n_bins = n_bins
+    curves: dict[str, tuple[FloatArray, BoolArray]]
+    n_bins: int = 10
+    _legend_at = "upper left"
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        n_bins: int = 10,
-        ax: Any = None,
+        cls, estimator: Any, X: Any, y: Any, *, n_bins: int = 10, ax: Any = None
     ) -> Self:
         """Draw the confidence of a classifier and its teacher against gold labels.
 
@@ -373,10 +341,7 @@ class ReliabilityDisplay(_Display):
         gold = np.asarray(y)[known]
         raw = state.uncalibrated(calibrated)
         named = {} if raw is None else {"teacher, raw": raw[known]}
-        named |= {
-            "teacher, calibrated": calibrated[known],
-            "student": student[known],
-        }
+        named |= {"teacher, calibrated": calibrated[known], "student": student[known]}
         curves = {
             name: (proba.max(axis=1), state.classes[proba.argmax(axis=1)] == gold)
             for name, proba in named.items()
@@ -422,32 +387,15 @@ class ReliabilityDisplay(_Display):
         return float(np.average(distance, weights=bins.n_texts))
 
     @override
-    def plot(self, *, ax: Any = None) -> Self:
-        ax = _axes(ax)
+    def _draw(self, ax: Any) -> None:
         ax.plot([0, 1], [0, 1], ":", color="0.6", linewidth=1)
         for name, curve in self.curves.items():
             bins = self._bins(*curve)
             error = self.calibration_error(name)
-            ax.plot(
-                bins.confidence,
-                bins.accuracy,
-                "o-",
-                markersize=4,
-                label=f"{name} (calibration error {error:.2f})",
-            )
+            label = f"{name} (calibration error {error:.2f})"
+            ax.plot(bins.confidence, bins.accuracy, "o-", markersize=4, label=label)
         ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
-        ax.set_title("Reliability", fontsize="medium")
-        ax.legend(fontsize="small", loc="upper left", framealpha=0.9)
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
-
-
-def _axes(ax: Any) -> Any:
-    """Return the axes given, or those of a new figure."""
-    if ax is not None:
-        return ax
-    pyplot = optional_import("matplotlib.pyplot", "plot")
-    return pyplot.subplots(layout="constrained")[1]
+        ax.set_title("Reliability")
 
 
 def _running_mean(values: FloatArray, width: int) -> FloatArray:

@@ -38,17 +38,10 @@ class Agreement:
 
     Examples
     --------
-    >>> from skllkd import LLKDClassifier
-    >>> from skllkd.students import SklearnStudent
-    >>> clf = LLKDClassifier(student=SklearnStudent(), random_state=0)
-    >>> texts = ["a goal", "a match", "the vote", "the law"] * 4
-    >>> clf = clf.fit(texts, ["sports", "sports", "politics", "politics"] * 4)
-    >>> report = clf.report(texts)  # doctest: +ELLIPSIS
-    Agreement with the teacher...
-    >>> [row.name for row in report.per_class]
-    ['politics', 'sports']
-    >>> report.overall.n_texts
-    16
+    >>> import numpy as np
+    >>> from skllkd.inspection.report import agreement_of
+    >>> agreement_of("sports", np.array([True, True, True, False])).share
+    0.75
     """
 
     name: Any
@@ -91,6 +84,8 @@ class Report:
     >>> clf = clf.fit(texts, ["sports", "sports", "politics", "politics"] * 4)
     >>> report = clf.report(texts)  # doctest: +ELLIPSIS
     Agreement with the teacher...
+    >>> [row.name for row in report.per_class]
+    ['politics', 'sports']
     >>> report.n_teacher_calls, report.share_selected <= 1
     (0, True)
     """

@@ -36,7 +36,8 @@ def label_in_rounds(
     first, *rounds = rule.parts(len(texts))
     is_asked = np.zeros(len(texts), dtype=bool)
     is_asked[rng.permutation(len(texts))[:first]] = True
-    labels = _label(teacher, texts, classes, is_asked, schedule.verbose)
+    some = take(texts, np.flatnonzero(is_asked))
+    labels = teacher.label(some, classes, verbose=schedule.verbose)
     class_bias = labels.class_bias
     if class_bias is None:
         class_bias = np.zeros(len(classes.names))
@@ -48,23 +49,13 @@ def label_in_rounds(
         )
         is_new = np.zeros(len(texts), dtype=bool)
         is_new[np.flatnonzero(~is_asked)[rule.accept(proba, n_wanted, rng)]] = True
-        labels = _label(teacher, texts, classes, is_new, schedule.verbose, class_bias)
+        some = take(texts, np.flatnonzero(is_new))
+        labels = teacher.label(
+            some, classes, class_bias=class_bias, verbose=schedule.verbose
+        )
         whole = _joined(whole, _spread(labels, is_new), is_new)
         is_asked |= is_new
     return whole
-
-
-def _label(
-    teacher: Teacher,
-    texts: Any,
-    classes: Classes,
-    mask: BoolArray,
-    verbose: int,
-    class_bias: FloatArray | None = None,
-) -> TeacherLabels:
-    """Label the texts of a mask."""
-    some = take(texts, np.flatnonzero(mask))
-    return teacher.label(some, classes, class_bias=class_bias, verbose=verbose)
 
 
 def _spread(labels: TeacherLabels, mask: BoolArray) -> TeacherLabels:

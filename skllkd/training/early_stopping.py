@@ -28,9 +28,8 @@ class EarlyStopping:
         self._rows = schedule.random_state.permutation(n_rows)[:n_held_out]
         self._is_held_out = np.zeros(n_rows, dtype=bool)
         self._is_held_out[self._rows] = True
-        self.agreement: list[
-            float
-        ] = []  # after each epoch; empty if nothing is held out
+        #: After each epoch; empty if nothing is held out.
+        self.agreement: list[float] = []
         self._best: Any = None
 
     @property

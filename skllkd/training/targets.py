@@ -11,15 +11,32 @@ from sklearn.utils import column_or_1d
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import column_entries, is_blank
-from skllkd.exceptions import (
-    InvalidParameterError,
-    MissingLabelWarning,
-)
+from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.teachers import TeacherLabels
 from skllkd.teachers.outputs import log_prob_of_output
+from skllkd.teachers.wrapping import as_teacher
 
 
-def labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classes]:
+def label_pool(
+    texts: Any,
+    y: Any,
+    teacher_proba: Any,
+    teacher: Any,
+    classes: Any,
+    class_bias: FloatArray | None,
+    verbose: int,
+) -> tuple[TeacherLabels, Classes]:
+    """Return the distributions given, else the teacher's labels, else those in `y`."""
+    if teacher_proba is not None:
+        return _labels_in_proba(texts, teacher_proba, classes)
+    if teacher is None:
+        return _labels_in_y(texts, y, classes)
+    named, teacher = as_classes(classes), as_teacher(teacher)
+    labels = teacher.label(texts, named, class_bias=class_bias, verbose=verbose)
+    return labels, named
+
+
+def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classes]:
     """Return the user's labels as those of a teacher, and their classes.
 
     `y` holds a label for each text; None, NaN or NA where there is none. Classes of None
@@ -45,7 +62,7 @@ def labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classe
     return _known_labels(named, log_prob, is_blank_row, "y"), named
 
 
-def labels_in_proba(
+def _labels_in_proba(
     texts: Any, teacher_proba: Any, classes: Any
 ) -> tuple[TeacherLabels, Classes]:
     """Return the user's distributions as labels of a teacher, and their classes.

@@ -1,9 +1,9 @@
 from collections import Counter
 
 import pytest
+from skllkd._core.params import package_folder
 from skllkd.cli.demo import CLASSES, EXAMPLES, format_table, split_bbc_news
 from skllkd.datasets import load_bbc_news
-from skllkd.datasets.packages import package_folder
 from skllkd.exceptions import InvalidParameterError, MissingDependencyError
 
 

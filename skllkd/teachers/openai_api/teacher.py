@@ -384,13 +384,14 @@ class OpenAITeacher(MeteredTeacher):
         """Raise InvalidParameterError unless the method is one, or votes and a number."""
         if not isinstance(self.method, (tuple, list)):
             check_option(self.method, "method", list(_CONFIDENCE))
-        elif len(self.method) != 2 or self.method[0] != "votes":
+            return
+        name, *number = self.method
+        if name != "votes" or len(number) != 1:
             raise InvalidParameterError(
-                '`method` must be "logprobs", "votes", "label", or ("votes", number of '
+                '`method` must be "logprobs", "votes", "label" or ("votes", number of '
                 f"answers); got {self.method!r}."
             )
-        else:
-            check_number(self.method[1], "method[1]", 1, integer=True)
+        check_number(number[0], "method", 1, integer=True)
 
     def _check_rate_limit(self) -> None:
         """Raise InvalidParameterError unless the rate limits are a pair."""
