@@ -263,7 +263,7 @@ def test_parameters_changed_between_partial_fits_are_used(news, tiny_path):
     assert classifier.selection_.momentum == 0.0
     first = classifier.student_thresholds_[-1]
     assert classifier.selection_._student.value == pytest.approx(first, abs=1e-6)
-    assert classifier.selection_._teacher._global.momentum == 0.0
+    assert classifier.selection_._teacher.averages.momentum == 0.0
     for name, array in classifier.student_.weights_.items():
         np.testing.assert_array_equal(array, before[name])
     with pytest.raises(InvalidParameterError, match="`momentum`"):
