@@ -236,12 +236,12 @@ def test_a_third_of_one_fault(fault):
 def test_every_text_through_faults_before_the_real_server(real_server, news):
     texts = list(dict.fromkeys(short(news[0][:48], 10)))
     rates = dict.fromkeys(PASSING, 0.25 / len(PASSING)) | {"outside": 0.05}
-    with FaultyServer(real_server, rates, seed=3, slow_s=6) as server:
+    with FaultyServer(real_server, rates, seed=3, slow_s=16) as server:
         check_fault_run(
             server,
             texts,
             CLASSES,
-            lambda server: real_teacher(server.url, max_concurrency=4, timeout_s=5),
+            lambda server: real_teacher(server.url, max_concurrency=4, timeout_s=15),
             "SmolLM2",
         )
 
