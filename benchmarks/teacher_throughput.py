@@ -108,7 +108,7 @@ class Teacher:
             self.chunks = [bodies[i : i + size] for i in range(0, len(bodies), size)]
             prompt, longest = self.prompt, teacher.max_text_tokens
         self.scorer = teacher._new_scorer(model, prompt, longest)
-        self.scorer.score(self.chunks[0][:1])
+        self.scorer.score(self.chunks[0])  # opens the caches and reads the prefix
 
     def close(self):
         """Free the contexts."""

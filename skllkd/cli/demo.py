@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 
 from skllkd._classifier import LLKDClassifier
 from skllkd._core.params import check_number, optional_import
+from skllkd.cli.arguments import say
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.datasets.bbc_news import LabelledTexts
 from skllkd.inspection.displays import ConfidenceUncertaintyDisplay, SelectionDisplay
@@ -213,8 +213,3 @@ def _farewell(model: Path, picture: Path) -> str:
         f'    clf = LLKDClassifier.load("{model}")\n'
         '    print(clf.predict(["Striker signs for two more years."]))\n'
     )
-
-
-def say(text: str) -> None:
-    """Print a message to standard error, which is not part of the result."""
-    print(text, file=sys.stderr, flush=True)

@@ -102,9 +102,8 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         SavedModelError
-            If there is no such file.
-        SavedModelError
-            If it is no exported classifier, or damaged, or of a later format.
+            If there is no such file, or it is no exported classifier, damaged, or of a
+            later format.
         """
         self.__dict__.pop("_loaded", None)
         self._model()
@@ -236,6 +235,3 @@ def _loaded(session: Any, path: Path) -> Loaded:
             f"the classifier in {str(path)!r} is damaged: {type(error).__name__}: "
             f"{error}. Export it again with LLKDClassifier.export_onnx."
         ) from error
-
-
-__all__ = ["ONNXClassifier"]

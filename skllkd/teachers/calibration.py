@@ -42,9 +42,9 @@ class Calibration(BaseEstimator, ABC):
         """Texts without content that are scored beside the pool."""
         return ()
 
-    @abstractmethod
-    def check(self, classes: Classes) -> None:
+    def _check(self, classes: Classes) -> None:
         """Raise InvalidParameterError unless the parameters fit the classes."""
+        as_class_prior(self.class_prior, classes)
 
     @abstractmethod
     def class_bias(self, log_prob: FloatArray, classes: Classes) -> FloatArray:
@@ -80,10 +80,6 @@ class BatchCalibration(Calibration):
     """
 
     class_prior: Any = None
-
-    @override
-    def check(self, classes: Classes) -> None:
-        as_class_prior(self.class_prior, classes)
 
     @override
     def class_bias(self, log_prob: FloatArray, classes: Classes) -> FloatArray:
@@ -129,14 +125,14 @@ class ContextualCalibration(Calibration):
         return tuple(self.texts)
 
     @override
-    def check(self, classes: Classes) -> None:
+    def _check(self, classes: Classes) -> None:
         if isinstance(self.class_prior, str) and self.class_prior == "em":
             raise InvalidParameterError(
-                '`class_prior="em"` is estimated from the pool, which is not what '
-                'contextual calibration looks at. Use BatchCalibration("em"), or give '
-                "the shares."
+                '`class_prior="em"` is estimated from the pool, which contextual '
+                'calibration does not use. Use BatchCalibration("em"), or give the '
+                "shares."
             )
-        as_class_prior(self.class_prior, classes)
+        super()._check(classes)
 
     @override
     def class_bias(self, log_prob: FloatArray, classes: Classes) -> FloatArray:
@@ -152,7 +148,7 @@ def check_calibration(calibration: Any, classes: Classes) -> Calibration | None:
             "`calibration` must be BatchCalibration(...), ContextualCalibration(...) or "
             f"None; got {shown(calibration)}."
         )
-    calibration.check(classes)
+    calibration._check(classes)
     return calibration
 
 

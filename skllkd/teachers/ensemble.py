@@ -21,7 +21,7 @@ from skllkd.exceptions import (
 from skllkd.teachers.base import Teacher
 from skllkd.teachers.calibration import BatchCalibration, Calibration, floored
 from skllkd.teachers.labels import TeacherLabels, Usage
-from skllkd.teachers.plan import LabellingPlan
+from skllkd.teachers.plan import LabellingPlan, joint_plan
 from skllkd.teachers.wrapping import as_teacher
 
 
@@ -86,7 +86,7 @@ class EnsembleTeacher(Teacher):
     @override
     def plan(self, texts: Any, classes: Any) -> LabellingPlan:
         plans = [member.plan(texts, classes) for member in self._members()]
-        return functools.reduce(LabellingPlan.plus, plans)
+        return functools.reduce(joint_plan, plans)
 
     def close(self) -> None:
         """Free the models that members have loaded."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,26 +45,12 @@ class Usage(NamedTuple):
     seconds: float = 0.0
 
     def plus(self, other: Usage) -> Usage:
-        """Add another usage.
-
-        Parameters
-        ----------
-        other : Usage
-            The other usage.
-
-        Returns
-        -------
-        Usage
-            The sum.
-        """
+        """Add another usage."""
         return Usage(*(a + b for a, b in zip(self, other, strict=True)))  # type: ignore[arg-type]
 
 
-class Recalibration(Protocol):
-    """Correction of confidences, learned from gold labels."""
-
-    def __call__(self, proba: FloatArray) -> FloatArray:
-        """Correct distributions; the likeliest classes and NaN rows stay."""
+#: Correction of confidences, learned from gold labels; the likeliest classes stay.
+Recalibration = Callable[[FloatArray], FloatArray]
 
 
 def _no_entries() -> npt.NDArray[np.object_]:

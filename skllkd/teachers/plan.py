@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from skllkd.teachers.labels import Usage
+
+_N = TypeVar("_N", int, float)
 
 
 class TokenCount(NamedTuple):
@@ -90,37 +92,6 @@ class LabellingPlan:
     max_calls: int | None = None
     max_cost: float | None = None
 
-    def plus(self, other: LabellingPlan) -> LabellingPlan:
-        """Add the plan of another teacher for the same texts.
-
-        Parameters
-        ----------
-        other : LabellingPlan
-            The other's plan.
-
-        Returns
-        -------
-        LabellingPlan
-            Calls, tokens, cost and time of both; unknown where one is unknown.
-        """
-        a, b = self.tokens, other.tokens
-        how = a.how if a.how == b.how else "estimated"
-        if None in (a.input, b.input):
-            how = "unknown"
-        return LabellingPlan(
-            self.n_texts,
-            self.n_distinct,
-            self.n_blank,
-            min(self.n_stored, other.n_stored),
-            max(self.n_to_ask, other.n_to_ask),
-            self.n_calls + other.n_calls,
-            TokenCount(_whole(a.input, b.input), _whole(a.output, b.output), how),
-            _sum(self.cost, other.cost),
-            _sum(self.seconds, other.seconds),
-            self.spent.plus(other.spent),
-            _sum(self.spent_cost, other.spent_cost),
-        )
-
     def __str__(self) -> str:
         """Return the plan as a table."""
         rows = [
@@ -149,13 +120,32 @@ class LabellingPlan:
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
-def _sum(a: float | None, b: float | None) -> float | None:
+def joint_plan(a: LabellingPlan, b: LabellingPlan) -> LabellingPlan:
+    """Add up the plans of two teachers for the same texts."""
+    how = a.tokens.how if a.tokens.how == b.tokens.how else "estimated"
+    if None in (a.tokens.input, b.tokens.input):
+        how = "unknown"
+    return LabellingPlan(
+        a.n_texts,
+        a.n_distinct,
+        a.n_blank,
+        min(a.n_stored, b.n_stored),
+        max(a.n_to_ask, b.n_to_ask),
+        a.n_calls + b.n_calls,
+        TokenCount(
+            _sum(a.tokens.input, b.tokens.input),
+            _sum(a.tokens.output, b.tokens.output),
+            how,
+        ),
+        _sum(a.cost, b.cost),
+        _sum(a.seconds, b.seconds),
+        a.spent.plus(b.spent),
+        _sum(a.spent_cost, b.spent_cost),
+    )
+
+
+def _sum(a: _N | None, b: _N | None) -> _N | None:
     """Add; None where a part is unknown."""
-    return None if a is None or b is None else a + b
-
-
-def _whole(a: int | None, b: int | None) -> int | None:
-    """Add counts; None where a part is unknown."""
     return None if a is None or b is None else a + b
 
 

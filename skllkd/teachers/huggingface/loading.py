@@ -93,13 +93,11 @@ def _alone(
     model: HFModel, prompts: Sequence[list[int]], labels: Sequence[list[int]]
 ) -> FloatArray:
     """Score each label behind each prompt in an evaluation of its own."""
-    import torch
-
     log_prob = np.zeros((len(prompts), len(labels)))
     for row, prompt in enumerate(prompts):
         for column, label in enumerate(labels):
-            ids = torch.tensor([[*prompt, *label]]).to(model.device)
-            with torch.inference_mode():
+            ids = model.torch.tensor([[*prompt, *label]]).to(model.device)
+            with model.torch.inference_mode():
                 logits = model.network(input_ids=ids, use_cache=False).logits
             steps = logits[0, -len(label) - 1 : -1].float().log_softmax(dim=-1)
             log_prob[row, column] = steps.cpu().numpy()[range(len(label)), label].sum()

@@ -95,6 +95,7 @@ class HFModel:
                 source.model, dtype=getattr(torch, dtype), **source.arguments
             )
         self.network.to(device).eval()
+        self.torch: Any = torch
         self.device, self.dtype = device, getattr(torch, dtype)
         known = inspect.signature(self.network.forward).parameters
         self.keeps_last_logits = "logits_to_keep" in known

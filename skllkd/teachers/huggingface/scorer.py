@@ -26,31 +26,25 @@ class HFScorer:
     def __init__(
         self, model: HFModel, prompt: PromptTokens, *, batch_size: int
     ) -> None:
-        import torch
-
+        self._torch = model.torch
         self._model, self._trie, self._batch_size = model, prompt.trie, batch_size
         self._n_prefix = len(prompt.prefix)
         self._tail = [*prompt.suffix, *prompt.trie.node_tokens]
         self._prefix_cache = self._evaluate(prompt.prefix)
-        on, depths = map(set, prompt.trie.node_branches), prompt.trie.node_depths
-        nodes = list(zip(on, depths, strict=True))
-        # A node sees those on its way from the prompt's end, and itself.
-        sees = [[a <= b and deep >= d for b, d in nodes] for a, deep in nodes]
-        shape = (len(nodes), len(nodes))
-        self._tree = torch.tensor(sees, dtype=torch.bool).reshape(shape)
-        self._tree = self._tree.to(model.device)
+        self._tree = self._on_device(_seen_in_trie(prompt.trie.node_depths))
 
     def _evaluate(self, prefix: Sequence[int]) -> Any:
         """Return the keys and values of the prompts' common beginning."""
-        import torch
         from transformers import DynamicCache
 
         # Without the configuration no layer forgets: which keys a layer with a window
         # sees is said by the mask.
         cache = DynamicCache()
-        ids = torch.tensor([list(prefix)], device=self._model.device)
-        positions = torch.arange(len(prefix), device=self._model.device)[None]
-        seen = torch.ones(1, len(prefix), len(prefix), dtype=torch.bool).tril()
+        ids = self._torch.tensor([list(prefix)], device=self._model.device)
+        positions = self._torch.arange(len(prefix), device=self._model.device)[None]
+        seen = self._torch.ones(
+            1, len(prefix), len(prefix), dtype=self._torch.bool
+        ).tril()
         masks = self._masks(seen.to(self._model.device), positions, positions)
         self._forward(ids, positions, masks, cache, n_last=1)
         return cache
@@ -59,11 +53,9 @@ class HFScorer:
         self, ids: Any, positions: Any, masks: Any, cache: Any, n_last: int
     ) -> Any:
         """Return the logits of the last tokens."""
-        import torch
-
         last = {"logits_to_keep": n_last} if self._model.keeps_last_logits else {}
-        attention = any_shape_attention(torch.device(self._model.device).type)
-        with torch.inference_mode(), attention:
+        attention = any_shape_attention(self._torch.device(self._model.device).type)
+        with self._torch.inference_mode(), attention:
             output = self._model.network(
                 input_ids=ids,
                 position_ids=positions,
@@ -85,28 +77,24 @@ class HFScorer:
 
     def _score_group(self, bodies: Sequence[Sequence[int]]) -> FloatArray:
         """Return the labels' log-probabilities, in halves where memory is short."""
-        import torch
-
         if len(bodies) == 1:
             hint = "Lower the teacher's `max_text_tokens`, or use fewer `examples`."
             with named_memory_errors("scoring a text", hint):
                 return self.score_together(bodies)
         try:
             return self.score_together(bodies)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
+        except self._torch.OutOfMemoryError:
+            self._torch.cuda.empty_cache()
         middle = len(bodies) // 2
         halves = self._score_group(bodies[:middle]), self._score_group(bodies[middle:])
         return np.concatenate(halves)
 
     def score_together(self, bodies: Sequence[Sequence[int]]) -> FloatArray:
         """Return the labels' log-probabilities of bodies evaluated together."""
-        import torch
-
         ids, real, positions = self._layout(bodies)
         at, seen = self._on_device(positions), self._seen(self._on_device(real))
-        before = torch.arange(self._n_prefix, device=self._model.device)
-        keys = torch.cat([before.expand(len(bodies), -1), at], dim=1)
+        before = self._torch.arange(self._n_prefix, device=self._model.device)
+        keys = self._torch.cat([before.expand(len(bodies), -1), at], dim=1)
         masks = self._masks(seen, at, keys)
         cache = self._shared_cache(len(bodies))
         n_read = 1 + len(self._trie.node_tokens)
@@ -133,21 +121,17 @@ class HFScorer:
 
     def _on_device(self, array: Any) -> Any:
         """Move an array to where the model is."""
-        import torch
-
-        return torch.from_numpy(array).to(self._model.device)
+        return self._torch.from_numpy(array).to(self._model.device)
 
     def _seen(self, real: Any) -> Any:
         """Return which keys each query sees, of shape (n_texts, n_queries, n_keys)."""
-        import torch
-
         n_texts, n_queries = real.shape
         n_nodes = len(self._trie.node_tokens)
         own = real.new_ones(n_queries, n_queries).tril()
         if n_nodes:
             own[-n_nodes:, -n_nodes:] = self._tree
         prefix = real.new_ones(n_texts, n_queries, self._n_prefix)
-        return torch.cat([prefix, own[None] & real[:, None, :]], dim=-1)
+        return self._torch.cat([prefix, own[None] & real[:, None, :]], dim=-1)
 
     def _masks(self, seen: Any, queries: Any, keys: Any) -> Any:
         """Return the masks the network's layers take, added to their scores."""
@@ -162,11 +146,9 @@ class HFScorer:
 
     def _added(self, visible: Any) -> Any:
         """Return a mask: zero where a key is visible, the lowest number elsewhere."""
-        import torch
-
         dtype = self._model.dtype
-        mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-        return mask.masked_fill(~visible, torch.finfo(dtype).min)[:, None]
+        mask = self._torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+        return mask.masked_fill(~visible, self._torch.finfo(dtype).min)[:, None]
 
     def _shared_cache(self, n_texts: int) -> Any:
         """Return the prefix's keys and values for a batch, without a copy of them."""
@@ -192,3 +174,13 @@ class HFScorer:
             found = row[:, tokens] - row.logsumexp(dim=-1, keepdim=True)
             log_prob[:, labels] += found.double().cpu().numpy()
         return log_prob
+
+
+def _seen_in_trie(depths: Sequence[int]) -> Any:
+    """Return which nodes a node sees: those on its way from the prompt's end, itself."""
+    seen = np.zeros((len(depths), len(depths)), dtype=bool)
+    path: list[int] = []
+    for node, depth in enumerate(depths):
+        path[depth - 1 :] = [node]
+        seen[node, path] = True
+    return seen

@@ -42,18 +42,6 @@ class TransformersTeacher(CausalLMTeacher):
     revision : str, optional
         The branch, tag or commit on the hub. The stored answers are those of the
         commit.
-    examples : sequence of (str, class), default=()
-        Few-shot examples: texts with their class, at best as many of each.
-    instruction : str, optional
-        The task in words. By default a sentence that names the classes.
-        Descriptions of the classes are added to either.
-    chat : bool or "auto", default="auto"
-        Whether to ask in the model's chat template: where it has one, always, never.
-    calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
-        Correction of the model's preference for some labels; None for none. Applied to
-        stored answers, so changing it costs no call.
-    max_text_tokens : int, default=400
-        Longer texts are cut, counted and warned of.
     batch_size : int, default=32
         How many texts are evaluated together. Where they do not fit into a GPU's memory,
         half of them.
@@ -61,14 +49,10 @@ class TransformersTeacher(CausalLMTeacher):
         Where the model runs, as torch names it: a GPU if there is one, else the CPU.
     dtype : {"auto", "float32", "bfloat16", "float16"}, default="auto"
         The type of the weights: bfloat16 on a GPU, float32 on the CPU.
-    whole_labels : bool, default=True
-        Whether the probability of a class is that of all its label's tokens. False
-        reads each label only as far as it differs from the others.
-    max_calls : int, optional
-        Maximum number of texts sent to the model, over all runs that share the store.
-    store : str, Path or False, optional
-        The label store's file; False for none. By default `labels.sqlite` in the
-        folder named by SKLLKD_CACHE, or in the user's cache folder.
+    examples, instruction, chat : optional
+        The prompt, as in `LlamaCppTeacher`.
+    calibration, max_text_tokens, whole_labels, max_calls, store : optional
+        As in `LlamaCppTeacher`.
 
     See Also
     --------
@@ -99,14 +83,14 @@ class TransformersTeacher(CausalLMTeacher):
         *,
         gguf_file: str | None = None,
         revision: str | None = None,
+        batch_size: int = 32,
+        device: str = "auto",
+        dtype: str = "auto",
         examples: Sequence[tuple[str, Any]] = (),
         instruction: str | None = None,
         chat: bool | str = "auto",
         calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         max_text_tokens: int = 400,
-        batch_size: int = 32,
-        device: str = "auto",
-        dtype: str = "auto",
         whole_labels: bool = True,
         max_calls: int | None = None,
         store: str | os.PathLike[str] | bool | None = None,
@@ -114,14 +98,14 @@ class TransformersTeacher(CausalLMTeacher):
         self.model = model
         self.gguf_file = gguf_file
         self.revision = revision
+        self.batch_size = batch_size
+        self.device = device
+        self.dtype = dtype
         self.examples = examples
         self.instruction = instruction
         self.chat = chat
         self.calibration = calibration
         self.max_text_tokens = max_text_tokens
-        self.batch_size = batch_size
-        self.device = device
-        self.dtype = dtype
         self.whole_labels = whole_labels
         self.max_calls = max_calls
         self.store = store

@@ -78,13 +78,10 @@ class PromptContext:
         n_threads: int,
     ) -> None:
         self._model, self._lib = model, model.lib  # the model must outlive its contexts
-        self._trie, self._start, self._n_batch = (
-            prompt.trie,
-            len(prompt.prefix),
-            n_batch,
-        )
+        self._trie, self._start = prompt.trie, len(prompt.prefix)
+        self._n_batch = n_batch
         self._branches = list(new_nodes_by_branch(prompt.trie))
-        self.n_sequences = n_sequences
+        self.n_sequences, self.n_cells = n_sequences, n_cells
         most = max(n_batch, len(prompt.prefix))
         self._context = new_context(
             model,
@@ -199,11 +196,11 @@ def new_nodes_by_branch(trie: LabelTrie) -> Iterator[list[int]]:
 
     Every node is in one of these lists.
     """
-    for branch in range(trie.n_branches):
-        nodes = [
-            node
-            for node, on in enumerate(trie.node_branches)
-            if branch in on and branch - 1 not in on
-        ]
-        if nodes:
+    nodes: list[int] = []
+    for node, depth in enumerate(trie.node_depths):
+        if nodes and depth <= trie.node_depths[nodes[-1]]:
             yield nodes
+            nodes = []
+        nodes.append(node)
+    if nodes:
+        yield nodes

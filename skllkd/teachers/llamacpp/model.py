@@ -176,8 +176,3 @@ def loaded_model(path: Path) -> LlamaModel:
     stat = path.stat()
     key = HandleKey(str(path.resolve()), (stat.st_size, stat.st_mtime_ns))
     return models.get(key, lambda: LlamaModel(path))
-
-
-def close_model(path: Path) -> None:
-    """Let go of the model of a file."""
-    models.close(str(path.resolve()))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
-from skllkd.teachers.llamacpp.context import CACHE_STEP, PromptContext, up_to_step
+from skllkd._core.registry import Registry
+from skllkd.teachers.llamacpp.context import PromptContext, up_to_step
 from skllkd.teachers.llamacpp.model import LlamaModel
 from skllkd.teachers.prompting.tokens import PromptTokens
 
-#: A context has as many sequences as prompts of this length fill a decode, and takes at
-#: most so much memory: that of 32 prompts takes 380 MB for SmolLM2-135M.
-_SHORTEST, _CACHE_BYTES = 16, 2**29
+#: Bytes that a context's caches take at most: those of 32 prompts that take 256 cells
+#: each are 380 MB for SmolLM2-135M.
+_CACHE_BYTES = 2**29
 
 
 class LlamaScorer:
@@ -23,13 +25,13 @@ class LlamaScorer:
         self,
         model: LlamaModel,
         prompt: PromptTokens,
-        *,
         batch_tokens: int,
         n_threads: int,
     ) -> None:
         self._model, self._prompt, self._n_threads = model, prompt, n_threads
         self._batch_tokens = batch_tokens
-        self._contexts: dict[int, PromptContext] = {}  # by the cells of a sequence
+        self._context: PromptContext | None = None
+        self._lock = threading.Lock()
         self._read_at: list[list[tuple[int, int]]] = [
             [] for _ in range(1 + len(prompt.trie.node_tokens))
         ]
@@ -41,53 +43,62 @@ class LlamaScorer:
         """Return the labels' log-probabilities in nats, of shape (n_bodies, n_labels)."""
         prompts = [[*body, *self._prompt.suffix] for body in bodies]
         log_prob = np.zeros((len(bodies), len(self._prompt.trie.steps)))
-        for context, rows in self._groups([len(prompt) for prompt in prompts]):
-            together = [prompts[row] for row in rows]
-            for which, position, logits in context.trie_logits(together):
-                highest = float(logits.max())
-                total = float(np.exp(logits - highest).sum(dtype=np.float64))
-                log_total = highest + float(np.log(total))
-                for label, token in self._read_at[position]:
-                    log_prob[rows[which], label] += float(logits[token]) - log_total
+        with self._lock:  # a scorer is shared by the threads of a process
+            context = self._context_for([len(prompt) for prompt in prompts])
+            for rows in _groups(context, prompts):
+                together = [prompts[row] for row in rows]
+                for which, position, logits in context.trie_logits(together):
+                    highest = float(logits.max())
+                    total = float(np.exp(logits - highest).sum(dtype=np.float64))
+                    log_total = highest + float(np.log(total))
+                    for label, token in self._read_at[position]:
+                        step = float(logits[token]) - log_total
+                        log_prob[rows[which], label] += step
         return log_prob
 
-    def _groups(
-        self, sizes: Sequence[int]
-    ) -> Iterator[tuple[PromptContext, list[int]]]:
-        """Yield rows of prompts that are evaluated together, the short ones first."""
-        context: PromptContext | None = None
-        rows: list[int] = []
-        for row in map(int, np.argsort(sizes, kind="stable")):
-            wanted = self._context_for(sizes[row])
-            together = [sizes[other] for other in (*rows, row)]
-            if context and (wanted is not context or not wanted.fits(together)):
-                yield context, rows
-                rows = []
-            context = wanted
-            rows.append(row)
-        if context:
-            yield context, rows
+    def _context_for(self, sizes: Sequence[int]) -> PromptContext:
+        """Return a context for prompts of these sizes, the open one if it is enough.
 
-    def _context_for(self, size: int) -> PromptContext:
-        """Return the context for prompts of so many tokens behind the prefix."""
-        trie, n_prefix = self._prompt.trie, len(self._prompt.prefix)
-        n_cells = up_to_step(n_prefix + size + max(trie.node_depths, default=0))
-        if n_cells not in self._contexts:
-            # A prompt that takes fewer tokens is in a smaller context; behind a trie's
-            # branches, which are short, there are never too many.
-            least = n_cells - CACHE_STEP - n_prefix
-            shortest = _SHORTEST if trie.node_tokens else max(_SHORTEST, least)
-            n_sequences = min(
-                self._model.max_sequences,
-                self._batch_tokens // shortest,
-                _CACHE_BYTES // (n_cells * self._model.cell_bytes),
-            )
-            self._contexts[n_cells] = PromptContext(
-                self._model,
-                self._prompt,
-                n_sequences=max(1, n_sequences),
-                n_cells=n_cells,
-                n_batch=self._batch_tokens,
-                n_threads=self._n_threads,
-            )
-        return self._contexts[n_cells]
+        It has as many sequences as can be of use. The prefix is read when it is opened.
+        """
+        trie, context = self._prompt.trie, self._context
+        longest = max(sizes) + max(trie.node_depths, default=0)
+        n_cells = up_to_step(len(self._prompt.prefix) + longest)
+        # Behind a trie's branches, which are short, more prompts fit than in one decode.
+        fit = len(sizes) if trie.node_tokens else self._batch_tokens // min(sizes)
+        n_most = _CACHE_BYTES // (n_cells * self._model.cell_bytes)
+        n_sequences = max(1, min(self._model.max_sequences, len(sizes), fit, n_most))
+        if (
+            context
+            and context.n_cells >= n_cells
+            and context.n_sequences >= n_sequences
+        ):
+            return context
+        context = self._context = None  # its memory is free before more is taken
+        self._context = PromptContext(
+            self._model,
+            self._prompt,
+            n_sequences=n_sequences,
+            n_cells=n_cells,
+            n_batch=self._batch_tokens,
+            n_threads=self._n_threads,
+        )
+        return self._context
+
+
+def _groups(
+    context: PromptContext, prompts: Sequence[Sequence[int]]
+) -> Iterator[list[int]]:
+    """Yield rows of prompts that are evaluated together, the short ones first."""
+    rows: list[int] = []
+    for row in sorted(range(len(prompts)), key=lambda row: len(prompts[row])):
+        if rows and not context.fits([len(prompts[other]) for other in (*rows, row)]):
+            yield rows
+            rows = []
+        rows.append(row)
+    if rows:
+        yield rows
+
+
+#: The last prompt's scorer of each model: a further call opens and reads nothing anew.
+scorers: Registry[LlamaScorer] = Registry()

@@ -14,9 +14,10 @@ from typing_extensions import override
 from skllkd._core.classes import Classes
 from skllkd._core.digest import file_digest
 from skllkd._core.params import check_number
+from skllkd._core.registry import HandleKey
 from skllkd.teachers.calibration import BatchCalibration, Calibration
-from skllkd.teachers.llamacpp.model import LlamaModel, close_model, loaded_model
-from skllkd.teachers.llamacpp.scorer import LlamaScorer
+from skllkd.teachers.llamacpp.model import LlamaModel, loaded_model, models
+from skllkd.teachers.llamacpp.scorer import LlamaScorer, scorers
 from skllkd.teachers.plan import TokenCount
 from skllkd.teachers.prompting.causal_lm import CausalLMTeacher
 from skllkd.teachers.prompting.label_trie import LabelTrie
@@ -117,12 +118,18 @@ class LlamaCppTeacher(CausalLMTeacher):
         self.store = store
 
     def close(self) -> None:
-        """Free the model, which stays loaded for later calls otherwise."""
-        close_model(Path(self.model_path))
+        """Free the model and its caches, which stay open for later calls otherwise."""
+        scorers.close(self._owner)
+        models.close(self._owner)
+
+    @property
+    def _owner(self) -> str:
+        """The name under which the model and its caches are kept."""
+        return str(Path(self.model_path).resolve())
 
     @override
     def _tokenizer(self) -> LlamaModel:
-        return loaded_model(Path(self.model_path))
+        return self._model()
 
     @override
     def _model(self) -> LlamaModel:
@@ -140,13 +147,10 @@ class LlamaCppTeacher(CausalLMTeacher):
     def _new_scorer(
         self, model: LlamaModel, prompt: PromptTokens, max_body_tokens: int
     ) -> LlamaScorer:
-        longest = max_body_tokens + prompt.n_tail
-        return LlamaScorer(
-            model,
-            prompt,
-            batch_tokens=max(self.batch_tokens, longest),
-            n_threads=self._threads(),
-        )
+        batch_tokens = max(self.batch_tokens, max_body_tokens + prompt.n_tail)
+        arguments = (model, prompt, batch_tokens, self._threads())
+        key = HandleKey(self._owner, arguments)
+        return scorers.get(key, lambda: LlamaScorer(*arguments))
 
     @override
     def _check_parameters(self, classes: Classes) -> None:
@@ -169,9 +173,10 @@ class LlamaCppTeacher(CausalLMTeacher):
             return None
         one_label = LabelTrie.from_tokens(["a"], [[0]], end=0)
         prompt = PromptTokens((), (0,), one_label)
-        scorer = self._new_scorer(self._model(), prompt, 0)
-        batch = [[0] * 15] * (self.batch_tokens // 16)
-        scorer.score(batch[:1])  # a first evaluation touches every weight
+        batch_tokens = self.batch_tokens
+        scorer = LlamaScorer(self._model(), prompt, batch_tokens, self._threads())
+        batch = [[0] * 15] * (batch_tokens // 16)
+        scorer.score([[0]] * len(batch))  # opens the caches, and touches every weight
         start = time.perf_counter()
         scorer.score(batch)
         tokens_per_second = 16 * len(batch) / (time.perf_counter() - start)

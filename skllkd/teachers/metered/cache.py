@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import warnings
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
+from skllkd.exceptions import SkllkdWarning
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.store import LabelStore
@@ -18,34 +20,20 @@ from skllkd.teachers.metered.store import LabelStore
 #: Answers in memory: the log-probabilities and the label mass of a text.
 Memory = MutableMapping[str, tuple[FloatArray, float]]
 _memory_lock = threading.RLock()
+_SILENT_WAIT_S = 2.0
+_POLL_S = 5.0
+#: Time without an answer after which another process is not waited for, in seconds.
+_CLAIM_S = 600.0
 
 
-class AnswerCache(Protocol):
-    """Answers that are known, row-aligned with the texts asked for."""
-
-    def get(self, texts: Sequence[str], n_classes: int) -> Scores:
-        """Look texts up: NaN rows where unknown, `is_final` where known as unanswered."""
-
-    def put(self, texts: Sequence[str], scores: Scores, usage: Usage) -> None:
-        """Keep answers and their usage."""
-
-    def usage(self) -> Usage:
-        """Usage of all answers kept so far."""
-
-    @contextmanager
-    def asking(self, verbose: int) -> Iterator[None]:
-        """Hold the right to ask, which one at a time has."""
-        yield
-
-
-class MemoryCache(AnswerCache):
+class MemoryCache:
     """Answers of this process alone; with an empty dict, of this labelling alone."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    @override
     def get(self, texts: Sequence[str], n_classes: int) -> Scores:
+        """Look texts up: NaN rows where unknown, `is_final` where known as unanswered."""
         known = Scores.unknown(len(texts), n_classes)
         for row, text in enumerate(texts):
             if text in self._memory:
@@ -53,24 +41,24 @@ class MemoryCache(AnswerCache):
                 known.error[row] = ""
         return known
 
-    @override
     def put(self, texts: Sequence[str], scores: Scores, usage: Usage) -> None:
+        """Keep answers and their usage."""
         for row in np.flatnonzero(scores.answered).tolist():
             answer = scores.log_prob[row], float(scores.label_mass[row])
             self._memory.setdefault(texts[row], answer)
 
-    @override
     def usage(self) -> Usage:
+        """Usage of all answers kept so far."""
         return Usage()
 
-    @override
     @contextmanager
     def asking(self, verbose: int) -> Iterator[None]:
-        with _memory_lock:  # threads ask one at a time, as processes do
+        """Hold the right to call the model, among the threads of this process."""
+        with _memory_lock:
             yield
 
 
-class StoreCache(AnswerCache):
+class StoreCache:
     """Answers in a label store."""
 
     def __init__(
@@ -79,21 +67,54 @@ class StoreCache(AnswerCache):
         self._store, self._fingerprint = store, fingerprint
         self._description = description
 
-    @override
     def get(self, texts: Sequence[str], n_classes: int) -> Scores:
+        """Look texts up."""
         return self._store.get(self._fingerprint, texts, n_classes)
 
-    @override
     def put(self, texts: Sequence[str], scores: Scores, usage: Usage) -> None:
-        self._store.put(self._fingerprint, texts, scores)
-        self._store.spend(self._fingerprint, usage, self._description)
+        """Store answers and their usage."""
+        key, description = self._fingerprint, self._description
+        self._store.put(key, texts, scores, usage, description)
 
-    @override
     def usage(self) -> Usage:
+        """Usage of all answers stored, by all processes."""
         return self._store.usage(self._fingerprint)
 
-    @override
     @contextmanager
-    def asking(self, verbose: int) -> Iterator[None]:
-        with self._store.asking(self._fingerprint, verbose):
+    def asking(self, verbose: int = 0) -> Iterator[None]:
+        """Hold the right to call the model, among all processes.
+
+        It is a lock of the operating system on a file beside the store, which ends with
+        the process that holds it. A process that holds it and stores nothing for ten
+        minutes is waited for no longer.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self._store.path
+        name = f"{path.name}.{self._fingerprint[:16]}.lock"
+        lock = FileLock(path.with_name(name))
+        wait_s, progress, since = _SILENT_WAIT_S, self.usage(), 0.0
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=wait_s)
+            except Timeout:
+                if verbose and wait_s == _SILENT_WAIT_S:
+                    print(
+                        "waiting for a process with the same teacher", file=sys.stderr
+                    )
+                since, wait_s = since + wait_s, _POLL_S
+                before, progress = progress, self.usage()
+                if before != progress:
+                    since = 0.0
+                elif since > _CLAIM_S:
+                    warnings.warn(
+                        "another process with the same teacher has stored no answer for "
+                        f"{since / 60:.0f} minutes. This one goes ahead without it.",
+                        SkllkdWarning,
+                        stacklevel=2,
+                    )
+                    break
+        try:
             yield
+        finally:
+            lock.release()

@@ -126,21 +126,6 @@ class Scores:
         n_read, n_written = self.n_tokens.sum(axis=0)
         return Usage(int(self.n_calls.sum()), int(n_read), int(n_written))
 
-    def take(self, rows: Any) -> Scores:
-        """Select rows.
-
-        Parameters
-        ----------
-        rows : ndarray of int or bool
-            Which rows.
-
-        Returns
-        -------
-        Scores
-            These rows.
-        """
-        return Scores(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
-
     def put(self, rows: IntArray, scores: Scores) -> None:
         """Overwrite rows.
 

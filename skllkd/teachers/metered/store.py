@@ -5,31 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
-import sys
-import tempfile
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
-from skllkd.exceptions import SkllkdWarning, StoreError
+from skllkd.exceptions import StoreError
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.store_files import StoreFile, answer_checksum
 
 _INSERT = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)"
 _INSERT_UNANSWERED = "INSERT OR IGNORE INTO unanswered VALUES (?, ?, ?, ?)"
+_ADD_USAGE = (
+    "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET n_calls = n_calls + excluded.n_calls, "
+    "input_tokens = input_tokens + excluded.input_tokens, "
+    "output_tokens = output_tokens + excluded.output_tokens, "
+    "seconds = seconds + excluded.seconds"
+)
 _KEYS_PER_QUERY = 500
-_SILENT_WAIT_S = 2.0
-#: Time without an answer after which another process stops waiting, in seconds.
-_CLAIM_S = 600.0
-_POLL_S = 5.0
 
 
 def fingerprint_key(fingerprint: dict[str, Any]) -> str:
@@ -138,39 +137,40 @@ class LabelStore(StoreFile):
             was asked and had none.
         """
         known = Scores.unknown(len(texts), n_classes)
-        digests = [text_key(text) for text in texts]
-        row_of = {key: row for row, key in enumerate(digests)}
-        keys = list(row_of)
-        try:
-            for start in range(0, len(keys), _KEYS_PER_QUERY):
-                some = [fingerprint, *keys[start : start + _KEYS_PER_QUERY]]
-                marks = ",".join("?" * (len(some) - 1))
-                where = f"WHERE fingerprint = ? AND text IN ({marks})"
-                for key, log_prob, mass, checksum in self._connection.execute(
-                    f"SELECT text, log_prob, label_mass, checksum FROM answers {where}",
-                    some,
-                ):
-                    row = row_of[key]
-                    known.log_prob[row] = _checked(key, log_prob, checksum)
-                    known.label_mass[row] = np.nan if mass is None else mass
-                    known.error[row] = ""
-                for key, reason in self._connection.execute(
-                    f"SELECT text, reason FROM unanswered {where}", some
-                ):
-                    known.error[row_of[key]], known.is_final[row_of[key]] = reason, True
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-        if len(row_of) < len(digests):  # texts that stand there twice
-            known = known.take([row_of[key] for key in digests])
+        rows_of: dict[bytes, list[int]] = {}
+        for row, text in enumerate(texts):
+            rows_of.setdefault(text_key(text), []).append(row)
+        left = iter(rows_of)
+        while keys := list(islice(left, _KEYS_PER_QUERY)):
+            marks = ",".join("?" * len(keys))
+            found = self._rows(
+                "SELECT text, log_prob, label_mass, checksum, reason FROM entries "
+                f"WHERE fingerprint = ? AND text IN ({marks})",
+                fingerprint,
+                *keys,
+            )
+            for key, log_prob, mass, checksum, reason in found:
+                for row in rows_of[key]:
+                    known.error[row] = reason
+                    if log_prob is None:
+                        known.is_final[row] = True
+                    else:
+                        known.log_prob[row] = self._checked(key, log_prob, checksum)
+                        known.label_mass[row] = np.nan if mass is None else mass
         return known
 
     def put(
-        self, fingerprint: str, texts: Sequence[str | bytes], scores: Scores
+        self,
+        fingerprint: str,
+        texts: Sequence[str | bytes],
+        scores: Scores,
+        usage: Usage | None = None,
+        description: dict[str, Any] | None = None,
     ) -> None:
         """Store answers and commit. The first answer stored for a text stays.
 
         Rows that are final but have no answer are stored as unanswered: the model was
-        asked and paid, and is not asked again until `prune(unanswered_only=True)`. Other
+        asked and paid, and the text is not sent until `prune(unanswered_only=True)`. Other
         rows without an answer are not stored.
 
         Parameters
@@ -181,6 +181,10 @@ class LabelStore(StoreFile):
             The texts, or their digests.
         scores : Scores
             A row for each.
+        usage : Usage, optional
+            Calls, tokens and time to add to those of the fingerprint.
+        description : dict, optional
+            JSON values about the answers, for `contents`.
         """
         keys = [text_key(text) for text in texts]
         answered = scores.answered
@@ -196,6 +200,9 @@ class LabelStore(StoreFile):
         with self._writing() as connection:
             connection.executemany(_INSERT, rows)
             connection.executemany(_INSERT_UNANSWERED, unanswered)
+            if usage is not None:
+                described = json.dumps(description or {})
+                connection.execute(_ADD_USAGE, [fingerprint, described, *usage])
 
     def usage(self, fingerprint: str) -> Usage:
         """Sum up the usage of a fingerprint, over all processes that used this file.
@@ -217,89 +224,6 @@ class LabelStore(StoreFile):
         )
         return Usage(*rows[0]) if rows else Usage()
 
-    def spend(
-        self,
-        fingerprint: str,
-        usage: Usage,
-        description: dict[str, Any] | None = None,
-    ) -> None:
-        """Add to the usage of a fingerprint.
-
-        Parameters
-        ----------
-        fingerprint : str
-            Key of the teacher and the classes.
-        usage : Usage
-            Calls, tokens and time to add.
-        description : dict, optional
-            JSON values about the answers, for `contents`.
-        """
-        with self._writing() as connection:
-            connection.execute(
-                "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET n_calls = n_calls + excluded.n_calls, "
-                "input_tokens = input_tokens + excluded.input_tokens, "
-                "output_tokens = output_tokens + excluded.output_tokens, "
-                "seconds = seconds + excluded.seconds",
-                [fingerprint, json.dumps(description or {}), *usage],
-            )
-
-    @contextmanager
-    def asking(self, fingerprint: str, verbose: int = 0) -> Iterator[None]:
-        """Hold the right to ask for the answers of a fingerprint, among all processes.
-
-        It is a lock of the operating system on a file beside the store, which ends with
-        the process that holds it. A process that holds it and stores nothing for ten
-        minutes is waited for no longer.
-
-        Parameters
-        ----------
-        fingerprint : str
-            Key of the teacher and the classes.
-        verbose : int, default=0
-            Whether to say so when another process holds it.
-
-        Yields
-        ------
-        None
-            While the right is held.
-
-        Warns
-        -----
-        SkllkdWarning
-            If the process that holds it makes no progress.
-        """
-        from filelock import FileLock, Timeout
-
-        name = f"{self.path.name}.{fingerprint[:16]}.lock"
-        lock = FileLock(self.path.with_name(name))
-        wait_s, progress, since = _SILENT_WAIT_S, self.usage(fingerprint), 0.0
-        while not lock.is_locked:
-            try:
-                lock.acquire(timeout=wait_s)
-            except Timeout:
-                if verbose and wait_s == _SILENT_WAIT_S:
-                    print(
-                        "waiting for another process that asks the same",
-                        file=sys.stderr,
-                    )
-                since, wait_s = since + wait_s, _POLL_S
-                before, progress = progress, self.usage(fingerprint)
-                if before != progress:
-                    since = 0.0
-                elif since > _CLAIM_S:
-                    warnings.warn(
-                        "another process that asks the same has stored no answer for "
-                        f"{since / 60:.0f} minutes. This one goes ahead without it.",
-                        SkllkdWarning,
-                        stacklevel=2,
-                    )
-                    break
-        try:
-            yield
-        finally:
-            lock.release()
-
     def contents(self) -> list[StoredAnswers]:
         """List the fingerprints in the store.
 
@@ -308,33 +232,28 @@ class LabelStore(StoreFile):
         list of StoredAnswers
             The most answers first.
         """
-        keys = self._rows(
-            "SELECT fingerprint FROM answers UNION SELECT fingerprint FROM unanswered "
-            "UNION SELECT fingerprint FROM usage"
+        counts = self._rows(
+            "SELECT fingerprint, count(log_prob), count(*) - count(log_prob), "
+            "max(iif(log_prob IS NULL, NULL, answered_at)) "
+            "FROM entries GROUP BY fingerprint"
         )
-        entries = [self._entry(key) for (key,) in keys]
-        return sorted(entries, key=lambda entry: -entry.n_answers)
-
-    def _entry(self, fingerprint: str) -> StoredAnswers:
-        """Summarise the answers of a fingerprint."""
-        (n_answers, last), *_ = self._rows(
-            "SELECT count(*), max(answered_at) FROM answers WHERE fingerprint = ?",
-            fingerprint,
-        )
-        (n_unanswered,), *_ = self._rows(
-            "SELECT count(*) FROM unanswered WHERE fingerprint = ?", fingerprint
-        )
-        described = self._rows(
-            "SELECT description FROM usage WHERE fingerprint = ?", fingerprint
-        )
-        return StoredAnswers(
-            fingerprint,
-            json.loads(described[0][0]) if described else {},
-            n_answers,
-            n_unanswered,
-            self.usage(fingerprint),
-            float("nan") if last is None else float(last),
-        )
+        count_of = {key: count for key, *count in counts}
+        used = {key: usage for key, *usage in self._rows("SELECT * FROM usage")}
+        contents = []
+        for key in count_of | used:
+            n_answers, n_unanswered, last = count_of.get(key, (0, 0, None))
+            description, *usage = used.get(key, ["{}"])
+            contents.append(
+                StoredAnswers(
+                    key,
+                    json.loads(description),
+                    n_answers,
+                    n_unanswered,
+                    Usage(*usage),
+                    float("nan") if last is None else float(last),
+                )
+            )
+        return sorted(contents, key=lambda entry: -entry.n_answers)
 
     def export(
         self, path: str | os.PathLike[str], fingerprint: str | None = None
@@ -371,32 +290,28 @@ class LabelStore(StoreFile):
 
     def _lines(self, entry: StoredAnswers) -> Iterator[dict[str, Any]]:
         """Yield the lines that an export has for a fingerprint."""
-        key_of = "FROM {} WHERE fingerprint = ? ORDER BY text"
         head = {"fingerprint": entry.fingerprint, **entry.usage._asdict()}
         yield head | {"description": entry.description}
-        try:
-            for key, blob, mass, checksum in self._connection.execute(
-                f"SELECT text, log_prob, label_mass, checksum {key_of.format('answers')}",
+        with self._guarded() as connection:
+            for key, blob, mass, checksum, reason in connection.execute(
+                "SELECT text, log_prob, label_mass, checksum, reason FROM entries "
+                "WHERE fingerprint = ? ORDER BY text",
                 [entry.fingerprint],
             ):
-                values = _checked(key, blob, checksum).tolist()
-                yield {"text": key.hex(), "log_prob": values, "label_mass": mass}
-            for key, reason in self._connection.execute(
-                f"SELECT text, reason {key_of.format('unanswered')}",
-                [entry.fingerprint],
-            ):
-                yield {"text": key.hex(), "unanswered": reason}
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
+                if blob is None:
+                    yield {"text": key.hex(), "unanswered": reason}
+                else:
+                    values = self._checked(key, blob, checksum).tolist()
+                    yield {"text": key.hex(), "log_prob": values, "label_mass": mass}
 
     def merge(self, path: str | os.PathLike[str]) -> int:
-        """Take in the answers of another store, or of an exported file.
+        """Merge the answers of another store, or of an exported file.
 
         Parameters
         ----------
         path : str or Path
-            A label store, or a JSON Lines file of `export`. An answer that is here
-            already stays.
+            A label store, or a JSON Lines file of `export`. Answers already stored
+            stay.
 
         Returns
         -------
@@ -406,7 +321,7 @@ class LabelStore(StoreFile):
         Raises
         ------
         StoreError
-            If the file is neither, or damaged. Nothing of it is taken in then.
+            If the file is neither, or damaged. Nothing of it is merged then.
         """
         source = Path(path)
         if not source.is_file():
@@ -417,22 +332,19 @@ class LabelStore(StoreFile):
         with source.open("rb") as file:
             is_store = file.read(15) == b"SQLite format 3"
         if is_store:
-            with (
-                LabelStore(source) as other,
-                tempfile.TemporaryDirectory() as folder,
-            ):
-                exported = Path(folder) / "answers.jsonl"
-                other.export(exported)
-                return self._merge_lines(exported, source)
-        return self._merge_lines(source, source)
+            with LabelStore(source) as other:
+                entries = other.contents()
+                return self._merge_lines(chain(*map(other._lines, entries)), source)
+        with source.open(encoding="utf-8") as file:
+            return self._merge_lines(map(json.loads, file), source)
 
-    def _merge_lines(self, exported: Path, source: Path) -> int:
-        """Take in all lines of an exported file, or none of them."""
+    def _merge_lines(self, lines: Iterable[dict[str, Any]], source: Path) -> int:
+        """Merge all lines of an export, or none of them."""
         before = len(self)
         fingerprint = None
         try:
-            with exported.open(encoding="utf-8") as file, self._writing() as connection:
-                for line in map(json.loads, file):
+            with self._writing() as connection:
+                for line in lines:
                     if "fingerprint" in line:
                         fingerprint = str(line["fingerprint"])
                     elif fingerprint is None:
@@ -441,7 +353,7 @@ class LabelStore(StoreFile):
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{str(source)!r} is no label store and no file written by `export`: "
-                f"{error!r}. Nothing of it was taken in."
+                f"{error!r}. Nothing of it was merged."
             ) from error
         return len(self) - before
 
@@ -452,7 +364,7 @@ class LabelStore(StoreFile):
         older_than_days: float | None = None,
         unanswered_only: bool = False,
     ) -> int:
-        """Forget answers, and give their space back.
+        """Delete answers, and give their space back.
 
         Parameters
         ----------
@@ -461,44 +373,44 @@ class LabelStore(StoreFile):
         older_than_days : float, optional
             Only those stored longer ago than this.
         unanswered_only : bool, default=False
-            Forget only which texts the model gave no usable answer for, so that they are
-            sent again.
+            Delete only the records of texts without a usable answer, so that they are sent
+            again.
 
         Returns
         -------
         int
-            Number of answers forgotten.
+            Number of answers deleted.
         """
         before = time.time() + 1 - 86400 * (older_than_days or 0)
-        where = "WHERE ? IN ('', fingerprint) AND {} < ?"
         which = [fingerprint or "", before]
         with self._writing() as connection:
-            removed = connection.execute(
-                f"DELETE FROM unanswered {where.format('answered_at')}", which
-            ).rowcount
-            if not unanswered_only:
+            removed = 0
+            for table in (
+                ("unanswered",) if unanswered_only else ("unanswered", "answers")
+            ):
                 removed += connection.execute(
-                    f"DELETE FROM answers {where.format('answered_at')}", which
+                    f"DELETE FROM {table} WHERE ? IN ('', fingerprint) "
+                    "AND answered_at < ?",
+                    which,
                 ).rowcount
+            if not unanswered_only:
                 connection.execute(
                     "DELETE FROM usage WHERE ? IN ('', fingerprint) AND "
-                    "fingerprint NOT IN (SELECT fingerprint FROM answers) AND "
-                    "fingerprint NOT IN (SELECT fingerprint FROM unanswered)",
+                    "fingerprint NOT IN (SELECT fingerprint FROM entries)",
                     which[:1],
                 )
         self._connection.execute("VACUUM")
-        return int(removed)
+        return removed
+
+    def _checked(self, key: bytes, blob: bytes, checksum: int) -> FloatArray:
+        """Read log-probabilities, and raise StoreError if they are damaged."""
+        if checksum != answer_checksum(key, blob):
+            raise self._unusable(f"the answer {key.hex()} is damaged")
+        return np.frombuffer(blob, dtype="<f8")
 
     def __len__(self) -> int:
         """Return the number of answers stored."""
         return int(self._rows("SELECT count(*) FROM answers")[0][0])
-
-
-def _checked(key: bytes, blob: bytes, checksum: int) -> FloatArray:
-    """Read log-probabilities, and raise DatabaseError if they are damaged."""
-    if checksum != answer_checksum(key, blob):
-        raise sqlite3.DatabaseError(f"the answer {key.hex()} is damaged")
-    return np.frombuffer(blob, dtype="<f8")
 
 
 def _row(
@@ -514,7 +426,7 @@ def _row(
 def _statement(
     fingerprint: str | None, line: dict[str, Any]
 ) -> tuple[str, tuple[Any, ...]]:
-    """Turn a line of an export into the statement that takes it in."""
+    """Turn a line of an export into the statement that merges it."""
     if "fingerprint" in line:
         used = [line[name] for name in Usage._fields]
         values = (fingerprint, json.dumps(line["description"]), *used)

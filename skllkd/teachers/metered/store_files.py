@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from skllkd._core.cache_dir import cache_folder
@@ -49,6 +48,14 @@ CREATE TABLE batches (
     PRIMARY KEY (fingerprint, content)
 ) WITHOUT ROWID
 """
+#: All that is known of texts: `log_prob` is NULL where there is no usable answer.
+_ENTRIES = """
+CREATE TEMP VIEW entries AS
+SELECT fingerprint, text, log_prob, label_mass, checksum, '' AS reason, answered_at
+FROM answers
+UNION ALL SELECT fingerprint, text, NULL, NULL, NULL, reason, answered_at
+FROM unanswered
+"""
 _WAIT_S = 60.0
 
 
@@ -58,18 +65,7 @@ def default_store_path() -> Path:
 
 
 class StoreFile:
-    """A SQLite file in write-ahead mode, laid out as a label store.
-
-    Parameters
-    ----------
-    path : str or Path, optional
-        The file; `labels.sqlite` in the cache folder by default. Created when missing.
-
-    Raises
-    ------
-    StoreError
-        If the file is no label store, is of another version, or cannot be opened.
-    """
+    """A SQLite file in write-ahead mode, laid out as a label store."""
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         if path is not None and not isinstance(path, (str, os.PathLike)):
@@ -84,6 +80,7 @@ class StoreFile:
             self._connection.create_function("row_checksum", 2, answer_checksum)
             self._create()
             self._use_write_ahead_log()
+            self._connection.execute(_ENTRIES)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 
@@ -139,21 +136,24 @@ class StoreFile:
         )
         if verdict != "ok" or n_damaged:
             found = verdict if verdict != "ok" else f"{n_damaged} answers are damaged"
-            raise self._unusable(sqlite3.DatabaseError(found))
+            raise self._unusable(found)
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
         """Return the rows of a query."""
-        try:
-            return self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
+        with self._guarded() as connection:
+            return connection.execute(query, values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Commit the writes inside together, or undo them."""
+        with self._guarded() as connection, connection:
+            yield connection
+
+    @contextmanager
+    def _guarded(self) -> Iterator[sqlite3.Connection]:
+        """Turn errors of SQLite into StoreError."""
         try:
-            with self._connection:
-                yield self._connection
+            yield self._connection
         except sqlite3.Error as error:
             raise self._unusable(error) from error
 
@@ -165,20 +165,15 @@ class StoreFile:
         """Return the store."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         self.close()
 
-    def _unusable(self, error: Exception) -> StoreError:
+    def _unusable(self, error: Exception | str) -> StoreError:
         """Build the error about a file that cannot be used."""
         return StoreError(
             f"the label store {self.path} cannot be used: {error}. Move the file away "
-            "(its answers will be asked for again), or name another with `store=` or "
+            "(its texts will be labelled again), or name another with `store=` or "
             "the environment variable SKLLKD_CACHE."
         )
 

@@ -23,12 +23,7 @@ from skllkd.exceptions import BudgetReachedWarning
 from skllkd.teachers.base import Teacher
 from skllkd.teachers.labels import TeacherLabels, Usage
 from skllkd.teachers.metered.budget import Budget, Meter
-from skllkd.teachers.metered.cache import (
-    AnswerCache,
-    Memory,
-    MemoryCache,
-    StoreCache,
-)
+from skllkd.teachers.metered.cache import Memory, MemoryCache, StoreCache
 from skllkd.teachers.metered.dispatch import (
     Chunk,
     Scorer,
@@ -192,7 +187,7 @@ class MeteredTeacher(Teacher):
         texts: list[str],
         classes: Classes,
         pool: Scores,
-        cache: AnswerCache,
+        cache: MemoryCache | StoreCache,
         meter: Meter,
         verbose: int,
     ) -> int:
@@ -246,7 +241,7 @@ class MeteredTeacher(Teacher):
                 yield np.array(rows), [texts[row] for row in rows]
 
     @contextmanager
-    def _cache(self, classes: Classes) -> Iterator[AnswerCache]:
+    def _cache(self, classes: Classes) -> Iterator[MemoryCache | StoreCache]:
         """Open the answers that are known for some classes."""
         fingerprint = self.fingerprint(classes) if self.store is not False else None
         if fingerprint is None:

@@ -70,57 +70,48 @@ class ChatRequest:
 
     model: str
     classes: Classes
-    codes: tuple[str, ...]
-    before: list[Message]
+    instruction: str | None
+    examples: tuple[tuple[str, str], ...]
     method: str
     n_votes: int
     max_text_chars: int
 
-    @staticmethod
-    @functools.lru_cache(maxsize=8)
-    def build(
-        model: str,
-        classes: Classes,
-        instruction: str | None,
-        examples: tuple[tuple[str, str], ...],
-        method: str,
-        n_votes: int,
-        max_text_chars: int,
-    ) -> ChatRequest:
-        """Write out the messages that come before the one with the text."""
-        codes = answer_codes(classes.words)
-        lines = [
+    @functools.cached_property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of the classes."""
+        return answer_codes(self.classes.words)
+
+    @functools.cached_property
+    def before(self) -> list[Message]:
+        """Messages that come before the one with the text."""
+        codes, classes = self.codes, self.classes
+        listed = "\n".join(
             f"{code}: {one_line(word)}" + (f" ({one_line(about)})" if about else "")
             for code, word, about in zip(
                 codes, classes.words, classes.descriptions, strict=True
             )
-        ]
-        task = (instruction or "Decide which class each text belongs to.").strip()
-        listed = "\n".join(lines)
+        )
+        task = (self.instruction or "Decide which class each text belongs to.").strip()
         system = (
             f"{task}\n\nClasses:\n{listed}\n\nAnswer with the code of the class only, "
             f"{codes[0]} to {codes[-1]}, and nothing else."
         )
         before = [{"role": "system", "content": system}]
         code_of = dict(zip(classes.words, codes, strict=True))
-        for text, word in examples:
+        for text, word in self.examples:
             before.append(_user(text))
             before.append({"role": "assistant", "content": code_of[word]})
-        single = all(len(code) == 1 for code in codes)
-        return ChatRequest(
-            model,
-            classes,
-            codes,
-            before,
-            method if method != "logprobs" or single else "code logprobs",
-            n_votes,
-            max_text_chars,
-        )
+        return before
+
+    @property
+    def reads_first_token(self) -> bool:
+        """Whether the first token alone tells the class, with its probability."""
+        return self.needs_logprobs and all(len(code) == 1 for code in self.codes)
 
     @property
     def needs_logprobs(self) -> bool:
         """Whether an answer needs the log-probabilities of its tokens."""
-        return "logprobs" in self.method
+        return self.method == "logprobs"
 
     @property
     def n_answers(self) -> int:
@@ -158,7 +149,7 @@ class ChatRequest:
         """Limit the tokens of an answer."""
         if server.reasons:
             return _REASONING_TOKENS
-        return 1 if self.method == "logprobs" else _ANSWER_TOKENS
+        return 1 if self.reads_first_token else _ANSWER_TOKENS
 
     def response_format(self) -> dict[str, Any]:
         """Describe the structured output that allows the codes only."""
@@ -183,7 +174,7 @@ class ChatRequest:
 
     def read(self, choices: Sequence[dict[str, Any]]) -> ChatResult:
         """Read the answers to `bodies`, which are without faults."""
-        if self.method == "logprobs":
+        if self.reads_first_token:
             return self._from_top(choices[0])
         if self.method == "votes":
             return self._from_votes(choices[: self.n_votes])
@@ -258,6 +249,10 @@ class ChatRequest:
             smallest = min(probability for _, probability in listed)
             mass[absent] = max(_LEAST, min(smallest, left / absent.sum()))
         return ChatResult(np.log(mass), label_mass)
+
+
+#: Requests, of which the last few are kept: their prompts are written once.
+chat_request = functools.lru_cache(maxsize=8)(ChatRequest)
 
 
 def neutral(text: str) -> str:

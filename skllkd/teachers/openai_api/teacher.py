@@ -22,7 +22,7 @@ from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.store import LabelStore, fingerprint_key, text_key
 from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.openai_api.batch import BatchStatus, Collector, submit_batches
-from skllkd.teachers.openai_api.chat import ChatRequest
+from skllkd.teachers.openai_api.chat import ChatRequest, chat_request
 from skllkd.teachers.openai_api.client import Client
 from skllkd.teachers.openai_api.rate_limit import RateLimiter
 from skllkd.teachers.openai_api.scorer import ChatScorer, estimate_tokens
@@ -31,8 +31,8 @@ from skllkd.teachers.plan import TokenCount
 from skllkd.teachers.prompting.template import as_examples
 
 _CONFIDENCE = {"logprobs": "log-probabilities", "votes": "votes", "label": "none"}
-#: The parameters that are counts, with the smallest value of each.
-_N_VOTES = 8  # where `method="votes"` does not say
+#: Number of answers to a text where `method="votes"` gives none.
+_N_VOTES = 8
 
 
 class OpenAITeacher(MeteredTeacher):
@@ -233,7 +233,8 @@ class OpenAITeacher(MeteredTeacher):
             self._check_affordable(left, request, store.usage(key))
             with self._client() as client:
                 first = ChatScorer(client, request)(left[:1])
-                store.spend(key, first.usage, self._describe(named))
+                none = Scores.unknown(0, len(named))  # the job answers the first too
+                store.put(key, [], none, first.usage, self._describe(named))
                 server = client.capabilities
                 requests = {text: request.bodies(text, server) for text in left}
                 return submit_batches(client, store, key, requests)
@@ -327,7 +328,7 @@ class OpenAITeacher(MeteredTeacher):
 
     def _request(self, classes: Classes) -> ChatRequest:
         """Write the request about the classes."""
-        return ChatRequest.build(
+        return chat_request(
             self.model,
             classes,
             self.instruction,
@@ -378,8 +379,6 @@ class OpenAITeacher(MeteredTeacher):
         check_number(self.max_retries, "max_retries", 0, integer=True)
         check_number(self.timeout_s, "timeout_s", 0, open_low=True)
         self._check_rate_limit()
-        as_examples(self.examples, classes)
-        self._budget()
 
     def _check_method(self) -> None:
         """Raise InvalidParameterError unless the method is one, or votes and a number."""
@@ -419,6 +418,7 @@ class OpenAITeacher(MeteredTeacher):
         self, texts: list[str], request: ChatRequest, spent: Usage
     ) -> None:
         """Raise InvalidParameterError if a job would break a limit."""
+        budget = self._budget()
         n_calls = len(texts) * self._calls_per_text
         if self.max_calls is not None and n_calls + spent.n_calls > self.max_calls:
             raise InvalidParameterError(
@@ -427,7 +427,7 @@ class OpenAITeacher(MeteredTeacher):
             )
         tokens = estimate_tokens(texts, request)
         used = Usage(0, tokens.input or 0, tokens.output or 0)
-        cost = self._budget().cost(spent.plus(used)) or 0
+        cost = budget.cost(spent.plus(used)) or 0
         if self.max_cost is not None and cost > self.max_cost:
             raise InvalidParameterError(
                 f"`max_cost={self.max_cost}`: the job would bring the cost to {cost:.4f} "

@@ -31,12 +31,6 @@ from skllkd.teachers.prompting.tokens import (
 )
 
 
-class CausalLM(Protocol):
-    """A loaded language model."""
-
-    context_length: int
-
-
 class PromptScorer(Protocol):
     """Scores labels behind many texts in one prompt, whose prefix it has evaluated."""
 
@@ -56,23 +50,21 @@ class CausalLMTeacher(MeteredTeacher):
     chat: bool | str
     max_text_tokens: int
     whole_labels: bool
-    _sort_window = (
-        1024  # decodes are full where the texts beside each other are as long
-    )
+    _sort_window = 1024  # decodes are full where neighbours are as long
 
     @abstractmethod
     def _tokenizer(self) -> PromptTokenizer:
         """Load the tokenizer."""
 
     @abstractmethod
-    def _model(self) -> CausalLM:
-        """Load the weights."""
+    def _model(self) -> Any:
+        """Load the weights; the result has a `context_length`."""
 
     @abstractmethod
     def _new_scorer(
         self, model: Any, prompt: PromptTokens, max_body_tokens: int
     ) -> PromptScorer:
-        """Evaluate the prompt's prefix and return a scorer of its continuations."""
+        """Return a scorer of continuations of the prompt's prefix."""
 
     @abstractmethod
     def _model_fingerprint(self) -> dict[str, Any]:

@@ -19,15 +19,13 @@ class LabelTrie:
     of that beginning, and the last token of a label needs no evaluation at all: so a
     set of single-token labels is scored from the prompt's last position alone.
 
-    Position 0 is the end of the prompt, position i + 1 is node i, and a node follows its
-    parent. A branch is a path from the prompt to a node without children.
+    Position 0 is the end of the prompt, and position i + 1 is node i. The nodes are in
+    depth-first order: a node's parent is the last before it that is one less deep.
     """
 
     node_tokens: Tokens  # the token of each evaluated node
     node_depths: Tokens  # distance of each node from the prompt's last token, from 1
-    node_branches: tuple[Tokens, ...]  # the branches each node lies on
     steps: tuple[tuple[tuple[int, int], ...], ...]  # (position, token) pairs by label
-    n_branches: int  # at least 1
 
     @classmethod
     def from_tokens(
@@ -58,20 +56,13 @@ class LabelTrie:
     def _from_paths(cls, paths: Sequence[Tokens], nodes: Sequence[Tokens]) -> LabelTrie:
         """Build the trie from whole labels and their proper prefixes in order."""
         position_of = {(): 0} | {node: i for i, node in enumerate(nodes, start=1)}
-        parents = {node[:-1] for node in nodes}
-        leaves = [node for node in nodes if node not in parents]
         return cls(
             node_tokens=tuple(node[-1] for node in nodes),
             node_depths=tuple(len(node) for node in nodes),
-            node_branches=tuple(
-                tuple(b for b, leaf in enumerate(leaves) if leaf[: len(node)] == node)
-                for node in nodes
-            ),
             steps=tuple(
                 tuple((position_of[path[:i]], path[i]) for i in range(len(path)))
                 for path in paths
             ),
-            n_branches=max(1, len(leaves)),
         )
 
 

@@ -9,7 +9,8 @@ import pytest
 from skllkd.exceptions import SkllkdWarning, StoreError
 from skllkd.teachers import CallableTeacher, LabelStore, Scores
 from skllkd.teachers.labels import Usage
-from skllkd.teachers.metered import store as store_module
+from skllkd.teachers.metered import cache as cache_module
+from skllkd.teachers.metered.cache import StoreCache
 from skllkd.teachers.metered.store import fingerprint_key, text_key
 
 # Forked from one process that has the imports behind it: a second each is saved.
@@ -211,8 +212,9 @@ def test_a_page_that_was_overwritten_is_found(own_store):
 
 def test_usage_adds_up_and_is_kept():
     with LabelStore() as store:
-        store.spend("spec", Usage(2, 100, 4, 0.5), {"model": "m"})
-        store.spend("spec", Usage(1, 10, 1, 0.25))
+        nothing = Scores.unknown(0, 2)
+        store.put("spec", [], nothing, Usage(2, 100, 4, 0.5), {"model": "m"})
+        store.put("spec", [], nothing, Usage(1, 10, 1, 0.25))
     with LabelStore() as store:
         assert store.usage("spec") == Usage(3, 110, 5, 0.75)
         assert store.usage("other") == Usage()
@@ -252,8 +254,8 @@ def filled(path):
     put(store, ["a", "b"], spec="one")
     put(store, ["c"], spec="two")
     store.put("two", ["d"], Scores([[-np.inf, 0.0]]))
-    store.put("two", ["e"], unanswered("why"))
-    store.spend("two", Usage(3, 30, 3, 1.0), {"model": "m", "classes": ["x", "y"]})
+    usage, description = Usage(3, 30, 3, 1.0), {"model": "m", "classes": ["x", "y"]}
+    store.put("two", ["e"], unanswered("why"), usage, description)
     return store
 
 
@@ -326,15 +328,15 @@ def test_pruning_forgets_what_it_is_told_to_and_shrinks_the_file(tmp_path):
 
 
 def _hold(path, barrier, seconds):
-    with LabelStore(path) as store, store.asking("spec"):
+    with LabelStore(path) as store, StoreCache(store, "spec", {}).asking():
         barrier.wait()
         time.sleep(seconds)
 
 
 def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "_SILENT_WAIT_S", 0.05)
-    monkeypatch.setattr(store_module, "_POLL_S", 0.05)
-    monkeypatch.setattr(store_module, "_CLAIM_S", 0.3)
+    monkeypatch.setattr(cache_module, "_SILENT_WAIT_S", 0.05)
+    monkeypatch.setattr(cache_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(cache_module, "_CLAIM_S", 0.3)
     barrier = PROCESSES.Barrier(2)
     holder = PROCESSES.Process(target=_hold, args=(tmp_path / "s.sqlite", barrier, 60))
     holder.start()
@@ -344,10 +346,10 @@ def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch)
             start = time.monotonic()
             with (
                 pytest.warns(SkllkdWarning, match="stored no answer"),
-                store.asking("spec"),
+                StoreCache(store, "spec", {}).asking(),
             ):
                 assert 0.3 <= time.monotonic() - start < 30
-            with store.asking("another"):
+            with StoreCache(store, "another", {}).asking():
                 pass
     finally:
         holder.kill()
@@ -361,5 +363,6 @@ def test_a_claim_ends_with_its_process(tmp_path):
     barrier.wait()
     holder.kill()
     holder.join()
-    with LabelStore(tmp_path / "s.sqlite") as store, store.asking("spec"):
+    store = LabelStore(tmp_path / "s.sqlite")
+    with store, StoreCache(store, "spec", {}).asking():
         pass

@@ -49,12 +49,10 @@ def teacher(**parameters):
     """Return a teacher; `max_retries` is that of a subclass."""
     names = {"max_retries"} & parameters.keys()
     patience = {name: parameters.pop(name) for name in names}
-    kind = (
-        type("OpenAITeacher", (OpenAITeacher,), patience) if patience else OpenAITeacher
-    )
-    return kind(
-        **{"model": "stub", "base_url": LOCAL, "calibration": None} | parameters
-    )
+    parameters = {"model": "stub", "base_url": LOCAL, "calibration": None} | parameters
+    if patience:
+        return type("OpenAITeacher", (OpenAITeacher,), patience)(**parameters)
+    return OpenAITeacher(**parameters)
 
 
 def error(status, message="no", code=None, headers=None, **also):

@@ -96,7 +96,7 @@ def test_long_texts_are_cut_counted_and_warned_of(served):
 
 
 def reading(method, completions, classes=("xx", "yy", "zz"), n_votes=4):
-    request = ChatRequest.build(
+    request = ChatRequest(
         "m", as_classes(list(classes)), None, (), method, n_votes, 100
     )
     for some in completions:

@@ -14,7 +14,7 @@ from skllkd.exceptions import (
     MissingLabelWarning,
 )
 from skllkd.teachers import ContextualCalibration, LabelStore, OpenAITeacher
-from skllkd.teachers.openai_api.chat import ChatRequest
+from skllkd.teachers.openai_api.chat import ChatRequest, chat_request
 
 from tests.faulty_server import letter_probabilities, stub, text_of
 from tests.teacher_contract import CHECKS
@@ -95,11 +95,11 @@ def test_a_labelling_opens_and_writes_everything_once(served, monkeypatch):
     counted(openai, "OpenAI")
     counted(OpenAITeacher, "fingerprint")
     counted(ChatRequest, "body")
-    ChatRequest.build.cache_clear()
+    chat_request.cache_clear()
     asked = teacher(calibration=ContextualCalibration(texts=["N/A"]))
     assert asked.label(TEXTS[:3], CLASSES).n_asked == 4
     assert counts == {"__init__": 1, "OpenAI": 1, "fingerprint": 1, "body": 4}
-    assert ChatRequest.build.cache_info().misses == 1 and len(recorder.bodies) == 4
+    assert chat_request.cache_info().misses == 1 and len(recorder.bodies) == 4
     assert asked.label(TEXTS[:3], CLASSES).n_asked == 0
     assert counts == {"__init__": 2, "OpenAI": 1, "fingerprint": 2, "body": 4}
 
@@ -202,7 +202,7 @@ def test_bad_parameters_are_named(served, parameters):
     recorder = served()
     for store in (None, False):
         asked = teacher(**{"store": store} | parameters)
-        with pytest.raises(InvalidParameterError, match=f"`{next(iter(parameters))}`"):
+        with pytest.raises(InvalidParameterError, match=f"`{next(iter(parameters))}"):
             asked.label(TEXTS, CLASSES)
     assert recorder.bodies == []
 

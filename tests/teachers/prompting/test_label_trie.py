@@ -8,7 +8,6 @@ from skllkd.teachers.prompting.label_trie import LabelTrie, distinct_prefixes
 def test_single_token_labels_need_no_node():
     trie = LabelTrie.from_tokens(["x", "y"], [[5], [6]], end=0)
     assert trie.node_tokens == ()
-    assert trie.n_branches == 1
     assert trie.steps == (((0, 5),), ((0, 6),))
 
 
@@ -18,15 +17,13 @@ def test_labels_share_their_prefixes():
     )
     assert trie.node_tokens == (1, 3)  # "new", and "jersey" after it
     assert trie.node_depths == (1, 2)
-    assert trie.n_branches == 1
     assert trie.steps == (((0, 1), (1, 2)), ((0, 1), (1, 3), (2, 4)), ((0, 9),))
 
 
 def test_branches_fork_where_labels_part():
     trie = LabelTrie.from_tokens(["ab", "cd", "ce"], [[1, 2], [3, 4], [3, 5]], end=0)
     assert trie.node_tokens == (1, 3)
-    assert trie.node_branches == ((0,), (1,))
-    assert trie.n_branches == 2
+    assert trie.node_depths == (1, 1)
 
 
 def test_a_label_that_begins_another_is_ended():
