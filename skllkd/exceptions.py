@@ -49,7 +49,7 @@ class DivergedError(SkllkdError, ArithmeticError):
 
 
 class DeviceMemoryError(SkllkdError, MemoryError):
-    """The memory of a GPU does not suffice; the message says what to lower."""
+    """The memory of a GPU does not suffice; the message names the parameters to lower."""
 
 
 class DisagreementError(SkllkdError, ValueError):

@@ -27,24 +27,7 @@ __all__ = [
 
 
 def as_student(student: Any) -> Student:
-    """Return a student from a student, a scikit-learn classifier or None.
-
-    Parameters
-    ----------
-    student : Student, estimator or None
-        The value of the parameter.
-
-    Returns
-    -------
-    Student
-        The student itself, a `SklearnStudent` around a classifier, or the default
-        `TransformerStudent`.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it is none of these.
-    """
+    """Return a student, one around a scikit-learn classifier, or for None the default."""
     if student is None:
         return TransformerStudent()
     if isinstance(student, Student):

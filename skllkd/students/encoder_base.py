@@ -19,13 +19,17 @@ from skllkd._core.params import check_number, check_option, looks_like_path
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
 from skllkd.exceptions import DivergedError, SavedModelError, TruncationWarning
 from skllkd.students.base import Student
-from skllkd.students.hf_folder import EncoderFiles, Weights, read_weights, write_folder
+from skllkd.students.hf_folder import Weights, read_weights, write_folder
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import CrossEntropy, Loss, check_loss
 
 #: Hints for a GPU whose memory does not suffice.
 SMALLER_STEPS = "Lower `batch_size`, or the student's `max_length`."
 SMALLER_BATCHES = "Lower the student's `predict_batch_size` or `max_length`."
+
+
+#: Attributes that are saved beside the folder of weights and tokenizer.
+_SETTINGS = ("config", "pooling", "max_length", "special_tokens")
 
 
 class EncoderStudent(Student):
@@ -45,7 +49,7 @@ class EncoderStudent(Student):
     special_tokens_: dict[str, str]
     pooling_: str
     max_length_: int
-    _trainer: torch_part.Trainer  # during a fit only
+    _trainer: torch_part.trainer.Trainer  # during a fit only
 
     #: Parameters that are learning rates, and values of `pooling`.
     _rates: ClassVar[Sequence[str]]
@@ -121,7 +125,7 @@ class EncoderStudent(Student):
         learned = self._trainer.model.weights()
         del self._trainer
         self.weights_ = self._frozen_weights() | learned
-        torch_part.release_memory()
+        torch_part.trainer.release_memory()
         if not all(np.isfinite(array).all() for array in learned.values()):
             names = " and ".join(f"`{name}`" for name in self._rates)
             rates = ", ".join(f"{name}={getattr(self, name):g}" for name in self._rates)
@@ -153,8 +157,10 @@ class EncoderStudent(Student):
         MissingDependencyError
             If onnx or onnxruntime is not installed.
         """
-        model = torch_part.build_classifier(self.config_, self.weights_, self.pooling_)
-        return torch_part.onnx_graph(model, quantize=quantize)
+        model = torch_part.encoder.build_classifier(
+            self.config_, self.weights_, self.pooling_
+        )
+        return torch_part.onnx.onnx_graph(model, quantize=quantize)
 
     @property
     def pad_id(self) -> int:
@@ -189,15 +195,8 @@ class EncoderStudent(Student):
         dict
             JSON values that `load` needs beside the folder.
         """
-        settings: dict[str, Any] = {
-            "config": self.config_,
-            "pooling": self.pooling_,
-            "max_length": self.max_length_,
-            "special_tokens": self.special_tokens_,
-        }
-        files = EncoderFiles(self.weights_, self.tokenizer_, **settings)
-        write_folder(files, folder, class_names)
-        return settings
+        write_folder(self, folder, class_names)
+        return {name: getattr(self, f"{name}_") for name in _SETTINGS}
 
     def load(self, folder: Path, settings: dict[str, Any]) -> None:
         """Read the student back from a folder that `save` wrote.
@@ -209,10 +208,8 @@ class EncoderStudent(Student):
         settings : dict
             The values `save` returned.
         """
-        self.config_ = settings["config"]
-        self.pooling_ = settings["pooling"]
-        self.max_length_ = settings["max_length"]
-        self.special_tokens_ = settings["special_tokens"]
+        for name in _SETTINGS:
+            setattr(self, f"{name}_", settings[name])
         self.weights_ = read_weights(folder, self.pooling_)
         self.tokenizer_ = (folder / "tokenizer.json").read_text(encoding="utf-8")
 

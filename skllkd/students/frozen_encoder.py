@@ -141,10 +141,10 @@ class FrozenEncoderStudent(EncoderStudent):
         learned = self._head_weights() if resume else None
         if learned is None:
             self._read_encoder()
-        self._trainer = torch_part.head_trainer(
+        self._trainer = torch_part.trainer.head_trainer(
             self._features(texts),
             n_classes,
-            self.head if learned is None else torch_part.head_kind(learned),
+            self.head if learned is None else torch_part.heads.head_kind(learned),
             seed,
             self.learning_rate,
             self.dropout,
@@ -155,7 +155,7 @@ class FrozenEncoderStudent(EncoderStudent):
 
     def _read_encoder(self) -> None:
         """Read the encoder and note its properties."""
-        encoder = torch_part.frozen_encoder(self.model, self.pooling)
+        encoder = torch_part.pretrained.frozen_encoder(self.model, self.pooling)
         self._describe(encoder)
         self.config_, self.weights_ = encoder.config, encoder.weights
         self.encoder_digest_ = encoder.digest
@@ -178,12 +178,12 @@ class FrozenEncoderStudent(EncoderStudent):
     def _encode(self, texts: list[str]) -> Encoded:
         """Return the features of texts and whether each was cut."""
         device = available_device(self.device)
-        encoder = torch_part.encoder_of_weights(
+        encoder = torch_part.pretrained.encoder_of_weights(
             self.encoder_digest_, self.config_, self.weights_, self.pooling_
         )
         tokenized = self._tokenize(texts)
         with named_memory_errors("encoding a batch", SMALLER_BATCHES):
-            features = torch_part.in_length_order(
+            features = torch_part.inference.in_length_order(
                 encoder.to(device).features,
                 tokenized,
                 np.arange(len(texts)),
@@ -200,7 +200,7 @@ class FrozenEncoderStudent(EncoderStudent):
 
     @override
     def predict_proba(self, texts: list[str]) -> FloatArray:
-        return torch_part.head_proba(self.weights_, self._features(texts))
+        return torch_part.inference.head_proba(self.weights_, self._features(texts))
 
     @override
     def save(self, folder: Path, class_names: list[str]) -> dict[str, Any]:

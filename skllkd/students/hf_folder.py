@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,61 +14,58 @@ _BODY, _HEAD = "model.safetensors", "head.safetensors"
 _PACKAGE, _POOL = "sentence_transformers.models", "1_Pooling"
 
 
-class EncoderFiles(NamedTuple):
-    """Contents of a folder."""
+class FittedEncoder(Protocol):
+    """The attributes of a fitted student that are written."""
 
-    weights: Weights
-    tokenizer: str  # as JSON
-    config: dict[str, Any]
-    pooling: str
-    max_length: int
-    special_tokens: dict[str, str]  # by role
+    weights_: Weights
+    tokenizer_: str  # as JSON
+    config_: dict[str, Any]
+    pooling_: str
+    max_length_: int
+    special_tokens_: dict[str, str]  # by role
 
 
-def write_folder(encoder: EncoderFiles, folder: Path, class_names: list[str]) -> None:
+def write_folder(encoder: FittedEncoder, folder: Path, class_names: list[str]) -> None:
     """Write weights, configuration and tokenizer; the folder is made when missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    inner = _inner_prefix(encoder.pooling)
-    body, head = {}, {}
-    for name, array in encoder.weights.items():
-        if name.startswith(inner):
-            body[name.removeprefix(inner)] = array
-        else:
-            head[name] = array
+    inner = _inner_prefix(encoder.pooling_)
+    weights = encoder.weights_.items()
+    body = {n.removeprefix(inner): a for n, a in weights if n.startswith(inner)}
+    head = {n: a for n, a in weights if not n.startswith(inner)}
     _save_arrays(body, folder / _BODY)
-    config = encoder.config | {
+    config = encoder.config_ | {
         "id2label": {str(k): name for k, name in enumerate(class_names)},
         "label2id": {name: k for k, name in enumerate(class_names)},
     }
     _save_json(config, folder / "config.json")
-    (folder / "tokenizer.json").write_text(encoder.tokenizer, encoding="utf-8")
+    (folder / "tokenizer.json").write_text(encoder.tokenizer_, encoding="utf-8")
     tokenizer = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": encoder.max_length,
-        **encoder.special_tokens,
+        "model_max_length": encoder.max_length_,
+        **encoder.special_tokens_,
     }
     _save_json(tokenizer, folder / "tokenizer_config.json")
     for stale in (_HEAD, "modules.json", "sentence_bert_config.json"):
         (folder / stale).unlink(missing_ok=True)
-    if encoder.pooling != "architecture":
+    if encoder.pooling_ != "architecture":
         _save_arrays(head, folder / _HEAD)
-    if encoder.pooling in ("mean", "cls"):  # sentence-transformers knows no other
+    if encoder.pooling_ in ("mean", "cls"):  # sentence-transformers knows no other
         _write_sentence_transformers(encoder, folder)
 
 
-def _write_sentence_transformers(encoder: EncoderFiles, folder: Path) -> None:
+def _write_sentence_transformers(encoder: FittedEncoder, folder: Path) -> None:
     """Write the files sentence-transformers reads beside the encoder."""
     modules = [
         {"idx": i, "name": str(i), "path": path, "type": f"{_PACKAGE}.{kind}"}
         for i, (path, kind) in enumerate([("", "Transformer"), (_POOL, "Pooling")])
     ]
     _save_json(modules, folder / "modules.json")
-    window = {"max_seq_length": encoder.max_length}
+    window = {"max_seq_length": encoder.max_length_}
     _save_json(window, folder / "sentence_bert_config.json")
     pooling = {
-        "word_embedding_dimension": encoder.config["hidden_size"],
-        "pooling_mode_cls_token": encoder.pooling == "cls",
-        "pooling_mode_mean_tokens": encoder.pooling == "mean",
+        "word_embedding_dimension": encoder.config_["hidden_size"],
+        "pooling_mode_cls_token": encoder.pooling_ == "cls",
+        "pooling_mode_mean_tokens": encoder.pooling_ == "mean",
     }
     (folder / _POOL).mkdir(exist_ok=True)
     _save_json(pooling, folder / _POOL / "config.json")

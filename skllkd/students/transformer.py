@@ -194,32 +194,34 @@ class TransformerStudent(EncoderStudent):
             model = self._fitted_classifier()
             model.dropout.p = self.dropout
         else:  # a model may come without some of its weights
-            with torch_part.LocalRandomness(seed, device)():
+            with torch_part.dropout.LocalRandomness(seed, device)():
                 model = self._new_classifier(n_classes)
         pool = self._tokenize(texts)
         self._warn_of_truncation(pool.n_truncated, len(texts))
         self._forget_predictor()
-        names = torch_part.FineTuning._fields
-        recipe = torch_part.FineTuning(*(getattr(self, name) for name in names))
+        names = torch_part.trainer.FineTuning._fields
+        recipe = torch_part.trainer.FineTuning(*(getattr(self, name) for name in names))
         hint = 'Choose a smaller `model`, or device="cpu".'
         with named_memory_errors("the student", hint):
-            self._trainer = torch_part.encoder_trainer(
+            self._trainer = torch_part.trainer.encoder_trainer(
                 model, pool, device, seed, recipe, self._loss.per_sample
             )
 
     def _new_classifier(self, n_classes: int) -> Any:
         """Return the pretrained encoder with a new head, and note its properties."""
-        pretrained = torch_part.load_pretrained(self.model)
+        pretrained = torch_part.pretrained.load_pretrained(self.model)
         self._describe(pretrained)
-        model = torch_part.new_classifier(
+        model = torch_part.encoder.new_classifier(
             pretrained.encoder, n_classes, self.pooling_, self.dropout, self.head
         )
-        self.config_ = torch_part.portable_config(model)
+        self.config_ = torch_part.encoder.portable_config(model)
         return model
 
     def _fitted_classifier(self) -> Any:
         """Return the network of the weights learned."""
-        return torch_part.build_classifier(self.config_, self.weights_, self.pooling_)
+        return torch_part.encoder.build_classifier(
+            self.config_, self.weights_, self.pooling_
+        )
 
     @override
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
@@ -227,12 +229,14 @@ class TransformerStudent(EncoderStudent):
             return
         settings = self.linear_probe_epochs, self.dropout
         with named_memory_errors("the linear probe", SMALLER_STEPS):
-            torch_part.linear_probe(self._trainer, rows, target, weight, *settings)
+            torch_part.trainer.linear_probe(
+                self._trainer, rows, target, weight, *settings
+            )
 
     @override
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
         pool = self._trainer.pool
-        assert isinstance(pool, torch_part.TextPool)
+        assert isinstance(pool, torch_part.pools.TextPool)
         return pool.texts.batches(batch_size, rng)
 
     @override
@@ -248,7 +252,7 @@ class TransformerStudent(EncoderStudent):
         self._warn_of_truncation(tokenized.n_truncated, len(texts))
         predicting = named_memory_errors("predicting a batch", SMALLER_BATCHES)
         with predicting, cpu_threads(self.n_threads):
-            return torch_part.text_proba(
+            return torch_part.inference.text_proba(
                 self._predictor.to(device), tokenized, self.predict_batch_size, device
             )
 

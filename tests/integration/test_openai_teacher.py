@@ -71,13 +71,9 @@ def short(texts, n_words=12):
     return [" ".join(text.split()[:n_words]) for text in texts]
 
 
-class PatientTeacher(OpenAITeacher):
-    timeout_s = 5
-
-
-def real_teacher(url, kind=OpenAITeacher, **parameters):
+def real_teacher(url, **parameters):
     parameters = {"examples": EXAMPLES, "max_concurrency": 2, **parameters}
-    return kind("smollm2", base_url=url, **parameters)
+    return OpenAITeacher("smollm2", base_url=url, **parameters)
 
 
 def stub_teacher(server, **parameters):
@@ -240,12 +236,12 @@ def test_a_third_of_one_fault(fault):
 def test_every_text_through_faults_before_the_real_server(real_server, news):
     texts = list(dict.fromkeys(short(news[0][:48], 10)))
     rates = dict.fromkeys(PASSING, 0.25 / len(PASSING)) | {"outside": 0.05}
-    with FaultyServer(real_server, rates, seed=3, slow_s=6) as server:
+    with FaultyServer(real_server, rates, seed=3, slow_s=16) as server:
         check_fault_run(
             server,
             texts,
             CLASSES,
-            lambda server: real_teacher(server.url, PatientTeacher, max_concurrency=4),
+            lambda server: real_teacher(server.url, max_concurrency=4, timeout_s=15),
             "SmolLM2",
         )
 
