@@ -17,14 +17,15 @@ from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students.base import Student
 from skllkd.students.encoder_base import (
-    SMALLER_BATCHES,
     SMALLER_STEPS,
     EncoderStudent,
 )
+from skllkd.students.feature_cache import Rows
 from skllkd.students.frozen_encoder import FrozenEncoderStudent
 from skllkd.students.hf_folder import Weights
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
+from skllkd.students.text_encoder import SMALLER_BATCHES
 
 _PRECISIONS = ["auto", "float32", "bfloat16"]
 
@@ -260,6 +261,10 @@ class TransformerStudent(EncoderStudent):
     def load(self, folder: Path, settings: dict[str, Any]) -> None:
         super().load(folder, settings)
         self._forget_predictor()
+
+    @override
+    def embed(self, texts: list[str], verbose: int = 0) -> Rows:
+        return self._pretrained("memory").features(texts, verbose)[0]
 
     def _forget_predictor(self) -> None:
         """Drop the module kept for predicting."""

@@ -21,6 +21,7 @@ from skllkd.exceptions import (
 )
 from skllkd.selection import LLKDSelection, SelectAll
 from skllkd.students import FrozenEncoderStudent, feature_cache
+from skllkd.students.text_encoder import TextEncoder
 
 from tests.conftest import TOPICS, GoldTeacher
 
@@ -35,13 +36,13 @@ def nothing_remembered():
 def encoded(monkeypatch):
     """Return the list of texts the encoder is given, as it grows."""
     seen = []
-    encode = FrozenEncoderStudent._encode
+    encode = TextEncoder._encode
 
     def counting(self, texts):
         seen.extend(texts)
         return encode(self, texts)
 
-    monkeypatch.setattr(FrozenEncoderStudent, "_encode", counting)
+    monkeypatch.setattr(TextEncoder, "_encode", counting)
     return seen
 
 
