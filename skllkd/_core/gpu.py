@@ -27,8 +27,7 @@ def any_shape_attention(device_type: str) -> AbstractContextManager[object]:
         SDPBackend.EFFICIENT_ATTENTION,
         SDPBackend.MATH,
     ]
-    context: AbstractContextManager[object] = sdpa_kernel(kernels)
-    return context
+    return sdpa_kernel(kernels)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from skllkd.persistence.model_card import check_card, write_card
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
 from skllkd.students.encoder_base import EncoderStudent
+from skllkd.students.hf_folder import read_folder, write_folder
 from skllkd.students.losses import loss_named
 
 _SETTINGS, _EVIDENCE = "skllkd.json", "evidence.safetensors"
@@ -56,7 +57,7 @@ def save(
     _refuse_own("selection", state.selection, skllkd.selection)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _SETTINGS).unlink(missing_ok=True)  # a save cut short is no classifier
-    settings = student.save(folder, list(map(str, state.classes)))
+    settings = write_folder(student, folder, list(map(str, state.classes)))
     save_file(_evidence(state.portable()), folder / _EVIDENCE)
     description = {
         "format": FORMAT,
@@ -197,7 +198,7 @@ def _student(
     if loss is not None:
         parameters["loss"] = loss_named(loss["kind"], loss["parameters"])
     student = _STUDENTS[kind](**parameters)
-    student.load(folder, settings)
+    read_folder(student, folder, settings)
     return student
 
 

@@ -236,6 +236,5 @@ def loss_named(name: str, parameters: dict[str, float]) -> Loss:
     """Return the loss of a class name and parameters, as a saved file gives them."""
     for kind in (CrossEntropy, GeneralizedCrossEntropy, CandidateSet):
         if kind.__name__ == name:
-            loss: Loss = kind(**parameters)
-            return loss
+            return kind(**parameters)
     raise ValueError(f"no loss is called {name!r}")

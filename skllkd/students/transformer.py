@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from skllkd.students.encoder_base import (
     EncoderStudent,
 )
 from skllkd.students.frozen_encoder import FrozenEncoderStudent
-from skllkd.students.hf_folder import Weights
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
 
@@ -198,7 +196,7 @@ class TransformerStudent(EncoderStudent):
                 model = self._new_classifier(n_classes)
         pool = self._tokenize(texts)
         self._warn_of_truncation(pool.n_truncated, len(texts))
-        self._forget_predictor()
+        self.__dict__.pop("_predictor", None)
         names = torch_part.trainer.FineTuning._fields
         recipe = torch_part.trainer.FineTuning(*(getattr(self, name) for name in names))
         hint = 'Choose a smaller `model`, or device="cpu".'
@@ -217,12 +215,6 @@ class TransformerStudent(EncoderStudent):
         self.config_ = torch_part.encoder.portable_config(model)
         return model
 
-    def _fitted_classifier(self) -> Any:
-        """Return the network of the weights learned."""
-        return torch_part.encoder.build_classifier(
-            self.config_, self.weights_, self.pooling_
-        )
-
     @override
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
         if not self.linear_probe_epochs:
@@ -240,10 +232,6 @@ class TransformerStudent(EncoderStudent):
         return pool.texts.batches(batch_size, rng)
 
     @override
-    def _frozen_weights(self) -> Weights:
-        return {}
-
-    @override
     def predict_proba(self, texts: list[str]) -> FloatArray:
         device = available_device(self.device)
         if getattr(self, "_predictor", None) is None:
@@ -255,12 +243,3 @@ class TransformerStudent(EncoderStudent):
             return torch_part.inference.text_proba(
                 self._predictor.to(device), tokenized, self.predict_batch_size, device
             )
-
-    @override
-    def load(self, folder: Path, settings: dict[str, Any]) -> None:
-        super().load(folder, settings)
-        self._forget_predictor()
-
-    def _forget_predictor(self) -> None:
-        """Drop the module kept for predicting."""
-        self.__dict__.pop("_predictor", None)

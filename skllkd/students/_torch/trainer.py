@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.arrays import Float32Array, FloatArray, IntArray
 from skllkd._core.device import cpu_threads
 from skllkd._core.gpu import any_shape_attention
 from skllkd._core.tokens import TokenizedTexts
@@ -24,7 +24,6 @@ from skllkd.students._torch.encoder import (
 )
 from skllkd.students._torch.heads import (
     Head,
-    Rows,
     WeightedModel,
     head_kind,
     head_weights,
@@ -193,7 +192,7 @@ def encoder_trainer(
 
 
 def head_trainer(
-    features: Rows,
+    features: Float32Array,
     n_classes: int,
     head: str,
     seed: int,
