@@ -26,7 +26,6 @@ from skllkd.selection import AcceptReject, Selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
 from skllkd.students.encoder_base import EncoderStudent
 from skllkd.students.hf_folder import read_folder, write_folder
-from skllkd.students.losses import loss_named
 
 _SETTINGS, _EVIDENCE = "skllkd.json", "evidence.safetensors"
 _ARRAYS = ("teacher_proba", "label_mass", "times_selected", "validation_agreement")
@@ -182,7 +181,7 @@ def _selection(
     kind: str, parameters: dict[str, Any], evidence: dict[str, npt.NDArray[Any]]
 ) -> Selection:
     """Return the selection of a state, with its learned arrays."""
-    selection: Selection = getattr(skllkd.selection, kind)(**parameters)
+    selection: Selection = vars(skllkd.selection)[kind](**parameters)
     prefix = "selection."
     selection.set_state(
         {k.removeprefix(prefix): a for k, a in evidence.items() if k.startswith(prefix)}
@@ -196,7 +195,7 @@ def _student(
     """Return the student of a state, with its weights."""
     loss = parameters["loss"]
     if loss is not None:
-        parameters["loss"] = loss_named(loss["kind"], loss["parameters"])
+        parameters["loss"] = vars(skllkd.students)[loss["kind"]](**loss["parameters"])
     student = _STUDENTS[kind](**parameters)
     read_folder(student, folder, settings)
     return student

@@ -52,14 +52,9 @@ class Selection(BaseEstimator):
     learned_arrays: Sequence[str] = ()
 
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
+        """Raise `InvalidParameterError` if a parameter's value is not allowed.
 
         Called before labels are bought.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
         """
 
     def begin(

@@ -12,8 +12,7 @@ import numpy as np
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray, Weights
-from skllkd._core.device import checked_device
-from skllkd._core.gpu import named_memory_errors
+from skllkd._core.device import checked_device, named_memory_errors
 from skllkd._core.params import check_number, check_option, looks_like_path
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
 from skllkd.exceptions import DivergedError, SavedModelError, TruncationWarning

@@ -9,8 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from skllkd._core.arrays import Float32Array, FloatArray, Weights
-from skllkd._core.device import available_device
-from skllkd._core.gpu import named_memory_errors
+from skllkd._core.device import available_device, named_memory_errors
 from skllkd._core.params import check_option
 from skllkd.students.encoder_base import SMALLER_BATCHES, EncoderStudent
 from skllkd.students.feature_cache import Encoded, features_of

@@ -10,8 +10,12 @@ from sklearn.base import clone
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.device import available_device, checked_device, cpu_threads
-from skllkd._core.gpu import named_memory_errors
+from skllkd._core.device import (
+    available_device,
+    checked_device,
+    cpu_threads,
+    named_memory_errors,
+)
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students.base import Student
@@ -23,8 +27,6 @@ from skllkd.students.encoder_base import (
 from skllkd.students.frozen_encoder import FrozenEncoderStudent
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
-
-_PRECISIONS = ["auto", "float32", "bfloat16"]
 
 
 class TransformerStudent(EncoderStudent):
@@ -165,7 +167,7 @@ class TransformerStudent(EncoderStudent):
         if self.trainable_layers not in ("all", "layers"):
             number = "trainable_layers (a number where not 'all' or 'layers')"
             check_number(self.trainable_layers, number, 0, integer=True)
-        check_option(self.precision, "precision", _PRECISIONS)
+        check_option(self.precision, "precision", ["auto", "float32", "bfloat16"])
         if self.n_threads is not None:
             check_number(self.n_threads, "n_threads", 1, integer=True)
 
@@ -197,12 +199,10 @@ class TransformerStudent(EncoderStudent):
         pool = self._tokenize(texts)
         self._warn_of_truncation(pool.n_truncated, len(texts))
         self.__dict__.pop("_predictor", None)
-        names = torch_part.trainer.FineTuning._fields
-        recipe = torch_part.trainer.FineTuning(*(getattr(self, name) for name in names))
         hint = 'Choose a smaller `model`, or device="cpu".'
         with named_memory_errors("the student", hint):
             self._trainer = torch_part.trainer.encoder_trainer(
-                model, pool, device, seed, recipe, self._loss.per_sample
+                model, pool, device, seed, self, self._loss.per_sample
             )
 
     def _new_classifier(self, n_classes: int) -> Any:

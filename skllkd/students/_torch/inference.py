@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skllkd._core.arrays import Float32Array, FloatArray, IntArray, Weights
-from skllkd._core.gpu import any_shape_attention
+from skllkd._core.device import any_shape_attention
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches
 from skllkd.students._torch.encoder import Classifier
 from skllkd.students._torch.heads import Head, head_kind, head_weights
