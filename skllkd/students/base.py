@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-from skllkd._core.arrays import FloatArray, IntArray
-from skllkd.students.feature_cache import Rows
+from skllkd._core.arrays import Float32Array, FloatArray, IntArray
 
 
 class Student(BaseEstimator, ABC):
@@ -47,12 +46,9 @@ class Student(BaseEstimator, ABC):
         return False
 
     def check(self) -> None:
-        """Check the parameters, before labels are bought.
+        """Raise `InvalidParameterError` if a parameter's value is not allowed.
 
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
+        Called before labels are bought.
         """
 
     def fast_proxy(self, n_epochs: int) -> tuple[Student, int]:
@@ -220,7 +216,7 @@ class Student(BaseEstimator, ABC):
             If texts are longer than the encoder's window.
         """
 
-    def embed(self, texts: list[str], verbose: int = 0) -> Rows | None:
+    def embed(self, texts: list[str], verbose: int = 0) -> Float32Array | None:
         """Return texts as the pretrained encoder reads them, before any training.
 
         Parameters

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._core.device import available_device
-from skllkd._core.gpu import named_memory_errors
+from skllkd._core.arrays import Float32Array, Weights
+from skllkd._core.device import available_device, named_memory_errors
 from skllkd._core.params import looks_like_path
 from skllkd._core.progress import progress_bar
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
 from skllkd.exceptions import SavedModelError
-from skllkd.students.feature_cache import Encoded, Rows, features_of
-from skllkd.students.hf_folder import Weights
+from skllkd.students.feature_cache import Encoded, features_of
 from skllkd.students.lazy_torch import torch_part
 
 #: Hint for a GPU whose memory does not suffice.
@@ -39,10 +38,10 @@ class TextEncoder:
     batch_size: int
     device: str
 
-    def features(self, texts: list[str], verbose: int = 0) -> tuple[Rows, int]:
+    def features(self, texts: list[str], verbose: int = 0) -> tuple[Float32Array, int]:
         """Return features, (n_texts, n_features), and how many texts are cut."""
         identity = f"{self.digest} {self.pooling} {self.max_length} "
-        parts, n_cut = list[Rows](), 0
+        parts, n_cut = list[Float32Array](), 0
         with progress_bar(len(texts), "encoder", "text", verbose) as bar:
             for start in range(0, len(texts), _TEXTS_AT_ONCE):
                 some = texts[start : start + _TEXTS_AT_ONCE]
