@@ -5,6 +5,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 from skllkd import LLKDClassifier
 from skllkd.students import FrozenEncoderStudent, GeneralizedCrossEntropy
+from skllkd.students.text_encoder import TextEncoder
 from skllkd.teachers import PrecomputedTeacher
 
 from tests.conftest import TOPICS
@@ -14,13 +15,13 @@ from tests.conftest import TOPICS
 def encoded(monkeypatch):
     """Return the list of texts the encoder is given, as it grows."""
     seen = []
-    encode = FrozenEncoderStudent._encode
+    encode = TextEncoder._encode
 
     def counting(self, texts):
         seen.extend(texts)
         return encode(self, texts)
 
-    monkeypatch.setattr(FrozenEncoderStudent, "_encode", counting)
+    monkeypatch.setattr(TextEncoder, "_encode", counting)
     return seen
 
 
