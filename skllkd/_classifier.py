@@ -51,10 +51,10 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
 
     The teacher, such as a language model, labels the texts once. Its labels are refined
     by further evidence at hand: the class names, and the labels of the other texts. The
-    student, a small transformer, is trained on the refined labels. A selection decides at each step which texts
-    it is trained on: with LLKD those with a confident label about which the student is
-    still uncertain; by default a sample weighted by the reliability of the label and
-    by the student's uncertainty.
+    student, a small transformer, is trained on the refined labels. A selection decides
+    at each step which texts it is trained on: with LLKD those with a confident label
+    about which the student is still uncertain; by default a sample weighted by the
+    reliability of the label and by the student's uncertainty.
 
     Parameters
     ----------

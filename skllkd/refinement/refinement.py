@@ -133,7 +133,9 @@ class Refinement(BaseEstimator):
             Itself, if it holds none.
         """
         kept = tuple(e for e in self.evidence if e.portable() is not None)
-        return self if len(kept) == len(self.evidence) else Refinement(kept, self.n_rounds)
+        return (
+            self if len(kept) == len(self.evidence) else Refinement(kept, self.n_rounds)
+        )
 
     def __sklearn_clone__(self) -> Self:
         """Return the refinement itself, which never changes."""
@@ -144,7 +146,9 @@ class _Answer(NamedTuple):
     """The answer of a source."""
 
     source: Evidence
-    log_prob: FloatArray | None  # (n_texts, n_classes), floored; None if it stands aside
+    log_prob: (
+        FloatArray | None
+    )  # (n_texts, n_classes), floored; None if it stands aside
     weight: float = 1.0
 
     @property
@@ -192,7 +196,9 @@ def _weighted(answers: list[_Answer], teacher: FloatArray) -> list[_Answer]:
     evidence = np.array([np.nan_to_num(a.log_prob[known]) for a in spoken])
     weights = iter(evidence_weights(evidence, teacher[known].argmax(axis=1)))
     return [
-        answer if answer.log_prob is None else answer._replace(weight=float(next(weights)))
+        answer
+        if answer.log_prob is None
+        else answer._replace(weight=float(next(weights)))
         for answer in answers
     ]
 

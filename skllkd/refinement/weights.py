@@ -30,7 +30,9 @@ def evidence_weights(evidence: FloatArray, label: IntArray) -> FloatArray:
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
         weight, offset = parameters[:n_sources], parameters[n_sources:]
         log_prob = log_softmax(offset + np.tensordot(weight, evidence, 1), axis=1)
-        prior = _WEIGHT_PRECISION * weight @ weight + _OFFSET_PRECISION * offset @ offset
+        prior = (
+            _WEIGHT_PRECISION * weight @ weight + _OFFSET_PRECISION * offset @ offset
+        )
         error = np.exp(log_prob) - one_hot
         gradient = np.concatenate(
             [
