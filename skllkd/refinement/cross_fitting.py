@@ -9,7 +9,7 @@ import numpy as np
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd.students import Student
 
-#: Inverse strength of the ridge of the linear model, on standardised features.
+#: Inverse strength of the ridge of the linear model, on features of variance 1.
 _C = 0.01
 #: Texts a step when a student is trained.
 _BATCH_SIZE = 128
@@ -40,8 +40,7 @@ def linear_proba(
     """
     from sklearn.linear_model import LogisticRegression  # slow to import
 
-    scale = features.std(axis=0)
-    features = (features - features.mean(axis=0)) / np.where(scale > 0, scale, 1)
+    features = (features - features.mean(axis=0)) / (features.std() or 1)
     proba = np.full((len(label), n_classes), np.nan)
     for test in range(fold.max() + 1):
         train = np.flatnonzero((fold != test) & (label >= 0) & (weight > 0))
