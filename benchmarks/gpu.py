@@ -70,6 +70,7 @@ PARTS = {
     "steps": Part(steps, 40),
     "frozen": Part(gpu_fast.frozen, 40),
     "quality": Part(gpu_quality.quality, 240),
+    "quality_large": Part(gpu_quality.quality_large, 240),
 }
 
 
