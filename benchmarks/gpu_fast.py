@@ -13,7 +13,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sklearn.base import clone
 from skllkd._core.classes import as_classes
-from skllkd._core.gpu import any_shape_attention
+from skllkd._core.device import any_shape_attention
 from skllkd.cli.demo import EXAMPLES
 from skllkd.datasets import minilm_path, smollm2_path
 from skllkd.selection import LLKDSelection, RankedImportance, SelectAll
