@@ -246,6 +246,18 @@ def test_unanswered_texts_are_kept_apart_from_answers_and_can_be_forgotten():
         assert not store.get("spec", ["b"], 2).is_final.any() and len(store) == 1
 
 
+def test_an_answer_replaces_the_record_of_having_none_and_not_the_reverse():
+    with LabelStore() as store:
+        store.put("spec", ["a"], unanswered("said 'no'"))
+        put(store, ["a"], value=0.25)
+        store.put("spec", ["a"], unanswered("said 'no' again"))
+        put(store, ["a"], value=0.75)
+        found = store.get("spec", ["a"], 2)
+        assert np.exp(found.log_prob)[0, 0] == pytest.approx(0.25)
+        assert not found.is_final.any() and found.error.tolist() == [""]
+        store.check()
+
+
 # --- List, export, merge, prune -------------------------------------------------------
 
 
