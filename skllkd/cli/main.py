@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._version import __version__
-from skllkd.cli import classifier, labelling, store
+from skllkd.cli import classifier, labelling
 from skllkd.cli.arguments import add_command
 from skllkd.exceptions import SkllkdError
 
@@ -55,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"skllkd {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_demo(commands)
-    for group in (labelling, classifier, store):
-        group.add_commands(commands)
+    labelling.add_commands(commands)
+    classifier.add_commands(commands)
     return parser
 
 

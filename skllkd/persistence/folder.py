@@ -25,7 +25,7 @@ from skllkd.persistence.model_card import check_card, write_card
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
 from skllkd.students.encoder_base import EncoderStudent
-from skllkd.students.losses import loss_named
+from skllkd.students.hf_folder import read_folder, write_folder
 
 _SETTINGS, _EVIDENCE = "skllkd.json", "evidence.safetensors"
 _ARRAYS = ("teacher_proba", "label_mass", "times_selected", "validation_agreement")
@@ -56,7 +56,7 @@ def save(
     _refuse_own("selection", state.selection, skllkd.selection)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _SETTINGS).unlink(missing_ok=True)  # a save cut short is no classifier
-    settings = student.save(folder, list(map(str, state.classes)))
+    settings = write_folder(student, folder, list(map(str, state.classes)))
     save_file(_evidence(state.portable()), folder / _EVIDENCE)
     description = {
         "format": FORMAT,
@@ -181,7 +181,7 @@ def _selection(
     kind: str, parameters: dict[str, Any], evidence: dict[str, npt.NDArray[Any]]
 ) -> Selection:
     """Return the selection of a state, with its learned arrays."""
-    selection: Selection = getattr(skllkd.selection, kind)(**parameters)
+    selection: Selection = vars(skllkd.selection)[kind](**parameters)
     prefix = "selection."
     selection.set_state(
         {k.removeprefix(prefix): a for k, a in evidence.items() if k.startswith(prefix)}
@@ -195,9 +195,9 @@ def _student(
     """Return the student of a state, with its weights."""
     loss = parameters["loss"]
     if loss is not None:
-        parameters["loss"] = loss_named(loss["kind"], loss["parameters"])
+        parameters["loss"] = vars(skllkd.students)[loss["kind"]](**loss["parameters"])
     student = _STUDENTS[kind](**parameters)
-    student.load(folder, settings)
+    read_folder(student, folder, settings)
     return student
 
 

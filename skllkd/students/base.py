@@ -46,12 +46,9 @@ class Student(BaseEstimator, ABC):
         return False
 
     def check(self) -> None:
-        """Check the parameters, before labels are bought.
+        """Raise `InvalidParameterError` if a parameter's value is not allowed.
 
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
+        Called before labels are bought.
         """
 
     def fast_proxy(self, n_epochs: int) -> tuple[Student, int]:

@@ -47,13 +47,7 @@ class Loss(BaseEstimator, ABC):
     requires_soft_targets: bool = False
 
     def check(self) -> None:
-        """Check the parameters.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
-        """
+        """Raise `InvalidParameterError` if a parameter's value is not allowed."""
 
     @abstractmethod
     def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
@@ -230,12 +224,3 @@ def check_loss(loss: Any) -> None:
             f"GeneralizedCrossEntropy(q=0.7), or None for cross-entropy; got {loss!r}."
         )
     loss.check()
-
-
-def loss_named(name: str, parameters: dict[str, float]) -> Loss:
-    """Return the loss of a class name and parameters, as a saved file gives them."""
-    for kind in (CrossEntropy, GeneralizedCrossEntropy, CandidateSet):
-        if kind.__name__ == name:
-            loss: Loss = kind(**parameters)
-            return loss
-    raise ValueError(f"no loss is called {name!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,12 @@ from sklearn.base import clone
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.device import available_device, checked_device, cpu_threads
-from skllkd._core.gpu import named_memory_errors
+from skllkd._core.device import (
+    available_device,
+    checked_device,
+    cpu_threads,
+    named_memory_errors,
+)
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students.base import Student
@@ -22,11 +25,8 @@ from skllkd.students.encoder_base import (
     EncoderStudent,
 )
 from skllkd.students.frozen_encoder import FrozenEncoderStudent
-from skllkd.students.hf_folder import Weights
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
-
-_PRECISIONS = ["auto", "float32", "bfloat16"]
 
 
 class TransformerStudent(EncoderStudent):
@@ -167,7 +167,7 @@ class TransformerStudent(EncoderStudent):
         if self.trainable_layers not in ("all", "layers"):
             number = "trainable_layers (a number where not 'all' or 'layers')"
             check_number(self.trainable_layers, number, 0, integer=True)
-        check_option(self.precision, "precision", _PRECISIONS)
+        check_option(self.precision, "precision", ["auto", "float32", "bfloat16"])
         if self.n_threads is not None:
             check_number(self.n_threads, "n_threads", 1, integer=True)
 
@@ -198,13 +198,11 @@ class TransformerStudent(EncoderStudent):
                 model = self._new_classifier(n_classes)
         pool = self._tokenize(texts)
         self._warn_of_truncation(pool.n_truncated, len(texts))
-        self._forget_predictor()
-        names = torch_part.trainer.FineTuning._fields
-        recipe = torch_part.trainer.FineTuning(*(getattr(self, name) for name in names))
+        self.__dict__.pop("_predictor", None)
         hint = 'Choose a smaller `model`, or device="cpu".'
         with named_memory_errors("the student", hint):
             self._trainer = torch_part.trainer.encoder_trainer(
-                model, pool, device, seed, recipe, self._loss.per_sample
+                model, pool, device, seed, self, self._loss.per_sample
             )
 
     def _new_classifier(self, n_classes: int) -> Any:
@@ -216,12 +214,6 @@ class TransformerStudent(EncoderStudent):
         )
         self.config_ = torch_part.encoder.portable_config(model)
         return model
-
-    def _fitted_classifier(self) -> Any:
-        """Return the network of the weights learned."""
-        return torch_part.encoder.build_classifier(
-            self.config_, self.weights_, self.pooling_
-        )
 
     @override
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
@@ -240,10 +232,6 @@ class TransformerStudent(EncoderStudent):
         return pool.texts.batches(batch_size, rng)
 
     @override
-    def _frozen_weights(self) -> Weights:
-        return {}
-
-    @override
     def predict_proba(self, texts: list[str]) -> FloatArray:
         device = available_device(self.device)
         if getattr(self, "_predictor", None) is None:
@@ -255,12 +243,3 @@ class TransformerStudent(EncoderStudent):
             return torch_part.inference.text_proba(
                 self._predictor.to(device), tokenized, self.predict_batch_size, device
             )
-
-    @override
-    def load(self, folder: Path, settings: dict[str, Any]) -> None:
-        super().load(folder, settings)
-        self._forget_predictor()
-
-    def _forget_predictor(self) -> None:
-        """Drop the module kept for predicting."""
-        self.__dict__.pop("_predictor", None)

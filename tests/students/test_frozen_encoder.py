@@ -232,14 +232,22 @@ def test_disk_is_bounded_and_drops_what_was_used_least_lately(
     assert len(encoded) >= 25
 
 
-def test_a_write_cut_short_leaves_nothing_half_done(news, tiny_path, own_store):
-    disk = feature_cache._Disk()
-    own_store.parent.mkdir()
+def test_a_write_cut_short_leaves_nothing_half_done(own_store):
     good = feature_cache.Known(np.zeros(4, np.float32), False)
     bad = feature_cache.Known(None, False)
+
+    def write_both():
+        with feature_cache._disk() as connection:
+            feature_cache._write(connection, {b"a": good})
+            feature_cache._write(connection, {b"b": bad})
+
     with pytest.raises(AttributeError):
-        disk.put({b"a": good, b"b": bad})
-    assert disk.get([b"a", b"b"]) == {}
+        write_both()
+    with feature_cache._disk() as connection:
+        assert feature_cache._read(connection, [b"a", b"b"]) == {}
+        feature_cache._write(connection, {b"a": good})
+    with feature_cache._disk() as connection:
+        assert list(feature_cache._read(connection, [b"a", b"b"])) == [b"a"]
 
 
 def test_a_damaged_file_is_named_and_does_without(news, tiny_path, own_store):

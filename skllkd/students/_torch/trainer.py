@@ -5,15 +5,14 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
-from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.device import cpu_threads
-from skllkd._core.gpu import any_shape_attention
+from skllkd._core.arrays import Float32Array, FloatArray, IntArray
+from skllkd._core.device import any_shape_attention, cpu_threads
 from skllkd._core.tokens import TokenizedTexts
 from skllkd.students._torch.distributed import ProcessGroup
 from skllkd.students._torch.dropout import LocalRandomness, use_fast_dropout
@@ -24,7 +23,6 @@ from skllkd.students._torch.encoder import (
 )
 from skllkd.students._torch.heads import (
     Head,
-    Rows,
     WeightedModel,
     head_kind,
     head_weights,
@@ -152,7 +150,7 @@ class Trainer:
         self._optimizer.step()
 
 
-class FineTuning(NamedTuple):
+class FineTuning(Protocol):
     """The parameters of `TransformerStudent` that say how to train, checked."""
 
     learning_rate: float
@@ -193,7 +191,7 @@ def encoder_trainer(
 
 
 def head_trainer(
-    features: Rows,
+    features: Float32Array,
     n_classes: int,
     head: str,
     seed: int,

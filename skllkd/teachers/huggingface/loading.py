@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
-from skllkd._core.gpu import named_memory_errors
+from skllkd._core.device import named_memory_errors
 from skllkd._core.registry import HandleKey, Registry
 from skllkd.exceptions import SavedModelError
 from skllkd.teachers.huggingface.model import HFModel, HFTokenizer

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.gpu import any_shape_attention, named_memory_errors
+from skllkd._core.device import any_shape_attention, named_memory_errors
 from skllkd.teachers.huggingface.model import HFModel
 from skllkd.teachers.prompting.tokens import PromptTokens
 
