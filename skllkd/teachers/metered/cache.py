@@ -14,7 +14,7 @@ import numpy as np
 from skllkd._core.arrays import FloatArray
 from skllkd.exceptions import SkllkdWarning
 from skllkd.teachers.labels import Usage
-from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store import LabelStore
 
 #: Answers in memory: the log-probabilities and the label mass of a text.
@@ -34,7 +34,7 @@ class MemoryCache:
 
     def get(self, texts: Sequence[str], n_classes: int) -> Scores:
         """Look texts up: NaN rows where unknown, `is_final` where known as unanswered."""
-        known = Scores.unknown(len(texts), n_classes)
+        known = unknown_scores(len(texts), n_classes)
         for row, text in enumerate(texts):
             if text in self._memory:
                 known.log_prob[row], known.label_mass[row] = self._memory[text]

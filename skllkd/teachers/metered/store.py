@@ -16,7 +16,7 @@ import numpy as np
 from skllkd._core.arrays import FloatArray
 from skllkd.exceptions import StoreError
 from skllkd.teachers.labels import NO_ANSWER, Usage
-from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store_files import StoreFile, answer_checksum
 
 #: The first answer stays; an unanswered text may be answered later.
@@ -72,13 +72,10 @@ class StoredAnswers(NamedTuple):
     Examples
     --------
     >>> import tempfile
-    >>> from pathlib import Path
     >>> from skllkd.teachers import CallableTeacher, LabelStore
-    >>> store = Path(tempfile.mkdtemp()) / "labels.sqlite"
-    >>> def by_length(texts):
-    ...     return ["long" if len(text) > 4 else "short" for text in texts]
-    >>> teacher = CallableTeacher(by_length, cache_key="by length", store=store)
-    >>> _ = teacher.label(["at noon", "no"], ["short", "long"])
+    >>> store = tempfile.mkdtemp() + "/labels.sqlite"
+    >>> teacher = CallableTeacher(lambda texts: texts, cache_key="echo", store=store)
+    >>> _ = teacher.label(["spam", "ham"], ["spam", "ham"])
     >>> with LabelStore(store) as opened:
     ...     [(entry.n_answers, entry.n_unanswered) for entry in opened.contents()]
     [(2, 0)]
@@ -111,15 +108,13 @@ class LabelStore(StoreFile):
 
     Examples
     --------
-    >>> import tempfile, pathlib
+    >>> import tempfile
     >>> import numpy as np
     >>> from skllkd.teachers import LabelStore, Scores
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> with LabelStore(pathlib.Path(folder.name) / "labels.sqlite") as store:
+    >>> with LabelStore(tempfile.mkdtemp() + "/labels.sqlite") as store:
     ...     store.put("my teacher", ["a text"], Scores(np.log([[0.9, 0.1]])))
     ...     store.get("my teacher", ["another", "a text"], n_classes=2).answered
     array([False,  True])
-    >>> folder.cleanup()
     """
 
     def get(
@@ -142,7 +137,7 @@ class LabelStore(StoreFile):
             A row for each text: NaN where there is no answer, `is_final` where the model
             was asked and had none.
         """
-        known = Scores.unknown(len(texts), n_classes)
+        known = unknown_scores(len(texts), n_classes)
         rows_of: dict[bytes, list[int]] = {}
         for row, text in enumerate(texts):
             rows_of.setdefault(text_key(text), []).append(row)

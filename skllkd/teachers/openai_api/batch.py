@@ -14,7 +14,7 @@ from typing import Any
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.cache import StoreCache
-from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.scores import Scores, concatenate_scores, unknown_scores
 from skllkd.teachers.metered.store import text_key
 from skllkd.teachers.openai_api.capabilities import usage_of
 from skllkd.teachers.openai_api.chat import ChatRequest
@@ -237,7 +237,7 @@ class BatchJobs:
             else:
                 keys.append(key)
                 rows.append(self._row(bodies))
-        scores = Scores.concatenate(rows) if rows else Scores.unknown(0, 0)
+        scores = concatenate_scores(rows) if rows else unknown_scores(0, 0)
         self._cache.put(keys, scores, usage)
         per_text = max(map(len, of_text.values()), default=1)
         n_texts = max(len(of_text), n_requested // per_text)

@@ -18,7 +18,7 @@ from skllkd.teachers.base import distinct_texts
 from skllkd.teachers.calibration import BatchCalibration, Calibration
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.dispatch import Scorer
-from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store import text_key
 from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.openai_api.batch import BatchJobs, BatchStatus
@@ -230,7 +230,7 @@ class OpenAITeacher(MeteredTeacher):
             self._check_affordable(left, request, cache.usage())
             with self._client() as client:
                 first = ChatScorer(client, request)(left[:1])
-                none = Scores.unknown(0, len(named))  # the job answers the first too
+                none = unknown_scores(0, len(named))  # the job answers the first too
                 cache.put([], none, first.usage)
                 return BatchJobs(client, cache, request).submit(left)
 
@@ -312,17 +312,14 @@ class OpenAITeacher(MeteredTeacher):
 
     @property
     def _n_concurrent(self) -> int:  # type: ignore[override]
-        """Number of requests under way at once."""
         return self.max_concurrency
 
     @property
     def _calls_per_text(self) -> int:  # type: ignore[override]
-        """Number of requests a text takes, at most."""
         return self._votes() or 1
 
     @property
     def _confidence(self) -> str:  # type: ignore[override]
-        """Meaning of the probabilities."""
         return _CONFIDENCE["votes" if self._votes() else str(self.method)]
 
     def _votes(self) -> int:

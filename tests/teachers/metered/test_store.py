@@ -11,6 +11,7 @@ from skllkd.teachers import CallableTeacher, LabelStore, Scores
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered import cache as cache_module
 from skllkd.teachers.metered.cache import StoreCache
+from skllkd.teachers.metered.scores import unknown_scores
 from skllkd.teachers.metered.store import fingerprint_key, text_key
 
 # Forked from one process that has the imports behind it: a second each is saved.
@@ -212,7 +213,7 @@ def test_a_page_that_was_overwritten_is_found(own_store):
 
 def test_usage_adds_up_and_is_kept():
     with LabelStore() as store:
-        nothing = Scores.unknown(0, 2)
+        nothing = unknown_scores(0, 2)
         store.put("spec", [], nothing, Usage(2, 100, 4, 0.5), {"model": "m"})
         store.put("spec", [], nothing, Usage(1, 10, 1, 0.25))
     with LabelStore() as store:
