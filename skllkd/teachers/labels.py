@@ -95,7 +95,7 @@ class TeacherLabels:
         Meaning of the probabilities: "log-probabilities" of the labels, share of "votes",
         or "none", for labels without a confidence.
     recalibration : callable or None
-        Correction learned from gold labels, applied last: see `Teacher.calibrate`.
+        Correction learned from gold labels, applied last: see `CalibratedTeacher`.
 
     Examples
     --------

@@ -168,7 +168,6 @@ class LlamaCppTeacher(CausalLMTeacher):
 
     @override
     def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
-        """Estimate the duration from the speed a batch has on this machine now."""
         if not tokens.input:
             return None
         one_label = LabelTrie.from_tokens(["a"], [[0]], end=0)
@@ -177,7 +176,7 @@ class LlamaCppTeacher(CausalLMTeacher):
         scorer = LlamaScorer(self._model(), prompt, batch_tokens, self._threads())
         batch = [[0] * 15] * (batch_tokens // 16)
         scorer.score([[0]] * len(batch))  # opens the caches, and touches every weight
-        start = time.perf_counter()
+        start = time.perf_counter()  # the speed this machine has now
         scorer.score(batch)
         tokens_per_second = 16 * len(batch) / (time.perf_counter() - start)
         return tokens.input / tokens_per_second
