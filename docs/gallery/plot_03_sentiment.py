@@ -118,6 +118,6 @@ ReliabilityDisplay.from_estimator(clf, held_out, held_out_gold)
 plt.show()
 
 # %%
-# With gold labels, ``teacher.calibrate(texts, y)`` fits a temperature on about 30 of them,
-# or an isotonic regression on a few hundred; see the page on calibration in the user
-# guide.
+# With gold labels, ``CalibratedTeacher(teacher, texts, y)`` fits a temperature on about 30
+# of them, or an isotonic regression on a few hundred; see the page on calibration in the
+# user guide.

@@ -8,11 +8,11 @@ import os
 import numpy as np
 from typing_extensions import override
 
-from skllkd._core.arrays import Float32Array, FloatArray, Weights
+from skllkd._core.arrays import BoolArray, Float32Array, FloatArray, Weights
 from skllkd._core.device import available_device, named_memory_errors
 from skllkd._core.params import check_option
 from skllkd.students.encoder_base import SMALLER_BATCHES, EncoderStudent
-from skllkd.students.feature_cache import Encoded, features_of
+from skllkd.students.feature_cache import features_of
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
 
@@ -168,7 +168,7 @@ class FrozenEncoderStudent(EncoderStudent):
         self._warn_of_truncation(n_cut, len(texts))
         return features
 
-    def _encode(self, texts: list[str]) -> Encoded:
+    def _encode(self, texts: list[str]) -> tuple[Float32Array, BoolArray]:
         """Return the features of texts and whether each was cut."""
         device = available_device(self.device)
         encoder = torch_part.pretrained.encoder_of_weights(
@@ -183,7 +183,7 @@ class FrozenEncoderStudent(EncoderStudent):
                 self.predict_batch_size,
                 device,
             )
-        return Encoded(features, tokenized.is_truncated)
+        return features, tokenized.is_truncated
 
     @override
     def without_cache(self) -> FrozenEncoderStudent:
