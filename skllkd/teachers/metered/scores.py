@@ -72,45 +72,6 @@ class Scores:
             if getattr(self, name) is None:
                 setattr(self, name, make())
 
-    @classmethod
-    def unknown(cls, n: int, n_classes: int) -> Scores:
-        """Make rows without answers that took nothing.
-
-        Parameters
-        ----------
-        n : int
-            Number of rows.
-        n_classes : int
-            Number of classes.
-
-        Returns
-        -------
-        Scores
-            Rows of NaN.
-        """
-        rows = np.full((n, n_classes), np.nan)
-        return cls(rows, n_calls=np.zeros(n, dtype=np.int64))
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Scores]) -> Scores:
-        """Put chunks one after the other.
-
-        Parameters
-        ----------
-        parts : sequence of Scores
-            At least one chunk.
-
-        Returns
-        -------
-        Scores
-            All rows.
-        """
-        columns: dict[str, Any] = {
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(cls)
-        }
-        return cls(**columns)
-
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.log_prob)
@@ -126,15 +87,23 @@ class Scores:
         n_read, n_written = self.n_tokens.sum(axis=0)
         return Usage(int(self.n_calls.sum()), int(n_read), int(n_written))
 
-    def put(self, rows: IntArray, scores: Scores) -> None:
-        """Overwrite rows.
 
-        Parameters
-        ----------
-        rows : ndarray of int
-            Which rows.
-        scores : Scores
-            Their new values.
-        """
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(scores, field.name)
+def unknown_scores(n: int, n_classes: int) -> Scores:
+    """Make rows without answers that took nothing."""
+    rows = np.full((n, n_classes), np.nan)
+    return Scores(rows, n_calls=np.zeros(n, dtype=np.int64))
+
+
+def concatenate_scores(parts: Sequence[Scores]) -> Scores:
+    """Put chunks, at least one, one after the other."""
+    columns: dict[str, Any] = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Scores)
+    }
+    return Scores(**columns)
+
+
+def overwrite_rows(pool: Scores, rows: IntArray, scores: Scores) -> None:
+    """Overwrite rows of a pool's scores."""
+    for field in fields(Scores):
+        getattr(pool, field.name)[rows] = getattr(scores, field.name)
