@@ -23,8 +23,6 @@ from skllkd.refinement.weights import evidence_weights
 _FLOOR = 1e-4
 #: The smallest weight of evidence that alone can label a text.
 _SMALLEST_WEIGHT = 1e-3
-#: Steps towards the shares of the classes.
-_SHARE_STEPS = 20
 #: The largest number of texts from which weights are estimated.
 _MOST_TEXTS = 10_000
 
@@ -37,14 +35,12 @@ class Refinement(BaseEstimator):
     those of the other sources, each floored at log(1e-4), the refined distribution of
     a text is
 
-    .. math:: q = \mathrm{softmax}\bigl(z_T + \sum_j b_j\, z_j + c\bigr)
+    .. math:: q = \mathrm{softmax}\bigl(z_T + \sum_j b_j\, z_j\bigr)
 
     The weights :math:`b_j \ge 0` are those of a multinomial logistic regression of the
     teacher's labels on the evidence: near 0 where it says nothing of the classes. A
     source that learns from the labels, as `OutOfFold` does, has the weight 1, and is
-    asked again in each round, with the labels of the round before. The offsets
-    :math:`c` of the classes keep their shares: the mean of q over the texts is that of
-    the teacher's distributions.
+    asked again in each round, with the labels of the round before.
 
     Parameters
     ----------
@@ -118,14 +114,13 @@ class Refinement(BaseEstimator):
             teacher = _floored(np.log(teacher_proba))
         fixed = [_ask(e, context) for e in self.evidence if not e.uses_labels]
         fixed = _weighted(fixed, teacher)
-        share = np.nanmean(teacher_proba, axis=0)
-        proba = _combined(teacher, fixed, share)
+        proba = _combined(teacher, fixed)
         learners = [e for e in self.evidence if e.uses_labels]
         learned: list[_Answer] = []
         for _ in range(self.n_rounds if learners else 0):
             so_far = replace(context, labels=proba)
             learned = [_ask(e, so_far) for e in learners]
-            proba = _combined(teacher, [*fixed, *learned], share)
+            proba = _combined(teacher, [*fixed, *learned])
         proba = _with_every_class(proba, teacher_proba)
         return proba, tuple(answer.described() for answer in [*fixed, *learned])
 
@@ -208,29 +203,14 @@ def _weighted(answers: list[_Answer], teacher: FloatArray) -> list[_Answer]:
     ]
 
 
-def _combined(
-    teacher: FloatArray, answers: list[_Answer], share: FloatArray
-) -> FloatArray:
-    """Return softmax(z_T + sum of b z + c); rows of NaN of which nobody says anything."""
+def _combined(teacher: FloatArray, answers: list[_Answer]) -> FloatArray:
+    """Return softmax(z_T + sum of b z); rows of NaN of which nobody says anything."""
     said = [teacher, *(a.weighted for a in answers if a.weighted is not None)]
     is_known = ~np.logical_and.reduce([nan_rows(log_prob) for log_prob in said])
     proba = np.full(teacher.shape, np.nan)
     total = sum(np.nan_to_num(log_prob[is_known]) for log_prob in said)
-    proba[is_known] = softmax(_with_shares(total, share), axis=1)
+    proba[is_known] = softmax(total, axis=1)
     return proba
-
-
-def _with_shares(log_odds: FloatArray, share: FloatArray) -> FloatArray:
-    """Shift the columns so that the mean of the softmax is a given share of each class.
-
-    Evidence that is added up makes frequent classes more frequent, to the loss of the
-    rare ones.
-    """
-    log_share = np.log(np.maximum(share, _FLOOR))
-    for _ in range(_SHARE_STEPS):
-        mean = softmax(log_odds, axis=1).mean(axis=0)
-        log_odds = log_odds + (log_share - np.log(mean))
-    return log_odds
 
 
 def _with_every_class(proba: FloatArray, teacher_proba: FloatArray) -> FloatArray:
