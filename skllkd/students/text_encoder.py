@@ -84,13 +84,14 @@ def read_encoder(
 ) -> TextEncoder:
     """Read an encoder from the model hub or a folder, once in a process."""
     encoder = torch_part.pretrained.frozen_encoder(model, pooling)
+    pretrained = encoder.pretrained
     return TextEncoder(
         digest=encoder.digest,
         config=encoder.config,
         weights=encoder.weights,
-        tokenizer=encoder.tokenizer,
-        pooling=encoder.pooling,
-        max_length=shorter_length(max_length, encoder.max_length),
+        tokenizer=pretrained.tokenizer,
+        pooling=encoder.model.pooling,
+        max_length=shorter_length(max_length, pretrained.max_length),
         cache=cache,
         batch_size=batch_size,
         device=device,
