@@ -53,9 +53,8 @@ class Usage(NamedTuple):
 Recalibration = Callable[[FloatArray], FloatArray]
 
 
-def _no_entries() -> npt.NDArray[np.object_]:
-    """Make an empty array of objects."""
-    return np.empty(0, dtype=object)
+#: Stands for a column to be filled in.
+LEFT_OUT: Any = None
 
 
 @dataclass(frozen=True)
@@ -118,21 +117,19 @@ class TeacherLabels:
     n_blank: int = 0
     n_truncated: int = 0
     seconds: float = field(default=0.0, compare=False)
-    source: npt.NDArray[np.object_] = field(default_factory=_no_entries, repr=False)
-    error: npt.NDArray[np.object_] = field(default_factory=_no_entries, repr=False)
+    source: npt.NDArray[np.object_] = field(default=LEFT_OUT, repr=False)
+    error: npt.NDArray[np.object_] = field(default=LEFT_OUT, repr=False)
     usage: Usage = field(default_factory=Usage)
     confidence: str = "log-probabilities"
     recalibration: Recalibration | None = None
 
     def __post_init__(self) -> None:
         """Fill in sources and reasons."""
-        if len(self.error) != len(self.log_prob):
-            missing = nan_rows(self.log_prob).astype(int)
-            # One object for all texts, not one each: a pool may hold millions.
-            error = np.array(["", NO_ANSWER], dtype=object)[missing]
-            source = np.array(["model", ""], dtype=object)[missing]
-            object.__setattr__(self, "error", error)
-            object.__setattr__(self, "source", source)
+        for name, words in (("source", ["model", ""]), ("error", ["", NO_ANSWER])):
+            if getattr(self, name) is None:
+                # One object for all texts, not one each: a pool may hold millions.
+                column = np.array(words, dtype=object)[self.missing.astype(int)]
+                object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         """Return the number of texts."""
