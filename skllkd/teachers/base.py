@@ -22,7 +22,7 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.teachers.calibration import Calibration, check_calibration
-from skllkd.teachers.labels import TeacherLabels
+from skllkd.teachers.labels import TeacherLabels, spread_labels
 from skllkd.teachers.plan import LabellingPlan
 
 #: Number of reasons for missing labels that a warning names.
@@ -192,7 +192,7 @@ class Teacher(BaseEstimator, ABC):
         labels = self._label_distinct(list(row_of), classes, verbose)
         rows = np.array([row_of.get(text, -1) for text in texts], dtype=np.int64)
         used = np.unique(rows[rows >= 0])
-        spread = _spread(labels, rows)
+        spread = spread_labels(labels, rows, "empty or white space")
         n_new = np.count_nonzero(labels.source[used] == "model")
         n_blank = int(np.count_nonzero(rows < 0))
         n_reused = int(np.count_nonzero(~spread.missing) - n_new)
@@ -223,22 +223,6 @@ class Teacher(BaseEstimator, ABC):
 def distinct_texts(texts: list[str]) -> list[str]:
     """List each text that is not blank once."""
     return list(dict.fromkeys(text for text in texts if not is_blank(text)))
-
-
-def _spread(labels: TeacherLabels, rows: Any) -> TeacherLabels:
-    """Repeat labels of distinct texts; row -1 is a blank text."""
-
-    def column(values: Any, of_blank: Any) -> Any:
-        return np.append(values, [of_blank], axis=0)[rows]
-
-    nothing = np.full(len(labels.classes), np.nan)
-    return replace(
-        labels,
-        log_prob=column(labels.log_prob, nothing),
-        label_mass=column(labels.label_mass, np.nan),
-        source=column(labels.source, ""),
-        error=column(labels.error, "empty or white space"),
-    )
 
 
 def _reasons(labels: TeacherLabels) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd._core.params import optional_import
 from skllkd.teachers.calibration import normalise
 
@@ -198,3 +198,18 @@ class TeacherLabels:
         partial = Path(path).with_name(Path(path).name + ".partial")
         self.to_pandas(texts).to_parquet(partial)
         partial.replace(path)
+
+
+def spread_labels(labels: TeacherLabels, rows: IntArray, error: str) -> TeacherLabels:
+    """Return the labels of rows; row -1 is a text without one, for the reason given."""
+
+    def column(values: Any, missing: Any) -> Any:
+        return np.append(values, [missing], axis=0)[rows]
+
+    return replace(
+        labels,
+        log_prob=column(labels.log_prob, np.full(len(labels.classes), np.nan)),
+        label_mass=column(labels.label_mass, np.nan),
+        source=column(labels.source, ""),
+        error=column(labels.error, error),
+    )
