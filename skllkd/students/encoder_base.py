@@ -53,7 +53,12 @@ class EncoderStudent(Student):
     _rates: ClassVar[Sequence[str]]
     _poolings: ClassVar[Sequence[str]]
     #: Learned attributes that are saved as JSON, without the `_` at their end.
-    saved_settings: ClassVar = ("config", "pooling", "max_length", "special_tokens")
+    saved_settings: ClassVar[Sequence[str]] = (
+        "config",
+        "pooling",
+        "max_length",
+        "special_tokens",
+    )
 
     @override
     def check(self) -> None:

@@ -33,14 +33,8 @@ CREATE TABLE IF NOT EXISTS features (
 _AT_ONCE = 500  # keys in a statement
 
 
-class Encoded(NamedTuple):
-    """Texts as an encoder read them."""
-
-    features: Float32Array  # of shape (n_texts, n_features)
-    is_cut: BoolArray
-
-
-Encode = Callable[[list[str]], Encoded]
+#: From texts to features, (n_texts, n_features), and whether each text was cut.
+Encode = Callable[[list[str]], tuple[Float32Array, BoolArray]]
 
 
 class Known(NamedTuple):
@@ -76,12 +70,6 @@ class _Memory:
             while self._n_bytes > MEMORY_BYTES:
                 _, gone = self._rows.popitem(last=False)
                 self._n_bytes -= gone.features.nbytes + _ROW_OVERHEAD
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._rows.clear()
-            self._n_bytes = 0
 
 
 memory = _Memory()

@@ -17,9 +17,6 @@ from skllkd.exceptions import InvalidParameterError
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Tolerance of sums of probabilities in float32.
-_ROUNDING = 1e-6
-
 
 class Loss(BaseEstimator, ABC):
     """Base class of the losses.
@@ -206,9 +203,8 @@ class CandidateSet(Loss):
     def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         ordered = target.sort(dim=1, descending=True).values
         likelier = ordered.cumsum(dim=1) - ordered
-        n_in = (
-            (likelier < self.coverage - _ROUNDING).sum(dim=1, keepdim=True).clamp(min=1)
-        )
+        is_in = likelier < self.coverage - 1e-6  # sums in float32 are rounded
+        n_in = is_in.sum(dim=1, keepdim=True).clamp(min=1)
         least = ordered.gather(1, n_in - 1)  # ties with it are in the set as well
         outside = (target < least) | (target <= 0)
         return -log_proba.masked_fill(outside, float("-inf")).logsumexp(dim=1)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._core.arrays import Float32Array, Weights
+from skllkd._core.arrays import BoolArray, Float32Array, Weights
 from skllkd._core.device import available_device, named_memory_errors
 from skllkd._core.params import looks_like_path
 from skllkd._core.progress import progress_bar
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
 from skllkd.exceptions import SavedModelError
-from skllkd.students.feature_cache import Encoded, features_of
+from skllkd.students.feature_cache import features_of
 from skllkd.students.lazy_torch import torch_part
 
 #: Hint for a GPU whose memory does not suffice.
@@ -53,7 +53,7 @@ class TextEncoder:
                 bar.update(len(some))
         return np.concatenate(parts), n_cut
 
-    def _encode(self, texts: list[str]) -> Encoded:
+    def _encode(self, texts: list[str]) -> tuple[Float32Array, BoolArray]:
         """Return the features of texts and whether each was cut."""
         device = available_device(self.device)
         network = torch_part.pretrained.encoder_of_weights(
@@ -70,7 +70,7 @@ class TextEncoder:
                 self.batch_size,
                 device,
             )
-        return Encoded(features, tokenized.is_truncated)
+        return features, tokenized.is_truncated
 
 
 def read_encoder(

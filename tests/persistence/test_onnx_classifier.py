@@ -301,7 +301,7 @@ def test_it_is_a_scikit_learn_classifier(exported, short):
     score = classifier.score(texts, labels)
     assert score == np.mean(classifier.predict(texts) == np.array(labels))
     copy = sklearn.clone(classifier)
-    assert "_loaded" not in vars(copy)
+    assert "_model" not in vars(copy)
     assert copy.score(texts, labels) == score
     assert sklearn.clone(FrozenEstimator(classifier)).score(texts, labels) == score
     pipe = make_pipeline(ONNXClassifier(exported))

@@ -26,9 +26,13 @@ from skllkd.students.text_encoder import TextEncoder
 from tests.conftest import TOPICS, GoldTeacher
 
 
+def forget_features():
+    feature_cache.memory = feature_cache._Memory()
+
+
 @pytest.fixture(autouse=True)
 def nothing_remembered():
-    feature_cache.memory.clear()
+    forget_features()
     skllkd.students._torch.pretrained._known.clear()
 
 
@@ -117,7 +121,7 @@ def test_a_fine_tuned_student_with_its_weights_predicts_the_same(news, tiny_path
 def test_same_seed_same_weights_whatever_is_remembered(news, tiny_path):
     first = new(news, tiny_path).fit(news[0][:96])
     again = new(news, tiny_path).fit(news[0][:96])
-    feature_cache.memory.clear()
+    forget_features()
     anew = new(news, tiny_path, cache=None).fit(news[0][:96])
     other = new(news, tiny_path).set_params(random_state=1).fit(news[0][:96])
     for name, array in weights(first).items():
@@ -187,7 +191,7 @@ def test_memory_is_bounded_and_lets_go_of_the_oldest(
 
 def test_a_pool_beyond_the_memory_trains_all_the_same(news, tiny_path, monkeypatch):
     wanted = new(news, tiny_path).fit(news[0][:96])
-    feature_cache.memory.clear()
+    forget_features()
     monkeypatch.setattr(feature_cache, "MEMORY_BYTES", 1000)
     tight = new(news, tiny_path).fit(news[0][:96])
     np.testing.assert_array_equal(
@@ -199,7 +203,7 @@ def test_disk_is_read_by_another_process_s_memory(news, tiny_path, encoded, own_
     texts = news[0][:96]
     first = new(news, tiny_path, cache="disk").fit(texts)
     assert len(encoded) == 96
-    feature_cache.memory.clear()  # as in a new process
+    forget_features()  # as in a new process
     again = new(news, tiny_path, cache="disk").fit(texts)
     assert len(encoded) == 96
     np.testing.assert_array_equal(
@@ -207,7 +211,7 @@ def test_disk_is_read_by_another_process_s_memory(news, tiny_path, encoded, own_
     )
     path = own_store.parent / "features.sqlite"
     assert texts[0].encode() not in path.read_bytes()
-    feature_cache.memory.clear()
+    forget_features()
     new(news, tiny_path).fit(texts)  # "memory" leaves the file alone
     assert len(encoded) == 192
 
@@ -220,12 +224,12 @@ def test_disk_is_bounded_and_drops_what_was_used_least_lately(
     monkeypatch.setattr(feature_cache, "DISK_BYTES", 60 * row)
     classifier = new(news, tiny_path, cache="disk").fit(texts[:40])
     for some in (texts[:10], texts[40:80]):  # the first ten are used again
-        feature_cache.memory.clear()
+        forget_features()
         classifier.predict_proba(some)
     with sqlite3.connect(own_store.parent / "features.sqlite") as connection:
         (count,) = connection.execute("SELECT COUNT(*) FROM features").fetchone()
     assert 45 <= count <= 54
-    feature_cache.memory.clear()
+    forget_features()
     del encoded[:]
     classifier.predict_proba(texts[40:80])
     assert not encoded
@@ -310,7 +314,7 @@ def test_stopping_early_and_going_on(news, tiny_path, tmp_path):
         LLKDClassifier.load(tmp_path),
         pickle.loads(pickle.dumps(classifier)),
     ]
-    feature_cache.memory.clear()
+    forget_features()
     skllkd.students._torch.pretrained._known.clear()  # as on another machine
     for copy in copies:
         copy.set_params(teacher=GoldTeacher(*news)).partial_fit(texts[96:160])

@@ -47,7 +47,6 @@ class Settings(NamedTuple):
     dtype: torch.dtype = torch.float32  # of matrix products
     n_threads: int | None = 1  # a head is too small to be shared by several
     warmup: float = _WARMUP  # share of training
-    weight_decay: float = _WEIGHT_DECAY
     max_gradient_norm: float | None = None
     processes: ProcessGroup | None = None
 
@@ -73,7 +72,7 @@ class Trainer:
                 {"params": [p for p in part if p.requires_grad], "highest": rate}
                 for part, rate in rates
             ],
-            weight_decay=settings.weight_decay,
+            weight_decay=_WEIGHT_DECAY,
             fused=self._device.type in ("cpu", "cuda"),
         )
 
@@ -216,7 +215,6 @@ def linear_probe(
     target: FloatArray,
     weight: FloatArray,
     n_epochs: int,
-    dropout: float,
 ) -> None:
     """Train a classifier's head on the features of its encoder as it stands."""
     model, pool, settings = trainer.model, trainer.pool, trainer.settings
@@ -232,7 +230,7 @@ def linear_probe(
         head_kind(own),
         settings.seed,
         _PROBE_RATE,
-        dropout,
+        model.dropout.p,
         trainer.per_sample,
         warmup=0.0,
     )
