@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
 from skllkd import LLKDClassifier
-from skllkd.students import FrozenEncoderStudent, GeneralizedCrossEntropy
+from skllkd.students import (
+    FrozenEncoderStudent,
+    GeneralizedCrossEntropy,
+    feature_cache,
+)
 from skllkd.students.text_encoder import TextEncoder
 from skllkd.teachers import PrecomputedTeacher
 
@@ -14,6 +18,7 @@ from tests.conftest import TOPICS
 @pytest.fixture
 def encoded(monkeypatch):
     """Return the list of texts the encoder is given, as it grows."""
+    feature_cache.memory.clear()
     seen = []
     encode = TextEncoder._encode
 

@@ -18,6 +18,7 @@ from skllkd.students import FrozenEncoderStudent, SklearnStudent, feature_cache
 from skllkd.students.text_encoder import TextEncoder, read_encoder
 from skllkd.teachers import (
     BatchCalibration,
+    CalibratedTeacher,
     ContextualCalibration,
     EmbeddingTeacher,
     EnsembleTeacher,
@@ -157,7 +158,7 @@ def test_both_calibrations_and_gold_labels_work(teacher, tiny_path):
     teacher.set_params(calibration=BatchCalibration("em"))
     assert np.isfinite(teacher.label(TEXTS, CLASSES).proba).all()
     texts = [f"{text} {i}" for i in range(3) for text in TEXTS]
-    gold = teacher.calibrate(texts, ["sports", "money"] * 6)
+    gold = CalibratedTeacher(teacher, texts, ["sports", "money"] * 6)
     assert np.isfinite(gold.label(TEXTS, CLASSES).proba).all()
 
 
