@@ -25,6 +25,7 @@ from skllkd.exceptions import SavedModelError
 from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
 from skllkd.refinement import Refinement
+from skllkd.refinement.gold import Accuracy
 from skllkd.refinement.record import Source
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
@@ -81,6 +82,7 @@ def save(
         | {"random_state": seed if isinstance(seed, Integral) else None},
         "state": {name: getattr(state, name) for name in _SCALARS},
         "sources": [asdict(source) for source in state.sources],
+        "gold_accuracy": {k: asdict(v) for k, v in (state.gold_accuracy or {}).items()},
     }
     text = json.dumps(description, indent=1, default=_plain)
     (folder / _SETTINGS).write_text(text, encoding="utf-8")
@@ -152,6 +154,11 @@ def _restored(
         class_bias=None if bias is None else np.array(bias),
         refined_proba=evidence.get("refined_proba"),
         sources=tuple(Source(**source) for source in description["sources"]),
+        gold_accuracy={
+            name: Accuracy(**found)
+            for name, found in description["gold_accuracy"].items()
+        }
+        or None,
         history={name: evidence[f"history.{name}"] for name in description["history"]},
         **arrays,
         **description["state"],

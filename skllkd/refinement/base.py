@@ -48,6 +48,9 @@ class EvidenceContext:
         Seed of all randomness.
     verbose : int, default=0
         Whether to show progress.
+    gold : ndarray of shape (n_texts,), int, optional
+        The column of the gold label of each text, -1 for none, for evidence that uses
+        labels; `labels` then hold them with probability 1.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class EvidenceContext:
     out_of_fold: CrossFit
     seed: int
     verbose: int = 0
+    gold: IntArray | None = None
 
     @classmethod
     def of(cls, texts: Any, classes: Any) -> Self:

@@ -35,7 +35,9 @@ class PoolEvidence:
         self._verbose, self._resume = verbose, resume
         self._lacks_encoder = False
 
-    def context(self, labels: FloatArray) -> EvidenceContext:
+    def context(
+        self, labels: FloatArray, gold: IntArray | None = None
+    ) -> EvidenceContext:
         """Return the context that sources of evidence see."""
         return EvidenceContext(
             self._texts,
@@ -45,6 +47,7 @@ class PoolEvidence:
             self._out_of_fold,
             self._seed,
             self._verbose,
+            gold,
         )
 
     @cached_property

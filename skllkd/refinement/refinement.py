@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator
 
-from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number, shown
 from skllkd.exceptions import InvalidParameterError
+from skllkd.refinement.answers import (
+    Answer,
+    ask,
+    combined,
+    teacher_answer,
+    weighted_by_teacher,
+    with_every_class,
+    with_gold,
+)
 from skllkd.refinement.base import Evidence, EvidenceContext
 from skllkd.refinement.class_names import ClassNames
+from skllkd.refinement.gold import Accuracy, accuracy_on, distinct_rows, held_out
 from skllkd.refinement.out_of_fold import OutOfFold
 from skllkd.refinement.record import Source
-from skllkd.refinement.weights import evidence_weights
-
-#: The smallest probability that evidence gives a class, as the teacher does.
-_FLOOR = 1e-4
-#: The smallest weight of evidence that alone can label a text.
-_SMALLEST_WEIGHT = 1e-3
-#: The largest number of texts from which weights are estimated.
-_MOST_TEXTS = 10_000
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,9 +91,7 @@ class Refinement(BaseEstimator):
         for source in self.evidence:
             source.check()
 
-    def __call__(
-        self, teacher_proba: FloatArray, context: EvidenceContext
-    ) -> tuple[FloatArray, tuple[Source, ...]]:
+    def __call__(self, teacher_proba: FloatArray, context: EvidenceContext) -> Refined:
         """Combine a teacher's distributions with the evidence.
 
         Parameters
@@ -104,25 +104,49 @@ class Refinement(BaseEstimator):
 
         Returns
         -------
-        refined_proba : ndarray of shape (n_texts, n_classes)
-            The refined distributions; rows of NaN where neither the teacher nor other
-            evidence says anything.
-        sources : tuple of Source
-            The weight of each source, and the number of texts it spoke of.
+        Refined
+            The refined distributions, the weights of the sources, and the accuracy on
+            gold labels.
         """
-        with np.errstate(divide="ignore"):
-            teacher = _floored(np.log(teacher_proba))
-        fixed = [_ask(e, context) for e in self.evidence if not e.uses_labels]
-        fixed = _weighted(fixed, teacher)
-        proba = _combined(teacher, fixed)
+        teacher = teacher_answer(teacher_proba)
+        blind = replace(context, gold=None)  # to be judged by it
+        fixed = [ask(e, blind) for e in self.evidence if not e.uses_labels]
+        fixed = weighted_by_teacher(fixed, teacher.log_prob)
+        proba, answers = self._rounds([teacher, *fixed], context)
+        proba = with_gold(with_every_class(proba, teacher_proba), context.gold)
+        if context.gold is None:
+            return Refined(proba, tuple(a.described() for a in answers[1:]))
+        accuracy = self._judged([teacher, *fixed], context)
+        return Refined(proba, tuple(a.described() for a in answers), accuracy)
+
+    def _rounds(
+        self, answers: list[Answer], context: EvidenceContext
+    ) -> tuple[FloatArray, list[Answer]]:
+        """Combine answers with those of the sources that learn from the labels."""
         learners = [e for e in self.evidence if e.uses_labels]
-        learned: list[_Answer] = []
+        proba, weighted = combined(answers, context.gold)
         for _ in range(self.n_rounds if learners else 0):
-            so_far = replace(context, labels=proba)
-            learned = [_ask(e, so_far) for e in learners]
-            proba = _combined(teacher, [*fixed, *learned])
-        proba = _with_every_class(proba, teacher_proba)
-        return proba, tuple(answer.described() for answer in [*fixed, *learned])
+            so_far = replace(context, labels=with_gold(proba, context.gold))
+            learned = [ask(e, so_far) for e in learners]
+            proba, weighted = combined([*answers, *learned], context.gold)
+        return with_gold(proba, context.gold), weighted
+
+    def _judged(
+        self, answers: list[Answer], context: EvidenceContext
+    ) -> dict[str, Accuracy]:
+        """Judge labels by gold labels that were put aside when they were found."""
+        gold, shape = context.gold, context.labels.shape
+        labels, student = np.full(shape, np.nan), np.full(shape, np.nan)
+        for rows, others in held_out(context.texts, gold, context.seed):
+            proba, found = self._rounds(answers, replace(context, gold=others))
+            labels[rows] = proba[rows]
+            for answer in found:
+                if isinstance(answer.source, OutOfFold) and answer.log_prob is not None:
+                    student[rows] = answer.log_prob[rows]
+        rows = distinct_rows(context.texts, gold)
+        judged = {"teacher": answers[0].log_prob, "labels": labels, "student": student}
+        accuracy = {k: accuracy_on(proba, gold, rows) for k, proba in judged.items()}
+        return {name: found for name, found in accuracy.items() if found.n_texts}
 
     def portable(self) -> Refinement:
         """Return the refinement as files hold it: without teachers and functions.
@@ -142,84 +166,21 @@ class Refinement(BaseEstimator):
         return self
 
 
-class _Answer(NamedTuple):
-    """The answer of a source."""
+class Refined(NamedTuple):
+    """The result of a refinement.
 
-    source: Evidence
-    log_prob: (
-        FloatArray | None
-    )  # (n_texts, n_classes), floored; None if it stands aside
-    weight: float = 1.0
+    Parameters
+    ----------
+    proba : ndarray of shape (n_texts, n_classes)
+        The refined distributions; rows of NaN where neither the teacher nor other
+        evidence says anything.
+    sources : tuple of Source
+        The weight of each source, and the number of texts it spoke of; with gold labels
+        that of the teacher first.
+    accuracy : dict of str to Accuracy
+        The accuracy on gold labels; empty without them.
+    """
 
-    @property
-    def weighted(self) -> FloatArray | None:
-        """The log-probabilities times the weight, None if they say nothing."""
-        if self.log_prob is None or self.weight < _SMALLEST_WEIGHT:
-            return None
-        return self.weight * self.log_prob
-
-    def described(self) -> Source:
-        """Return the record of the answer."""
-        if self.log_prob is None:
-            return Source(self.source.name, 0.0, 0, self.source.requirement)
-        n_texts = int(np.count_nonzero(~nan_rows(self.log_prob)))
-        return Source(self.source.name, self.weight, n_texts)
-
-
-def _ask(source: Evidence, context: EvidenceContext) -> _Answer:
-    """Ask a source, and check its answer."""
-    log_prob = source.log_prob(context)
-    if log_prob is None:
-        return _Answer(source, None)
-    log_prob = np.asarray(log_prob, dtype=np.float64)
-    if log_prob.shape != context.labels.shape:
-        raise InvalidParameterError(
-            f"{type(source).__name__}.log_prob must return an array of shape "
-            f"{context.labels.shape}, a row a text and a column a class; got "
-            f"{log_prob.shape}."
-        )
-    return _Answer(source, _floored(log_softmax(log_prob, axis=1)))
-
-
-def _floored(log_prob: FloatArray) -> FloatArray:
-    """Raise log-probabilities to at least log(1e-4); rows of NaN stay."""
-    return np.maximum(log_prob, np.log(_FLOOR))
-
-
-def _weighted(answers: list[_Answer], teacher: FloatArray) -> list[_Answer]:
-    """Estimate the weights of answers from their agreement with the teacher."""
-    spoken = [answer for answer in answers if answer.log_prob is not None]
-    known = np.flatnonzero(~nan_rows(teacher))
-    known = known[:: max(1, len(known) // _MOST_TEXTS)]
-    if not spoken:
-        return answers
-    evidence = np.array([np.nan_to_num(a.log_prob[known]) for a in spoken])
-    weights = iter(evidence_weights(evidence, teacher[known].argmax(axis=1)))
-    return [
-        answer
-        if answer.log_prob is None
-        else answer._replace(weight=float(next(weights)))
-        for answer in answers
-    ]
-
-
-def _combined(teacher: FloatArray, answers: list[_Answer]) -> FloatArray:
-    """Return softmax(z_T + sum of b z); rows of NaN of which nobody says anything."""
-    said = [teacher, *(a.weighted for a in answers if a.weighted is not None)]
-    is_known = ~np.logical_and.reduce([nan_rows(log_prob) for log_prob in said])
-    proba = np.full(teacher.shape, np.nan)
-    total = sum(np.nan_to_num(log_prob[is_known]) for log_prob in said)
-    proba[is_known] = softmax(total, axis=1)
-    return proba
-
-
-def _with_every_class(proba: FloatArray, teacher_proba: FloatArray) -> FloatArray:
-    """Return refined labels in which no class lost all of its texts."""
-    label, before = _labels(proba), _labels(teacher_proba)
-    lost = np.setdiff1d(before[before >= 0], label)
-    return np.where(np.isin(before, lost)[:, None], teacher_proba, proba)
-
-
-def _labels(proba: FloatArray) -> IntArray:
-    """Return the most probable class of each row, -1 for rows of NaN."""
-    return np.where(nan_rows(proba), -1, np.nan_to_num(proba).argmax(axis=1))
+    proba: FloatArray
+    sources: tuple[Source, ...]
+    accuracy: Mapping[str, Accuracy] = MappingProxyType({})

@@ -1,4 +1,4 @@
-"""Weights of evidence, estimated from its agreement with the teacher."""
+"""Weights of evidence, estimated from the teacher's labels or from gold labels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from skllkd._core.arrays import FloatArray, IntArray
 #: Precision of the normal priors around 0 of the weights and of the offsets: about so
 #: many texts must speak for a weight. Without them a handful of texts has no estimate.
 _WEIGHT_PRECISION, _OFFSET_PRECISION = 10.0, 1.0
+#: The same with gold labels: of a common factor of all weights around 1, of their
+#: differences around those without gold labels, and of the offsets.
+_FACTOR_PRECISION, _DIFFERENCE_PRECISION, _GOLD_OFFSET_PRECISION = 1.0, 50.0, 4.0
 
 
 def evidence_weights(evidence: FloatArray, label: IntArray) -> FloatArray:
@@ -22,6 +25,40 @@ def evidence_weights(evidence: FloatArray, label: IntArray) -> FloatArray:
 
     `evidence` has shape (n_sources, n_texts, n_classes), `label` (n_texts,).
     """
+    n_sources = len(evidence)
+    precision = _WEIGHT_PRECISION * np.eye(n_sources)
+    centre, start = np.zeros(n_sources), np.full(n_sources, 0.5)
+    return _most_probable(evidence, label, start, centre, precision, _OFFSET_PRECISION)[
+        0
+    ]
+
+
+def gold_weights(
+    evidence: FloatArray, gold: IntArray, prior: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Estimate weights and offsets from gold labels, drawn to the weights without them.
+
+    The regression of `evidence_weights`, of gold labels. A few of them determine how
+    sure the sum of the evidence may be, a common factor of the weights; many, which
+    source is to be believed more than the teacher's labels made believe.
+    """
+    along = prior / np.linalg.norm(prior)
+    along = np.outer(along, along)
+    apart = np.eye(len(prior)) - along
+    precision = _FACTOR_PRECISION * along + _DIFFERENCE_PRECISION * apart
+    given = (prior, prior, precision, _GOLD_OFFSET_PRECISION)
+    return _most_probable(evidence, gold, *given)
+
+
+def _most_probable(
+    evidence: FloatArray,
+    label: IntArray,
+    start: FloatArray,
+    centre: FloatArray,
+    precision: FloatArray,
+    offset_precision: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the most probable weights >= 0 and offsets under normal priors."""
     from scipy.optimize import minimize  # slow to import
 
     n_sources, n_texts, n_classes = evidence.shape
@@ -30,21 +67,19 @@ def evidence_weights(evidence: FloatArray, label: IntArray) -> FloatArray:
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
         weight, offset = parameters[:n_sources], parameters[n_sources:]
         log_prob = log_softmax(offset + np.tensordot(weight, evidence, 1), axis=1)
-        prior = (
-            _WEIGHT_PRECISION * weight @ weight + _OFFSET_PRECISION * offset @ offset
-        )
+        shift = precision @ (weight - centre)
+        prior = shift @ (weight - centre) + offset_precision * offset @ offset
         error = np.exp(log_prob) - one_hot
         gradient = np.concatenate(
             [
-                np.tensordot(evidence, error, 2) + _WEIGHT_PRECISION * weight,
-                error.sum(axis=0) + _OFFSET_PRECISION * offset,
+                np.tensordot(evidence, error, 2) + shift,
+                error.sum(axis=0) + offset_precision * offset,
             ]
         )
-        loss = prior / 2 - log_prob[np.arange(n_texts), label].sum()
-        return loss / n_texts, gradient / n_texts
+        loss = prior / 2 - (one_hot * log_prob).sum()
+        return loss / max(n_texts, 1), gradient / max(n_texts, 1)
 
-    start = np.concatenate([np.full(n_sources, 0.5), np.zeros(n_classes)])
+    first = np.concatenate([start, np.zeros(n_classes)])
     bounds = [(0, None)] * n_sources + [(None, None)] * n_classes
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    weights: FloatArray = found.x[:n_sources]
-    return weights
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
+    return found.x[:n_sources], found.x[n_sources:]
