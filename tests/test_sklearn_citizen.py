@@ -376,6 +376,7 @@ def test_early_stopping_needs_no_gold_and_keeps_the_best(student, news):
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=None,
         selection=LLKDSelection(),
         student=student,
         early_stopping=True,
