@@ -72,6 +72,12 @@ def _add_demo(commands: Any) -> None:
     )
     demo.add_argument("--pool", type=int, default=1200, help="stories to learn from")
     demo.add_argument("--held-out", type=int, default=400, help="stories to score on")
+    demo.add_argument(
+        "--teacher",
+        choices=["transformers", "llama.cpp"],
+        default="transformers",
+        help="library that runs the language model; llama.cpp comes with the extra `llama`",
+    )
     demo.add_argument("--seed", type=int, default=0, help="seed of the student")
     demo.add_argument(
         "--output", type=Path, default=Path("skllkd-demo"), help="folder to write to"
@@ -86,5 +92,6 @@ def _demo(options: argparse.Namespace) -> None:
         n_pool=options.pool,
         n_held_out=options.held_out,
         seed=options.seed,
+        teacher=options.teacher,
         output=options.output,
     )

@@ -58,6 +58,7 @@ def save(
     (folder / _SETTINGS).unlink(missing_ok=True)  # a save cut short is no classifier
     settings = write_folder(student, folder, list(map(str, state.classes)))
     save_file(_evidence(state.portable()), folder / _EVIDENCE)
+    seed = params["random_state"]  # a generator cannot be saved
     description = {
         "format": FORMAT,
         "skllkd": __version__,
@@ -69,7 +70,7 @@ def save(
         "selection": _description(state.selection),
         "acquisition": params["acquisition"] and params["acquisition"].get_params(),
         "parameters": {k: v for k, v in params.items() if k not in _OBJECTS}
-        | {"random_state": _seed(params["random_state"])},
+        | {"random_state": seed if isinstance(seed, Integral) else None},
         "state": {name: getattr(state, name) for name in _SCALARS},
     }
     text = json.dumps(description, indent=1, default=_plain)
@@ -170,11 +171,6 @@ def _plain(value: Any) -> Any:
     raise TypeError(
         f"a parameter of type {type(value).__name__} cannot be saved as JSON"
     )
-
-
-def _seed(random_state: Any) -> int | None:
-    """Return a seed that can be saved; a generator has none."""
-    return int(random_state) if isinstance(random_state, Integral) else None
 
 
 def _selection(

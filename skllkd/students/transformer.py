@@ -219,11 +219,9 @@ class TransformerStudent(EncoderStudent):
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
         if not self.linear_probe_epochs:
             return
-        settings = self.linear_probe_epochs, self.dropout
+        trainer, n_epochs = self._trainer, self.linear_probe_epochs
         with named_memory_errors("the linear probe", SMALLER_STEPS):
-            torch_part.trainer.linear_probe(
-                self._trainer, rows, target, weight, *settings
-            )
+            torch_part.trainer.linear_probe(trainer, rows, target, weight, n_epochs)
 
     @override
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections import Counter
 from dataclasses import replace
 from typing import Any, Self
@@ -22,9 +22,8 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.teachers.calibration import Calibration, check_calibration
-from skllkd.teachers.labels import TeacherLabels
+from skllkd.teachers.labels import TeacherLabels, spread_labels
 from skllkd.teachers.plan import LabellingPlan
-from skllkd.teachers.recalibration import CalibratedTeacher
 
 #: Number of reasons for missing labels that a warning names.
 _REASONS = 3
@@ -53,7 +52,7 @@ class Teacher(BaseEstimator, ABC):
     True
     """
 
-    calibration: Calibration | None
+    calibration: Calibration | None = None
     #: Name of the parameter that limits how much of a text is read.
     _window = "max_text_tokens"
     #: Meaning of the probabilities, as in `TeacherLabels.confidence`.
@@ -145,42 +144,8 @@ class Teacher(BaseEstimator, ABC):
         texts = as_texts(texts, "texts")
         return self._plan(texts, distinct_texts(texts), classes)
 
-    def calibrate(
-        self, texts: Any, y: Any, *, method: str = "temperature"
-    ) -> CalibratedTeacher:
-        """Calibrate the confidence on a few gold labels.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            Some texts, at best a random part of the pool.
-        y : sequence of shape (n_texts,)
-            Their right classes.
-        method : {"temperature", "isotonic"}, default="temperature"
-            One number, which some 30 labels determine, or a rising curve, which wants a
-            few hundred.
-
-        Returns
-        -------
-        CalibratedTeacher
-            A teacher that asks this one, and learns from its stored answers.
-        """
-        return CalibratedTeacher(self, texts, y, method=method)
-
     @override
     def set_params(self, **params: Any) -> Self:
-        """Set parameters; `calibration__class_prior` replaces the calibration.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name.
-
-        Returns
-        -------
-        Teacher
-            This teacher.
-        """
         nested = {
             name.removeprefix(_NESTED): params.pop(name)
             for name in list(params)
@@ -198,11 +163,11 @@ class Teacher(BaseEstimator, ABC):
             self.calibration = type(calibration)(**{**known, **nested})
         return self
 
-    @abstractmethod
     def _label_distinct(
         self, texts: list[str], classes: Classes, verbose: int
     ) -> TeacherLabels:
         """Label distinct texts that are not blank, without calibration and warnings."""
+        raise NotImplementedError
 
     def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
         """Label rows of numbers, without calibration and warnings."""
@@ -227,7 +192,7 @@ class Teacher(BaseEstimator, ABC):
         labels = self._label_distinct(list(row_of), classes, verbose)
         rows = np.array([row_of.get(text, -1) for text in texts], dtype=np.int64)
         used = np.unique(rows[rows >= 0])
-        spread = _spread(labels, rows)
+        spread = spread_labels(labels, rows, "empty or white space")
         n_new = np.count_nonzero(labels.source[used] == "model")
         n_blank = int(np.count_nonzero(rows < 0))
         n_reused = int(np.count_nonzero(~spread.missing) - n_new)
@@ -255,28 +220,9 @@ class Teacher(BaseEstimator, ABC):
             )
 
 
-Teacher.register(CalibratedTeacher)  # which wraps a teacher, and so comes before it
-
-
 def distinct_texts(texts: list[str]) -> list[str]:
     """List each text that is not blank once."""
     return list(dict.fromkeys(text for text in texts if not is_blank(text)))
-
-
-def _spread(labels: TeacherLabels, rows: Any) -> TeacherLabels:
-    """Repeat labels of distinct texts; row -1 is a blank text."""
-
-    def column(values: Any, of_blank: Any) -> Any:
-        return np.append(values, [of_blank], axis=0)[rows]
-
-    nothing = np.full(len(labels.classes), np.nan)
-    return replace(
-        labels,
-        log_prob=column(labels.log_prob, nothing),
-        label_mass=column(labels.label_mass, np.nan),
-        source=column(labels.source, ""),
-        error=column(labels.error, "empty or white space"),
-    )
 
 
 def _reasons(labels: TeacherLabels) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd._core.params import optional_import
 from skllkd.teachers.calibration import normalise
 
@@ -53,9 +53,8 @@ class Usage(NamedTuple):
 Recalibration = Callable[[FloatArray], FloatArray]
 
 
-def _no_entries() -> npt.NDArray[np.object_]:
-    """Make an empty array of objects."""
-    return np.empty(0, dtype=object)
+#: Stands for a column to be filled in.
+LEFT_OUT: Any = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class TeacherLabels:
         Meaning of the probabilities: "log-probabilities" of the labels, share of "votes",
         or "none", for labels without a confidence.
     recalibration : callable or None
-        Correction learned from gold labels, applied last: see `Teacher.calibrate`.
+        Correction learned from gold labels, applied last: see `CalibratedTeacher`.
 
     Examples
     --------
@@ -118,21 +117,19 @@ class TeacherLabels:
     n_blank: int = 0
     n_truncated: int = 0
     seconds: float = field(default=0.0, compare=False)
-    source: npt.NDArray[np.object_] = field(default_factory=_no_entries, repr=False)
-    error: npt.NDArray[np.object_] = field(default_factory=_no_entries, repr=False)
+    source: npt.NDArray[np.object_] = field(default=LEFT_OUT, repr=False)
+    error: npt.NDArray[np.object_] = field(default=LEFT_OUT, repr=False)
     usage: Usage = field(default_factory=Usage)
     confidence: str = "log-probabilities"
     recalibration: Recalibration | None = None
 
     def __post_init__(self) -> None:
         """Fill in sources and reasons."""
-        if len(self.error) != len(self.log_prob):
-            missing = nan_rows(self.log_prob).astype(int)
-            # One object for all texts, not one each: a pool may hold millions.
-            error = np.array(["", NO_ANSWER], dtype=object)[missing]
-            source = np.array(["model", ""], dtype=object)[missing]
-            object.__setattr__(self, "error", error)
-            object.__setattr__(self, "source", source)
+        for name, words in (("source", ["model", ""]), ("error", ["", NO_ANSWER])):
+            if getattr(self, name) is None:
+                # One object for all texts, not one each: a pool may hold millions.
+                column = np.array(words, dtype=object)[self.missing.astype(int)]
+                object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -175,16 +172,11 @@ class TeacherLabels:
         names[:] = self.classes
         label[known] = names[proba[known].argmax(axis=1)]
         columns: dict[str, Any] = {} if texts is None else {"text": list(texts)}
-        columns |= {"label": label}
-        columns |= {
-            f"proba_{name}": column
-            for name, column in zip(self.classes, proba.T, strict=True)
-        }
-        columns |= {
-            "label_mass": self.label_mass,
-            "source": self.source,
-            "error": self.error,
-        }
+        columns["label"] = label
+        for name, column in zip(self.classes, proba.T, strict=True):
+            columns[f"proba_{name}"] = column
+        for name in ("label_mass", "source", "error"):
+            columns[name] = getattr(self, name)
         return pandas.DataFrame(columns)
 
     def to_parquet(self, path: str | os.PathLike[str], texts: Any = None) -> None:
@@ -201,3 +193,18 @@ class TeacherLabels:
         partial = Path(path).with_name(Path(path).name + ".partial")
         self.to_pandas(texts).to_parquet(partial)
         partial.replace(path)
+
+
+def spread_labels(labels: TeacherLabels, rows: IntArray, error: str) -> TeacherLabels:
+    """Return the labels of rows; row -1 is a text without one, for the reason given."""
+
+    def column(values: Any, missing: Any) -> Any:
+        return np.append(values, [missing], axis=0)[rows]
+
+    return replace(
+        labels,
+        log_prob=column(labels.log_prob, np.full(len(labels.classes), np.nan)),
+        label_mass=column(labels.label_mass, np.nan),
+        source=column(labels.source, ""),
+        error=column(labels.error, error),
+    )

@@ -215,7 +215,6 @@ def linear_probe(
     target: FloatArray,
     weight: FloatArray,
     n_epochs: int,
-    dropout: float,
 ) -> None:
     """Train a classifier's head on the features of its encoder as it stands."""
     model, pool, settings = trainer.model, trainer.pool, trainer.settings
@@ -231,7 +230,7 @@ def linear_probe(
         head_kind(own),
         settings.seed,
         _PROBE_RATE,
-        dropout,
+        model.dropout.p,
         trainer.per_sample,
         warmup=0.0,
     )
