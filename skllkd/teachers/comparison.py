@@ -20,6 +20,8 @@ from skllkd.teachers.features import features_of_texts
 from skllkd.teachers.labels import TeacherLabels, Usage
 
 _N_FOLDS = 5
+#: Lowest probability that a label is predicted with.
+_FLOOR = 1e-3
 #: Scores that a comparison can be sorted by, all the higher the better.
 SCORES = ("predictability", "confidence", "label_mass", "answered")
 
@@ -39,8 +41,9 @@ class PromptScore:
     labels : TeacherLabels
         The labels of the sample.
     predictability : float
-        How well a linear model predicts the labels of texts it has not seen, by Cohen's
-        kappa: 1 for all, 0 for no better than chance. Labels that follow no pattern in
+        How much a linear model that has not seen a text knows of its label, as a share of
+        the most there is to know: 1 for equally frequent labels that it is certain of, 0
+        where it knows nothing, or all labels are one. Labels that follow no pattern in
         the texts cannot be predicted.
     confidence : float
         The mean calibrated probability of the likeliest class, in [0, 1].
@@ -261,30 +264,38 @@ def _score(
 
 
 def predictability(proba: FloatArray, features: Any) -> float:
-    """Return Cohen's kappa of labels with out-of-fold predictions; 0 where all are one."""
-    from sklearn.metrics import cohen_kappa_score
+    r"""Return how much of the labels a linear model predicts; 1 for all, 0 for nothing.
 
+    The information about the labels that a linear model finds in the features, out of
+    fold: :math:`\sum_i \log(p_{-i}(y_i \mid x_i) / p(y_i)) / (n \log C)`. It is
+    predictive V-information (Xu et al. 2020, arXiv:2002.10689) over its upper bound.
+    """
+    n_classes = proba.shape[1]
     if len(proba) < _N_FOLDS:
         return 0.0
     label: IntArray = proba.argmax(axis=1)
-    if len(np.unique(label)) == 1:
-        return 0.0
-    return float(cohen_kappa_score(label, _out_of_fold(label, features)))
+    share = np.bincount(label, minlength=n_classes) / len(label)
+    predicted = _out_of_fold(label, features, n_classes)
+    rows = np.arange(len(label))
+    information = np.log(predicted[rows, label]) - np.log(share[label])
+    return float(information.mean() / np.log(n_classes))
 
 
-def _out_of_fold(label: IntArray, features: Any) -> IntArray:
-    """Predict each label by a linear model that has not seen it."""
+def _out_of_fold(label: IntArray, features: Any, n_classes: int) -> FloatArray:
+    """Predict the distribution of each label by a linear model that has not seen it."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import KFold
 
-    predicted = np.empty_like(label)
+    predicted = np.full((len(label), n_classes), _FLOOR)
     folds = KFold(_N_FOLDS, shuffle=True, random_state=0)
     for learn, held_out in folds.split(label):
-        if len(np.unique(label[learn])) == 1:
-            predicted[held_out] = label[learn[0]]
+        known = np.unique(label[learn])
+        if len(known) == 1:
+            predicted[held_out, known[0]] = 1.0
             continue
         model = LogisticRegression(C=10.0, max_iter=1000)
-        predicted[held_out] = model.fit(features[learn], label[learn]).predict(
-            features[held_out]
-        )
-    return predicted
+        model.fit(features[learn], label[learn])
+        proba = np.maximum(model.predict_proba(features[held_out]), _FLOOR)
+        predicted[np.ix_(held_out, known)] = proba
+    normalised: FloatArray = predicted / predicted.sum(axis=1, keepdims=True)
+    return normalised

@@ -237,16 +237,11 @@ class TeacherLabels:
         names[:] = self.classes
         label[known] = names[proba[known].argmax(axis=1)]
         columns: dict[str, Any] = {} if texts is None else {"text": list(texts)}
-        columns |= {"label": label}
-        columns |= {
-            f"proba_{name}": column
-            for name, column in zip(self.classes, proba.T, strict=True)
-        }
-        columns |= {
-            "label_mass": self.label_mass,
-            "source": self.source,
-            "error": self.error,
-        }
+        columns["label"] = label
+        for name, column in zip(self.classes, proba.T, strict=True):
+            columns[f"proba_{name}"] = column
+        for name in ("label_mass", "source", "error"):
+            columns[name] = getattr(self, name)
         return pandas.DataFrame(columns)
 
     def to_parquet(self, path: str | os.PathLike[str], texts: Any = None) -> None:
