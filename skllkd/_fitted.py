@@ -65,7 +65,7 @@ class FittedState:
     n_features_in: int | None = None
     refined_proba: FloatArray | None = None  # (n_texts, n_classes)
     sources: tuple[Source, ...] = ()  # of the refinement
-    gold_accuracy: dict[str, Accuracy] | None = None
+    gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
 
     @cached_property
     def pseudo_labels(self) -> npt.NDArray[np.object_]:
@@ -190,7 +190,7 @@ def state_after(
         n_teacher_calls_saved=n_reused,
         refined_proba=labels.refined_proba,
         sources=labels.sources,
-        gold_accuracy=labels.gold_accuracy or None,
+        gold_accuracy=labels.gold_accuracy,
         pool=labels.texts,
         pool_digest=digest(labels.texts),
         **others,

@@ -13,6 +13,7 @@ from skllkd._core.params import looks_like_path
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
+from skllkd.refinement.gold import GOLD_WORDS
 from skllkd.training.student_training import SAMPLE_SIZE
 
 _FIELDS = ("name", "description", "data", "language", "licence", "teacher")
@@ -85,6 +86,7 @@ def _sections(
         "presented were selected",
         "## Agreement",
         _agreement(state),
+        *_accuracy(state),
         "## Licence",
         f"{fields.get('licence', _UNKNOWN)}. The encoder's and the teacher's own "
         "licences apply beside it.",
@@ -117,6 +119,20 @@ def _agreement(state: FittedState) -> str:
         "That is agreement with the teacher, not accuracy: where the teacher errs, the "
         "student learned the error."
     )
+
+
+def _accuracy(state: FittedState) -> list[str]:
+    """Return the accuracy on gold labels, if there are any."""
+    if not state.gold_accuracy:
+        return []
+    rows = "\n".join(
+        f"- {GOLD_WORDS[name]}: {found}" for name, found in state.gold_accuracy.items()
+    )
+    return [
+        "## Accuracy",
+        "On texts with gold labels, each judged by what was found without its own, with "
+        f"the 95 % interval:\n\n{rows}",
+    ]
 
 
 def _teacher(teacher: Any) -> str:

@@ -14,6 +14,12 @@ from skllkd.refinement.cross_fitting import folds_of
 
 #: Number of parts of the gold labels; each is judged by what the others lead to.
 _N_FOLDS = 5
+#: Names of the judged in reports.
+GOLD_WORDS = {
+    "teacher": "teacher",
+    "labels": "refined labels",
+    "student": "student, out of fold",
+}
 
 
 @dataclass(frozen=True)

@@ -53,5 +53,5 @@ def refined(
         training_set,
         refined_proba=refined_proba,
         sources=found.sources,
-        gold_accuracy=dict(found.accuracy),
+        gold_accuracy=None if gold is None else dict(found.accuracy),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +36,7 @@ class TrainingSet:
     n_reused: int
     refined_proba: FloatArray | None = None  # (n_texts, n_classes)
     sources: tuple[Source, ...] = ()  # of the refinement
-    gold_accuracy: dict[str, Accuracy] = field(default_factory=dict)
+    gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
 
     @classmethod
     def of(cls, texts: Any, labels: TeacherLabels, classes: Classes) -> TrainingSet:

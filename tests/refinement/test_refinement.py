@@ -53,7 +53,7 @@ def context_of(n_texts, names=NAMES):
 def refine(teacher_proba, *evidence, n_rounds=2):
     teacher_proba = np.array(teacher_proba, dtype=float)
     context = context_of(len(teacher_proba), NAMES[: teacher_proba.shape[1]])
-    return Refinement(evidence, n_rounds)(teacher_proba, context)
+    return Refinement(evidence, n_rounds)(teacher_proba, context)[:2]
 
 
 def proba_of(rng, n_texts, n_classes=3, scale=1.0):
