@@ -620,7 +620,7 @@ def test_gold_labels_are_learned_and_the_teacher_s_stay(news, poor_teacher, refi
     without = gold_fit(news, poor_teacher, 0, refine, selection=SelectAll())
     better = classifier.predict_proba(texts[:60])[one_hot == 1]
     assert better.mean() > without.predict_proba(texts[:60])[one_hot == 1].mean() + 0.1
-    assert list(classifier.refinement_.weights)[0] == "teacher"
+    assert next(iter(classifier.refinement_.weights)) == "teacher"
 
 
 def test_the_accuracy_on_gold_labels_is_that_of_the_teacher_and_of_others(
@@ -634,8 +634,7 @@ def test_the_accuracy_on_gold_labels_is_that_of_the_teacher_and_of_others(
 
 
 def test_labels_of_a_class_the_teacher_is_too_fond_of_are_calibrated(news):
-    texts, gold = news
-    column = np.array([TOPICS.index(topic) for topic in gold])
+    column = np.array([TOPICS.index(topic) for topic in news[1]])
     logit = 2.0 * np.eye(5)[column] + 2.5 * (np.arange(5) == 3)
     proba = np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
     classifier = gold_fit(news, proba, 50, None)
