@@ -10,9 +10,8 @@ from skllkd._core.arrays import FloatArray, IntArray
 #: Precision of the normal priors around 0 of the weights and of the offsets: about so
 #: many texts must speak for a weight. Without them a handful of texts has no estimate.
 _WEIGHT_PRECISION, _OFFSET_PRECISION = 10.0, 1.0
-#: The same with gold labels: of a common factor of all weights around 1, of their
-#: differences around those without gold labels, and of the offsets.
-_FACTOR_PRECISION, _DIFFERENCE_PRECISION, _GOLD_OFFSET_PRECISION = 1.0, 50.0, 4.0
+#: The same with gold labels, of the weights around those without.
+_GOLD_WEIGHT_PRECISION, _GOLD_OFFSET_PRECISION = 50.0, 4.0
 
 
 def evidence_weights(evidence: FloatArray, label: IntArray) -> FloatArray:
@@ -26,11 +25,9 @@ def evidence_weights(evidence: FloatArray, label: IntArray) -> FloatArray:
     `evidence` has shape (n_sources, n_texts, n_classes), `label` (n_texts,).
     """
     n_sources = len(evidence)
-    precision = _WEIGHT_PRECISION * np.eye(n_sources)
-    centre, start = np.zeros(n_sources), np.full(n_sources, 0.5)
-    return _most_probable(evidence, label, start, centre, precision, _OFFSET_PRECISION)[
-        0
-    ]
+    start, centre = np.full(n_sources, 0.5), np.zeros(n_sources)
+    precision = (_WEIGHT_PRECISION, _OFFSET_PRECISION)
+    return _most_probable(evidence, label, start, centre, *precision)[0]
 
 
 def gold_weights(
@@ -38,16 +35,11 @@ def gold_weights(
 ) -> tuple[FloatArray, FloatArray]:
     """Estimate weights and offsets from gold labels, drawn to the weights without them.
 
-    The regression of `evidence_weights`, of gold labels. A few of them determine how
-    sure the sum of the evidence may be, a common factor of the weights; many, which
-    source is to be believed more than the teacher's labels made believe.
+    The regression of `evidence_weights`, of gold labels. Offsets are what a few labels
+    determine first: the classes a teacher is too fond of.
     """
-    along = prior / np.linalg.norm(prior)
-    along = np.outer(along, along)
-    apart = np.eye(len(prior)) - along
-    precision = _FACTOR_PRECISION * along + _DIFFERENCE_PRECISION * apart
-    given = (prior, prior, precision, _GOLD_OFFSET_PRECISION)
-    return _most_probable(evidence, gold, *given)
+    precision = (_GOLD_WEIGHT_PRECISION, _GOLD_OFFSET_PRECISION)
+    return _most_probable(evidence, gold, prior, prior, *precision)
 
 
 def _most_probable(
@@ -55,7 +47,7 @@ def _most_probable(
     label: IntArray,
     start: FloatArray,
     centre: FloatArray,
-    precision: FloatArray,
+    weight_precision: float,
     offset_precision: float,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the most probable weights >= 0 and offsets under normal priors."""
@@ -67,12 +59,12 @@ def _most_probable(
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
         weight, offset = parameters[:n_sources], parameters[n_sources:]
         log_prob = log_softmax(offset + np.tensordot(weight, evidence, 1), axis=1)
-        shift = precision @ (weight - centre)
-        prior = shift @ (weight - centre) + offset_precision * offset @ offset
+        shift = weight - centre
+        prior = weight_precision * shift @ shift + offset_precision * offset @ offset
         error = np.exp(log_prob) - one_hot
         gradient = np.concatenate(
             [
-                np.tensordot(evidence, error, 2) + shift,
+                np.tensordot(evidence, error, 2) + weight_precision * shift,
                 error.sum(axis=0) + offset_precision * offset,
             ]
         )
