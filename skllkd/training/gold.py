@@ -16,7 +16,6 @@ from skllkd._core.texts import column_entries
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.training.targets import blank_rows, whole_numbers
 
-
 #: Weight of a text with a gold label beside a sure label of the teacher.
 _GOLD_WEIGHT = 5.0
 
