@@ -73,13 +73,15 @@ def _floored(log_prob: FloatArray) -> FloatArray:
     return np.maximum(log_prob, np.log(_FLOOR))
 
 
-def weighted_by_teacher(answers: list[Answer], teacher: FloatArray) -> list[Answer]:
+def weighted_by_teacher(
+    answers: list[Answer], teacher_proba: FloatArray
+) -> list[Answer]:
     """Estimate the weights of answers from their agreement with the teacher."""
-    known = np.flatnonzero(~nan_rows(teacher))
+    known = np.flatnonzero(~nan_rows(teacher_proba))
     known = known[:: max(1, len(known) // _MOST_TEXTS)]
     if all(answer.log_prob is None for answer in answers):
         return answers
-    label = teacher[known].argmax(axis=1)
+    label = teacher_proba[known].argmax(axis=1)
     return _with_weights(answers, evidence_weights(_stacked(answers, known), label))
 
 

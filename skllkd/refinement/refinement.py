@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.params import check_number, shown
 from skllkd.exceptions import InvalidParameterError
 from skllkd.refinement.answers import (
@@ -111,13 +111,17 @@ class Refinement(BaseEstimator):
         teacher = teacher_answer(teacher_proba)
         blind = replace(context, gold=None)  # to be judged by it
         fixed = [ask(e, blind) for e in self.evidence if not e.uses_labels]
-        fixed = weighted_by_teacher(fixed, teacher.log_prob)
+        fixed = weighted_by_teacher(fixed, teacher_proba)
         proba, answers = self._rounds([teacher, *fixed], context)
         proba = with_gold(with_every_class(proba, teacher_proba), context.gold)
+        sources = tuple(answer.described() for answer in answers)
         if context.gold is None:
-            return Refined(proba, tuple(a.described() for a in answers[1:]))
-        accuracy = self._judged([teacher, *fixed], context)
-        return Refined(proba, tuple(a.described() for a in answers), accuracy)
+            return Refined(proba, sources[1:])
+        rows = distinct_rows(context.texts, context.gold)
+        judged = self._put_aside([teacher, *fixed], context, context.gold)
+        judged = {"teacher": teacher_proba, **judged}
+        found = {k: accuracy_on(p, context.gold, rows) for k, p in judged.items()}
+        return Refined(proba, sources, {k: a for k, a in found.items() if a.n_texts})
 
     def _rounds(
         self, answers: list[Answer], context: EvidenceContext
@@ -131,22 +135,19 @@ class Refinement(BaseEstimator):
             proba, weighted = combined([*answers, *learned], context.gold)
         return with_gold(proba, context.gold), weighted
 
-    def _judged(
-        self, answers: list[Answer], context: EvidenceContext
-    ) -> dict[str, Accuracy]:
-        """Judge labels by gold labels that were put aside when they were found."""
-        gold, shape = context.gold, context.labels.shape
-        labels, student = np.full(shape, np.nan), np.full(shape, np.nan)
+    def _put_aside(
+        self, answers: list[Answer], context: EvidenceContext, gold: IntArray
+    ) -> dict[str, FloatArray]:
+        """Return distributions of the texts with gold labels, found without their own."""
+        labels = np.full(context.labels.shape, np.nan)
+        student = labels.copy()
         for rows, others in held_out(context.texts, gold, context.seed):
             proba, found = self._rounds(answers, replace(context, gold=others))
             labels[rows] = proba[rows]
             for answer in found:
                 if isinstance(answer.source, OutOfFold) and answer.log_prob is not None:
                     student[rows] = answer.log_prob[rows]
-        rows = distinct_rows(context.texts, gold)
-        judged = {"teacher": answers[0].log_prob, "labels": labels, "student": student}
-        accuracy = {k: accuracy_on(proba, gold, rows) for k, proba in judged.items()}
-        return {name: found for name, found in accuracy.items() if found.n_texts}
+        return {"labels": labels, "student": student}
 
     def portable(self) -> Refinement:
         """Return the refinement as files hold it: without teachers and functions.
