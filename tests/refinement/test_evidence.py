@@ -116,7 +116,7 @@ def test_a_label_that_the_others_contradict_is_predicted_right(kind):
     if kind == "linear":
         proba = linear_proba(features, label, np.ones(200), fold, 2)
     else:
-        linear = SGDClassifier(loss="log_loss", alpha=0.01, random_state=0)
+        linear = SGDClassifier(loss="log_loss", alpha=1.0, random_state=0)
         student = SklearnStudent(linear, vectorizer="passthrough")
         student.begin_fit(features, 2, seed=0)
         proba = student_proba(student, 3, label, np.ones(200), fold, 2, seed=0)
