@@ -36,13 +36,14 @@ class PoolEvidence:
         self._lacks_encoder = False
 
     def context(
-        self, labels: FloatArray, gold: IntArray | None = None
+        self, teacher_proba: FloatArray, gold: IntArray | None = None
     ) -> EvidenceContext:
         """Return the context that sources of evidence see."""
         return EvidenceContext(
             self._texts,
             self._classes,
-            labels,
+            teacher_proba,
+            teacher_proba,
             self._embed,
             self._out_of_fold,
             self._seed,

@@ -91,16 +91,13 @@ class Refinement(BaseEstimator):
         for source in self.evidence:
             source.check()
 
-    def __call__(self, teacher_proba: FloatArray, context: EvidenceContext) -> Refined:
+    def __call__(self, context: EvidenceContext) -> Refined:
         """Combine a teacher's distributions with the evidence.
 
         Parameters
         ----------
-        teacher_proba : ndarray of shape (n_texts, n_classes)
-            The teacher's calibrated distributions, columns as `context.classes`; rows
-            of NaN where it has none.
         context : EvidenceContext
-            The texts, the classes, and the means to find evidence.
+            The texts, the teacher's distributions, and the means to find evidence.
 
         Returns
         -------
@@ -108,6 +105,7 @@ class Refinement(BaseEstimator):
             The refined distributions, the weights of the sources, and the accuracy on
             gold labels.
         """
+        teacher_proba = context.teacher_proba
         teacher = teacher_answer(teacher_proba)
         blind = replace(context, gold=None)  # to be judged by it
         fixed = [ask(e, blind) for e in self.evidence if not e.uses_labels]

@@ -36,10 +36,12 @@ def gold_weights(
     """Estimate weights and offsets from gold labels, drawn to the weights without them.
 
     The regression of `evidence_weights`, of gold labels. Offsets are what a few labels
-    determine first: the classes a teacher is too fond of.
+    determine first: the classes a teacher is too fond of. Labels of one class alone do
+    not tell, as they were hardly drawn at random: offsets are then 0.
     """
     precision = (_GOLD_WEIGHT_PRECISION, _GOLD_OFFSET_PRECISION)
-    return _most_probable(evidence, gold, prior, prior, *precision)
+    most = np.inf if len(np.unique(gold)) > 1 else 0.0
+    return _most_probable(evidence, gold, prior, prior, *precision, most)
 
 
 def _most_probable(
@@ -49,6 +51,7 @@ def _most_probable(
     centre: FloatArray,
     weight_precision: float,
     offset_precision: float,
+    largest_offset: float = np.inf,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the most probable weights >= 0 and offsets under normal priors."""
     from scipy.optimize import minimize  # slow to import
@@ -68,10 +71,10 @@ def _most_probable(
                 error.sum(axis=0) + offset_precision * offset,
             ]
         )
-        loss = prior / 2 - (one_hot * log_prob).sum()
+        loss = prior / 2 - log_prob[np.arange(n_texts), label].sum()
         return loss / max(n_texts, 1), gradient / max(n_texts, 1)
 
     first = np.concatenate([start, np.zeros(n_classes)])
-    bounds = [(0, None)] * n_sources + [(None, None)] * n_classes
+    bounds = [(0, None)] * n_sources + [(-largest_offset, largest_offset)] * n_classes
     found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
     return found.x[:n_sources], found.x[n_sources:]

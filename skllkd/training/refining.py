@@ -46,7 +46,7 @@ def refined(
     )
     teacher_proba = in_given_order(training_set.teacher_proba, classes)[rows]
     context = pool.context(teacher_proba, None if gold is None else gold[rows])
-    found = refinement(teacher_proba, context)
+    found = refinement(context)
     refined_proba = np.full(training_set.teacher_proba.shape, np.nan)
     refined_proba[rows] = in_class_order(found.proba, classes)
     return replace(

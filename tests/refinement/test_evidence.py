@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import SGDClassifier
 from skllkd.exceptions import InvalidParameterError
 from skllkd.refinement import (
     AnotherTeacher,
@@ -100,7 +101,7 @@ def test_equal_texts_share_their_fold_and_folds_are_even():
 def clusters(n_rows=200):
     rng = np.random.RandomState(0)
     label = np.arange(n_rows) % 2
-    features = rng.normal(size=(n_rows, 8)) + 4 * label[:, None]
+    features = rng.normal(size=(n_rows, 8)) + 4 * label[:, None] - 2
     return features.astype(np.float32), label
 
 
@@ -115,7 +116,8 @@ def test_a_label_that_the_others_contradict_is_predicted_right(kind):
     if kind == "linear":
         proba = linear_proba(features, label, np.ones(200), fold, 2)
     else:
-        student = SklearnStudent(vectorizer="passthrough")
+        linear = SGDClassifier(loss="log_loss", alpha=1.0, random_state=0)
+        student = SklearnStudent(linear, vectorizer="passthrough")
         student.begin_fit(features, 2, seed=0)
         proba = student_proba(student, 3, label, np.ones(200), fold, 2, seed=0)
     np.testing.assert_array_equal(proba.argmax(axis=1), gold)
@@ -151,15 +153,21 @@ def test_an_absent_class_has_no_probability_and_one_class_says_nothing():
     assert np.isnan(alone).all()
 
 
-def test_out_of_fold_learns_the_likeliest_label_weighted_by_rank_in_class():
-    labels = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [np.nan, np.nan]])
+def test_out_of_fold_learns_labels_of_the_teacher_s_texts_by_rank_in_class():
+    labels = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.8, 0.2]])
+    teacher_proba = np.where([[True], [True], [True], [False]], labels[::-1], np.nan)
     seen = []
 
     def cross_fit(*arguments):
         seen.append(arguments)
 
     found = OutOfFold(3).log_prob(
-        context(["a", "b", "c", "d"], labels=labels, out_of_fold=cross_fit)
+        context(
+            ["a", "b", "c", "d"],
+            teacher_proba=teacher_proba,
+            labels=labels,
+            out_of_fold=cross_fit,
+        )
     )
     assert found is None
     ((label, weight, n_folds),) = seen

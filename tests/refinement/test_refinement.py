@@ -46,14 +46,12 @@ class Learner(Given):
         return self.answer
 
 
-def context_of(n_texts, names=NAMES):
-    return EvidenceContext.of([f"text {i}" for i in range(n_texts)], names)
-
-
 def refine(teacher_proba, *evidence, n_rounds=2):
-    teacher_proba = np.array(teacher_proba, dtype=float)
-    context = context_of(len(teacher_proba), NAMES[: teacher_proba.shape[1]])
-    return Refinement(evidence, n_rounds)(teacher_proba, context)[:2]
+    proba = np.array(teacher_proba, dtype=float)
+    texts, names = [f"text {i}" for i in range(len(proba))], NAMES[: proba.shape[1]]
+    context = EvidenceContext.of(texts, names)
+    context = replace(context, teacher_proba=proba, labels=proba)
+    return Refinement(evidence, n_rounds)(context)[:2]
 
 
 def proba_of(rng, n_texts, n_classes=3, scale=1.0):
@@ -75,7 +73,7 @@ def test_other_evidence_is_weighted_by_its_agreement_with_the_teacher():
     proba, (source,) = refine(teacher, Given(np.log(evidence)))
     label = teacher.argmax(axis=1)
     (weight,) = evidence_weights(np.log(evidence)[None], label)
-    assert source.weight == weight
+    assert source.weight == pytest.approx(weight)
     unnormalised = np.maximum(teacher, 1e-4) * evidence**weight
     expected = unnormalised / unnormalised.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(proba, expected)
