@@ -14,6 +14,7 @@ from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.refinement.gold import GOLD_WORDS
+from skllkd.refinement.record import RefinementRecord
 from skllkd.training.student_training import SAMPLE_SIZE
 
 _FIELDS = ("name", "description", "data", "language", "licence", "teacher")
@@ -102,10 +103,27 @@ def _classes(state: FittedState) -> list[str]:
         for name, n in counts.items()
     )
     return [
-        f"{len(state.teacher_proba):,} texts without gold labels, {len(labels):,} of "
-        "which the teacher labelled:",
+        f"{len(state.teacher_proba):,} texts {_n_gold(state)}, {len(labels):,} of which "
+        "the teacher labelled:",
         f"| class | texts | share |\n|---|---|---|\n{rows}",
+        *([] if state.refinement is None else [_refinement(state.refinement)]),
     ]
+
+
+def _n_gold(state: FittedState) -> str:
+    """Return the number of texts with gold labels, in words."""
+    if not state.gold_accuracy:
+        return "without gold labels"
+    n_gold = max(found.n_texts for found in state.gold_accuracy.values())
+    return f"(with gold labels of {n_gold:,})"
+
+
+def _refinement(record: RefinementRecord) -> str:
+    """Return the changes of the labels before the student learned them."""
+    return (
+        f"Before training the labels were refined: {record.summary} "
+        f"({record.sources_in_words})."
+    )
 
 
 def _agreement(state: FittedState) -> str:

@@ -392,7 +392,7 @@ def test_report_and_notebook_show_the_changed_labels(capsys):
     report = fitted.report()
     printed = capsys.readouterr().out
     assert "Refinement: 3 of 120 labels changed" in printed
-    assert "out of fold: weight 1.00" in printed
+    assert "out of fold: weight 0.71" in printed
     first = report.changed_labels[0]
     assert f"{first.teacher} -> {first.refined}: {first.text}" in printed
     assert first.refined == GOLD[first.row] != first.teacher

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -46,12 +47,13 @@ class Learner(Given):
         return self.answer
 
 
-def refine(teacher_proba, *evidence, n_rounds=2):
+def refine(teacher_proba, *evidence, n_rounds=2, few_texts=0):
     proba = np.array(teacher_proba, dtype=float)
     texts, names = [f"text {i}" for i in range(len(proba))], NAMES[: proba.shape[1]]
     context = EvidenceContext.of(texts, names)
     context = replace(context, teacher_proba=proba, labels=proba)
-    return Refinement(evidence, n_rounds)(context)[:2]
+    with patch("skllkd.refinement.refinement._FEW_TEXTS", few_texts):
+        return Refinement(evidence, n_rounds)(context)[:2]
 
 
 def proba_of(rng, n_texts, n_classes=3, scale=1.0):
@@ -65,6 +67,16 @@ def test_log_probabilities_of_teacher_and_learner_are_added():
     product = teacher * evidence
     np.testing.assert_allclose(proba, product / product.sum(axis=1, keepdims=True))
     assert (source.name, source.weight, source.n_texts) == ("learner", 1.0, 20)
+
+
+def test_a_learner_with_few_labels_to_learn_from_has_little_weight():
+    rng = np.random.RandomState(0)
+    teacher, evidence = proba_of(rng, 20), proba_of(rng, 20)
+    teacher[10:] = np.nan
+    proba, (source,) = refine(teacher, Learner(np.log(evidence)), few_texts=50)
+    assert source.weight == 10 / 60
+    product = np.nan_to_num(teacher, nan=1) * evidence ** (10 / 60)
+    np.testing.assert_allclose(proba, product / product.sum(axis=1, keepdims=True))
 
 
 def test_other_evidence_is_weighted_by_its_agreement_with_the_teacher():
