@@ -9,24 +9,21 @@ import numpy as np
 from sklearn.base import clone
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.arrays import Float32Array, FloatArray, IntArray
 from skllkd._core.device import (
     available_device,
     checked_device,
     cpu_threads,
     named_memory_errors,
 )
-from skllkd._core.params import check_number, check_option
-from skllkd.exceptions import InvalidParameterError
+from skllkd._core.params import check_number, check_option, looks_like_path
+from skllkd.exceptions import InvalidParameterError, SavedModelError
 from skllkd.students.base import Student
-from skllkd.students.encoder_base import (
-    SMALLER_BATCHES,
-    SMALLER_STEPS,
-    EncoderStudent,
-)
+from skllkd.students.encoder_base import SMALLER_STEPS, EncoderStudent
 from skllkd.students.frozen_encoder import FrozenEncoderStudent
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
+from skllkd.students.text_encoder import SMALLER_BATCHES
 
 
 class TransformerStudent(EncoderStudent):
@@ -241,3 +238,12 @@ class TransformerStudent(EncoderStudent):
             return torch_part.inference.text_proba(
                 self._predictor.to(device), tokenized, self.predict_batch_size, device
             )
+
+    @override
+    def embed(self, texts: list[str], verbose: int = 0) -> Float32Array:
+        name = os.fspath(self.model)
+        if hasattr(self, "weights_") and not (looks_like_path(name) or "/" in name):
+            raise SavedModelError(  # a folder's name is none to look for on the hub
+                f"the encoder that the student was made from, {name!r}, is not at hand."
+            )
+        return self._pretrained("memory").features(texts, verbose)[0]
