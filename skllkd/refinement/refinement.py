@@ -159,7 +159,7 @@ class _Answer(NamedTuple):
         """The log-probabilities times the weight, None if they say nothing."""
         if self.log_prob is None or self.weight < _SMALLEST_WEIGHT:
             return None
-        return self.weight * self.log_prob
+        return _floored(log_softmax(self.weight * self.log_prob, axis=1))
 
     def described(self) -> Source:
         """Return the record of the answer."""
