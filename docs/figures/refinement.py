@@ -5,7 +5,7 @@ import numpy as np
 from scipy.special import softmax
 from skllkd._core.classes import as_classes
 from skllkd.refinement import ClassNames, EvidenceContext, OutOfFold, Refinement
-from skllkd.refinement.cross_fitting import folds_of, linear_proba
+from skllkd.refinement.cross_fitting import by_linear_model, folds_of, out_of_fold
 
 rng = np.random.RandomState(3)
 names, n_rows = ["business", "politics", "sports"], 360
@@ -29,10 +29,11 @@ texts = [f"text {i}" for i in range(n_rows)]
 of_text = dict(zip([*texts, *names], [*features, *of_name], strict=True))
 
 
-def out_of_fold(label, weight, n_folds):
+def cross_fit(label, weight, n_folds):
     """Train and predict as the package does, on the embeddings."""
     fold = folds_of(texts, n_folds, seed=0)
-    return linear_proba(features, label, weight, fold, 3)
+    model = by_linear_model(features, label, weight, 3)
+    return out_of_fold(model, label, weight, fold, 3, seed=0)
 
 
 context = EvidenceContext(
@@ -41,7 +42,7 @@ context = EvidenceContext(
     teacher_proba,
     teacher_proba,
     lambda some: np.array([of_text[text] for text in some]),
-    out_of_fold,
+    cross_fit,
     seed=0,
 )
 refined, (by_name, _) = Refinement((ClassNames(0.5), OutOfFold()))(context)

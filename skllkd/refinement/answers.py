@@ -35,7 +35,8 @@ class Answer(NamedTuple):
         """The log-probabilities times the weight, None if they say nothing."""
         if self.log_prob is None or self.weight < _SMALLEST_WEIGHT:
             return None
-        return self.weight * self.log_prob
+        said: FloatArray = self.weight * self.log_prob
+        return said if self.weight <= 1 else _floored(log_softmax(said, axis=1))
 
     def described(self) -> Source:
         """Return the record of the answer."""

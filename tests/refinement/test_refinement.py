@@ -96,8 +96,18 @@ def test_no_evidence_outweighs_ten_thousand_to_one():
     with np.errstate(divide="ignore"):
         against = np.log([[0.0, 1.0], [0.5, 0.5], [0.0, 1.0]])
     proba, _ = refine(hard, Learner(against))
-    np.testing.assert_allclose(proba[0], [0.5, 0.5])
-    np.testing.assert_allclose(proba[1], [1 / 1.0001, 1e-4 / 1.0001])
+    np.testing.assert_allclose(proba[0], [0.5, 0.5], atol=1e-4)
+    np.testing.assert_allclose(proba[1], [1 / 1.0001, 1e-4 / 1.0001], rtol=1e-3)
+
+
+def test_nor_does_a_weight_above_1_let_it():
+    """The labels follow the evidence so closely that its weight is far above 1."""
+    teacher = np.tile([[0.999, 0.001], [0.001, 0.999]], (200, 1))
+    evidence = np.log(np.tile([[0.6, 0.4], [0.4, 0.6]], (200, 1)))
+    evidence[0] = np.log([0.001, 0.999])
+    proba, (source,) = refine(teacher, Given(evidence))
+    assert source.weight > 2
+    np.testing.assert_allclose(proba[0, 1] / proba[0, 0], 1e-3 / 0.999 * 1e4, rtol=0.01)
 
 
 def test_silence_is_no_evidence_and_of_silence_alone_comes_no_label():
