@@ -33,7 +33,10 @@ _MODULES = {
     "ReliabilityDisplay": "inspection.displays",
     "SelectionDisplay": "inspection.displays",
 }
-_PACKAGES = ("datasets", "exceptions", "metrics", "selection", "students", "teachers")
+_PACKAGES = (
+    *("datasets", "exceptions", "metrics"),
+    *("refinement", "selection", "students", "teachers"),
+)
 
 
 def __getattr__(name: str) -> Any:

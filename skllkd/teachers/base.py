@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, is_numeric_table
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.frozen import replace_nested, split_nested
 from skllkd._core.texts import as_texts, is_blank
 from skllkd.exceptions import (
     InvalidParameterError,
@@ -22,12 +23,12 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.teachers.calibration import Calibration, check_calibration
+from skllkd.teachers.comparison import PromptComparison, compare_prompts
 from skllkd.teachers.labels import TeacherLabels, spread_labels
 from skllkd.teachers.plan import LabellingPlan
 
 #: Number of reasons for missing labels that a warning names.
 _REASONS = 3
-_NESTED = "calibration__"
 
 
 class Teacher(BaseEstimator, ABC):
@@ -144,23 +145,53 @@ class Teacher(BaseEstimator, ABC):
         texts = as_texts(texts, "texts")
         return self._plan(texts, distinct_texts(texts), classes)
 
+    def compare(
+        self,
+        prompts: Any,
+        texts: Any,
+        classes: Any,
+        *,
+        features: Any = None,
+        verbose: int = 0,
+    ) -> PromptComparison:
+        """Compare prompts on a sample by what can be seen without gold labels.
+
+        Answers are stored as those of any labelling: a prompt chosen here has its sample
+        labelled already, and comparing again costs nothing.
+
+        Parameters
+        ----------
+        prompts : dict of str to dict
+            For each name the parameters to set, such as `instruction` and `examples`;
+            "classes" is another wording of the classes, in the same order. `{}` is the
+            teacher as it is.
+        texts : sequence of str
+            A random sample of the texts to be labelled, at best 200.
+        classes : sequence or mapping
+            The class names, or names with descriptions.
+        features : array-like of shape (n_texts, n_features), optional
+            Features to predict the labels from, at best those of a sentence encoder:
+            `student.embed(texts)`. TF-IDF by default.
+        verbose : int, default=0
+            Whether to show progress.
+
+        Returns
+        -------
+        PromptComparison
+            The prompts with scores and costs, the most predictable labels first.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a prompt sets a parameter that does not exist, before any is asked.
+        """
+        return compare_prompts(self, prompts, texts, classes, features, verbose)
+
     @override
     def set_params(self, **params: Any) -> Self:
-        nested = {
-            name.removeprefix(_NESTED): params.pop(name)
-            for name in list(params)
-            if name.startswith(_NESTED)
-        }
-        super().set_params(**params)
-        if nested:  # a calibration may be shared, so it is never changed itself
-            calibration: Any = self.calibration
-            known = calibration.get_params() if calibration else {}
-            if unknown := sorted(nested.keys() - known.keys()):
-                raise InvalidParameterError(
-                    f"`{_NESTED}{unknown[0]}` is no parameter of calibration="
-                    f"{calibration!r}, which has {sorted(known)}."
-                )
-            self.calibration = type(calibration)(**{**known, **nested})
+        nested, others = split_nested(params, "calibration")
+        super().set_params(**others)
+        replace_nested(self, "calibration", nested)
         return self
 
     def _label_distinct(

@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
-from skllkd._core.params import optional_import
+from skllkd._core.params import check_number, optional_import
+from skllkd._core.texts import as_texts
+from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.calibration import normalise
+from skllkd.teachers.features import features_of_texts, sure_and_diverse
 
 #: The reason for a missing answer where none is given.
 NO_ANSWER = "without a usable answer"
@@ -150,6 +153,68 @@ class TeacherLabels:
     def missing(self) -> BoolArray:
         """Mask of the texts without a usable answer."""
         return nan_rows(self.log_prob)
+
+    def propose_examples(
+        self, texts: Any, n_per_class: int = 1, *, features: Any = None
+    ) -> list[tuple[str, Any]]:
+        """Propose examples for a prompt: the surest, most diverse texts of each class.
+
+        Of each class the surest text is taken, then of the surest ones the text that is
+        the least like those taken. Texts longer than half of the others are left out:
+        examples are evaluated, or paid for, with each prompt. Read them and mend what
+        the teacher got wrong; a wrong example teaches the error.
+
+        Parameters
+        ----------
+        texts : sequence of str of shape (n_texts,)
+            The texts of these labels.
+        n_per_class : int, default=1
+            Number of examples of each class.
+        features : array-like of shape (n_texts, n_features), optional
+            Features that tell how alike texts are, such as `student.embed(texts)`.
+            TF-IDF by default.
+
+        Returns
+        -------
+        list of (str, class)
+            The examples, class by class in turns, for the parameter `examples` of a
+            teacher. A class with too few texts has fewer.
+
+        Raises
+        ------
+        InvalidParameterError
+            If texts or features do not match the labels, or no text has a label.
+
+        Examples
+        --------
+        >>> from skllkd.teachers import PrecomputedTeacher
+        >>> texts = ["a goal", "a match", "the vote", "the law"]
+        >>> proba = [[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.1, 0.9]]
+        >>> labels = PrecomputedTeacher(texts, proba).label(texts, ["sports", "politics"])
+        >>> labels.propose_examples(texts)
+        [('a goal', 'sports'), ('the law', 'politics')]
+        """
+        check_number(n_per_class, "n_per_class", 1, integer=True)
+        texts = as_texts(texts, "texts")
+        if len(texts) != len(self):
+            raise InvalidParameterError(
+                f"`texts` must be the {len(self)} texts of these labels; got {len(texts)}."
+            )
+        if self.missing.all():
+            raise InvalidParameterError(
+                "no text has a label; there is nothing to choose."
+            )
+        lengths = np.array([len(text) for text in texts])
+        is_short = lengths <= np.median(lengths[~self.missing])
+        rows = sure_and_diverse(
+            self.proba, features_of_texts(texts, features), n_per_class, is_short
+        )
+        return [
+            (texts[of_class[i]], name)
+            for i in range(n_per_class)
+            for name, of_class in zip(self.classes, rows, strict=True)
+            if i < len(of_class)
+        ]
 
     def to_pandas(self, texts: Any = None) -> Any:
         """Make a table of the labels.
