@@ -15,12 +15,14 @@ if TYPE_CHECKING:
         ReliabilityDisplay,
         SelectionDisplay,
     )
+    from skllkd.inspection.refinement_display import RefinementDisplay
     from skllkd.persistence.onnx_classifier import ONNXClassifier
 
 __all__ = [
     "ConfidenceUncertaintyDisplay",
     "LLKDClassifier",
     "ONNXClassifier",
+    "RefinementDisplay",
     "ReliabilityDisplay",
     "SelectionDisplay",
 ]
@@ -30,6 +32,7 @@ _MODULES = {
     "ConfidenceUncertaintyDisplay": "inspection.displays",
     "LLKDClassifier": "_classifier",
     "ONNXClassifier": "persistence.onnx_classifier",
+    "RefinementDisplay": "inspection.refinement_display",
     "ReliabilityDisplay": "inspection.displays",
     "SelectionDisplay": "inspection.displays",
 }

@@ -56,6 +56,7 @@ def public_things():
 #: Results that users read and do not make: documented, and not exported.
 RESULTS = [
     "skllkd.inspection.report.Agreement",
+    "skllkd.inspection.refinement_display.ChangedLabel",
     "skllkd.inspection.report.Report",
     "skllkd.persistence.onnx_export.ONNXExport",
     "skllkd.refinement.record.ClassChange",

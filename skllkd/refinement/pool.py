@@ -35,12 +35,13 @@ class PoolEvidence:
         self._verbose, self._resume = verbose, resume
         self._lacks_encoder = False
 
-    def context(self, labels: FloatArray) -> EvidenceContext:
+    def context(self, teacher_proba: FloatArray) -> EvidenceContext:
         """Return the context that sources of evidence see."""
         return EvidenceContext(
             self._texts,
             self._classes,
-            labels,
+            teacher_proba,
+            teacher_proba,
             self._embed,
             self._out_of_fold,
             self._seed,

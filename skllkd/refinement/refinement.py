@@ -90,17 +90,14 @@ class Refinement(BaseEstimator):
             source.check()
 
     def __call__(
-        self, teacher_proba: FloatArray, context: EvidenceContext
+        self, context: EvidenceContext
     ) -> tuple[FloatArray, tuple[Source, ...]]:
         """Combine a teacher's distributions with the evidence.
 
         Parameters
         ----------
-        teacher_proba : ndarray of shape (n_texts, n_classes)
-            The teacher's calibrated distributions, columns as `context.classes`; rows
-            of NaN where it has none.
         context : EvidenceContext
-            The texts, the classes, and the means to find evidence.
+            The texts, the teacher's distributions, and the means to find evidence.
 
         Returns
         -------
@@ -111,7 +108,7 @@ class Refinement(BaseEstimator):
             The weight of each source, and the number of texts it spoke of.
         """
         with np.errstate(divide="ignore"):
-            teacher = _floored(np.log(teacher_proba))
+            teacher = _floored(np.log(context.teacher_proba))
         fixed = [_ask(e, context) for e in self.evidence if not e.uses_labels]
         fixed = _weighted(fixed, teacher)
         proba = _combined(teacher, fixed)
@@ -121,7 +118,7 @@ class Refinement(BaseEstimator):
             so_far = replace(context, labels=proba)
             learned = [_ask(e, so_far) for e in learners]
             proba = _combined(teacher, [*fixed, *learned])
-        proba = _with_every_class(proba, teacher_proba)
+        proba = _with_every_class(proba, context.teacher_proba)
         return proba, tuple(answer.described() for answer in [*fixed, *learned])
 
     def portable(self) -> Refinement:

@@ -103,7 +103,7 @@ def test_the_class_names_alone_stand_beside_teacher_and_student(
     assert f"Class names alone agree: {shown}" in capsys.readouterr().out
     shutil.rmtree(folder)  # the encoder before it was tuned is gone
     pretrained._known.clear()
-    feature_cache.memory.clear()
+    feature_cache.memory = feature_cache._Memory()
     assert classifier.report().class_names == {}
     assert "Class names" not in capsys.readouterr().out
 

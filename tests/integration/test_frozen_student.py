@@ -18,7 +18,7 @@ from tests.conftest import TOPICS
 @pytest.fixture
 def encoded(monkeypatch):
     """Return the list of texts the encoder is given, as it grows."""
-    feature_cache.memory.clear()
+    feature_cache.memory = feature_cache._Memory()
     seen = []
     encode = TextEncoder._encode
 

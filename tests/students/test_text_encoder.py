@@ -18,7 +18,7 @@ TEXTS = ["the match was won", "a bank failed", "the match was won", "a vote"]
 
 @pytest.fixture(autouse=True)
 def nothing_remembered():
-    feature_cache.memory.clear()
+    feature_cache.memory = feature_cache._Memory()
     skllkd.students._torch.pretrained._known.clear()
 
 
@@ -55,7 +55,7 @@ def test_many_texts_are_read_in_parts_and_in_order(tiny_path, monkeypatch, encod
     encoder = read_encoder(tiny_path, device="cpu")
     whole = encoder.features(TEXTS)[0]
     assert len(encoded) == 3
-    feature_cache.memory.clear()
+    feature_cache.memory = feature_cache._Memory()
     monkeypatch.setattr(text_encoder, "_TEXTS_AT_ONCE", 1)
     np.testing.assert_allclose(encoder.features(TEXTS)[0], whole, atol=1e-5)
     assert len(encoded) == 6

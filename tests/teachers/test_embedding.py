@@ -36,7 +36,7 @@ CLASSES = ["sports", "money"]
 
 @pytest.fixture(autouse=True)
 def nothing_remembered():
-    feature_cache.memory.clear()
+    feature_cache.memory = feature_cache._Memory()
     skllkd.students._torch.pretrained._known.clear()
 
 
