@@ -23,6 +23,8 @@ from skllkd.refinement.weights import evidence_weights
 _FLOOR = 1e-4
 #: The smallest weight of evidence that alone can label a text.
 _SMALLEST_WEIGHT = 1e-3
+#: Number of texts from which a source that learns has half its weight.
+_FEW_TEXTS = 50
 #: The largest number of texts from which weights are estimated.
 _MOST_TEXTS = 10_000
 
@@ -39,8 +41,10 @@ class Refinement(BaseEstimator):
 
     The weights :math:`b_j \ge 0` are those of a multinomial logistic regression of the
     teacher's labels on the evidence: near 0 where it says nothing of the classes. A
-    source that learns from the labels, as `OutOfFold` does, has the weight 1, and is
-    asked again in each round, with the labels of the round before.
+    source that learns from the labels, as `OutOfFold` does, is asked again in each
+    round, with the labels of the round before. Its weight is n / (n + 50) for n texts
+    with a teacher's label, so about 1, and little where it has hardly anything to learn
+    from.
 
     Parameters
     ----------
@@ -112,11 +116,13 @@ class Refinement(BaseEstimator):
         fixed = [_ask(e, context) for e in self.evidence if not e.uses_labels]
         fixed = _weighted(fixed, teacher)
         proba = _combined(teacher, fixed)
+        n_known = np.count_nonzero(~nan_rows(teacher))
+        weight = n_known / (n_known + _FEW_TEXTS)
         learners = [e for e in self.evidence if e.uses_labels]
         learned: list[_Answer] = []
         for _ in range(self.n_rounds if learners else 0):
             so_far = replace(context, labels=proba)
-            learned = [_ask(e, so_far) for e in learners]
+            learned = [_ask(e, so_far)._replace(weight=weight) for e in learners]
             proba = _combined(teacher, [*fixed, *learned])
         proba = _with_every_class(proba, context.teacher_proba)
         return proba, tuple(answer.described() for answer in [*fixed, *learned])
@@ -153,7 +159,7 @@ class _Answer(NamedTuple):
         """The log-probabilities times the weight, None if they say nothing."""
         if self.log_prob is None or self.weight < _SMALLEST_WEIGHT:
             return None
-        return self.weight * self.log_prob
+        return _floored(log_softmax(self.weight * self.log_prob, axis=1))
 
     def described(self) -> Source:
         """Return the record of the answer."""
