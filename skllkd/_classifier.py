@@ -354,8 +354,8 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         labelled = time.perf_counter()
         schedule = self._schedule(random_state, learned.n_steps if learned else 0)
         if self.refine and (self.teacher is not None or teacher_proba is not None):
-            given = (self.refine, student, weight, schedule, resume)
-            training_set = refined(training_set, *given)
+            how = (self.refine, student, weight, schedule, resume)
+            training_set = refined(training_set, *how)
         if not resume:  # what is new today need not hold every class
             training_set.check_classes(self.on_missing_class)
         ready = time.perf_counter()
