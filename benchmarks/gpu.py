@@ -42,7 +42,7 @@ import transformers
 from skllkd import __version__
 from transformers.models.bert import modeling_bert  # noqa: F401  (parts fork with it)
 
-from benchmarks import gpu_fast, gpu_right
+from benchmarks import gpu_fast, gpu_quality, gpu_right
 from benchmarks.gpu_parts import Setting
 from benchmarks.gpu_steps import steps
 
@@ -69,7 +69,8 @@ PARTS = {
     "options": Part(gpu_fast.options, 60),
     "steps": Part(steps, 40),
     "frozen": Part(gpu_fast.frozen, 40),
-    "quality": Part(gpu_fast.quality, 120),
+    "quality": Part(gpu_quality.quality, 240),
+    "quality_large": Part(gpu_quality.quality_large, 240),
 }
 
 

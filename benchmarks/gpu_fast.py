@@ -13,7 +13,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sklearn.base import clone
 from skllkd._core.classes import as_classes
-from skllkd._core.gpu import any_shape_attention
+from skllkd._core.device import any_shape_attention
 from skllkd.cli.demo import EXAMPLES
 from skllkd.datasets import minilm_path, smollm2_path
 from skllkd.selection import LLKDSelection, RankedImportance, SelectAll
@@ -22,7 +22,7 @@ from skllkd.students._torch import pools, trainer
 from skllkd.teachers import TransformersTeacher
 from skllkd.teachers.huggingface.loading import loaded_model, loaded_tokenizer
 
-from benchmarks.data import Pool, load_pool
+from benchmarks.data import Pool
 from benchmarks.gpu_parts import (
     CLASSES,
     Fit,
@@ -405,41 +405,3 @@ def _compare_teachers(
             same_labels=same,
             is_right=off <= most,
         )
-
-
-def quality(setting: Setting) -> None:
-    """Train on real labels in several ways, and score on gold ones."""
-    if setting.data is None:
-        setting.record("quality", why="no data folder was given")
-        return
-    ways = {
-        "default": {},
-        "float32": {"precision": "float32"},
-        "batches of 128": {"batch_size": 128},
-        "batches of 128, twice the rate": {"batch_size": 128, "learning_rate": 2e-4},
-        "batches of 256, 3 times the rate": {"batch_size": 256, "learning_rate": 3e-4},
-    }
-    for seed in range(1 if setting.is_dry else 3):
-        for name in ("isear_llm", "rtpolarity_llm"):
-            for way in setting.some(list(ways)):
-                _one_quality(setting, name, way, dict(ways[way]), seed)
-
-
-def _one_quality(
-    setting: Setting, name: str, way: str, student: dict[str, Any], seed: int
-) -> None:
-    """Train on the labels of one set in one way."""
-    assert setting.data is not None
-    n = setting.size("train") // 2
-    pool = load_pool(setting.data / name, "train", n)
-    dev = load_pool(setting.data / name, "dev", n)
-    named = {"n_epochs": 3, "random_state": seed, "on_missing_class": "warn"}
-    if "batch_size" in student:
-        named["batch_size"] = student.pop("batch_size")
-    fitted = classifier(setting, student, **named).set_params(classes=pool.classes)
-    fitted.fit(pool.texts, teacher_proba=pool.teacher_proba)
-    setting.record(
-        f"{name}, seed {seed}, {way}",
-        accuracy=float(fitted.score(dev.texts, dev.gold)),
-        fit_s=fitted.seconds_["training"],
-    )

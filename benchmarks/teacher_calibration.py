@@ -28,6 +28,7 @@ from skllkd.datasets import smollm2_path
 from skllkd.exceptions import MissingLabelWarning
 from skllkd.teachers import (
     BatchCalibration,
+    CalibratedTeacher,
     ContextualCalibration,
     LlamaCppTeacher,
 )
@@ -143,7 +144,9 @@ def one_cell(model_path, folder):
             for draw in range(N_DRAWS):
                 some = np.random.RandomState(draw).choice(left[:200], N_GOLD, False)
                 known = [train_texts[i] for i in some]
-                tuned = teacher.calibrate(known, train_gold[some], method=how["gold"])
+                tuned = CalibratedTeacher(
+                    teacher, known, train_gold[some], method=how["gold"]
+                )
                 probas.append(tuned.label(texts, classes).proba)
         raw = probas[0] if raw is None else raw
         figures = np.mean([figures_of(proba, gold) for proba in probas], axis=0)

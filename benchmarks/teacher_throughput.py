@@ -93,7 +93,9 @@ class Teacher:
 
     def __init__(self, model, texts, n_threads, *, names=NAMES, alone=False):
         examples = [(text, names[topic]) for text, topic in EXAMPLES if topic in names]
-        teacher = demo_teacher().set_params(examples=examples, n_threads=n_threads)
+        teacher = demo_teacher("llama.cpp").set_params(
+            examples=examples, n_threads=n_threads
+        )
         classes = as_classes(list(names.values()))
         self.template = teacher._template(model, classes)
         self.prompt = teacher._prompt(model, classes)

@@ -4,7 +4,7 @@ News topics: a minimal complete run
 
 A language model with 135 million parameters, running in this process, labels unlabeled
 news stories with one of five topics. A sentence encoder fine-tuned on these labels is
-more accurate than its teacher and about twenty times as fast.
+more accurate than its teacher and more than ten times as fast.
 """
 
 # %%
@@ -16,11 +16,11 @@ from sklearn.model_selection import train_test_split
 from skllkd import LLKDClassifier, SelectionDisplay
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.students import TransformerStudent
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import TransformersTeacher
 
 stories, topics = load_bbc_news()
 texts, held_out, _, gold = train_test_split(
-    stories, topics, train_size=600, test_size=400, random_state=0
+    stories, topics, train_size=500, test_size=400, random_state=0
 )
 print(len(texts), "stories to learn from, for instance:")
 print(texts[0])
@@ -37,7 +37,7 @@ examples = [
     ("Captain out for six weeks with knee injury. He will miss the final.", "sports"),
     ("Virus spreads through email. Users are told to update software.", "tech"),
 ]
-teacher = LlamaCppTeacher(smollm2_path(), examples=examples, chat=False)
+teacher = TransformersTeacher(smollm2_path(), examples=examples, chat=False)
 classes = ["business", "entertainment", "politics", "sports", "tech"]
 
 # %%

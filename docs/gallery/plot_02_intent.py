@@ -21,7 +21,7 @@ from sklearn.utils import shuffle
 from skllkd import LLKDClassifier
 from skllkd.datasets import minilm_path, smollm2_path
 from skllkd.students import FrozenEncoderStudent
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import TransformersTeacher
 
 wishes = {
     "billing": [
@@ -58,13 +58,13 @@ for name, phrases in wishes.items():
         requests.append(opening + phrase.format(thing) + ".")
         intent.append(name)
 requests, intent = shuffle(requests, intent, random_state=0)
-texts, held_out, gold = requests[:320], requests[320:], np.array(intent[320:])
+texts, held_out, gold = requests[:240], requests[240:], np.array(intent[240:])
 print(f"{len(texts)} requests, for instance:", *texts[:3], sep="\n  ")
 
 # %%
 # The prompt contains one example per intent in addition to the descriptions.
 
-teacher = LlamaCppTeacher(
+teacher = TransformersTeacher(
     smollm2_path(),
     examples=[
         ("There is a fee on my statement that I do not know.", "billing"),

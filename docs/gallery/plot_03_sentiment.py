@@ -19,7 +19,7 @@ from sklearn.utils import shuffle
 from skllkd import LLKDClassifier, ReliabilityDisplay
 from skllkd.datasets import minilm_path, smollm2_path
 from skllkd.students import FrozenEncoderStudent
-from skllkd.teachers import BatchCalibration, LlamaCppTeacher
+from skllkd.teachers import BatchCalibration, TransformersTeacher
 
 opinions = {
     "positive": [
@@ -57,8 +57,8 @@ for name, phrases in opinions.items():
         reviews.append(f"About {thing}: {phrase}.{place}")
         tone.append(name)
 reviews, tone = shuffle(reviews, np.array(tone), random_state=1)
-texts, gold = reviews[:300], tone[:300]
-held_out, held_out_gold = reviews[300:], tone[300:]
+texts, gold = reviews[:200], tone[:200]
+held_out, held_out_gold = reviews[200:], tone[200:]
 
 # %%
 # Label the reviews with three settings. Calibration is applied to stored
@@ -78,7 +78,7 @@ ways = {
 }
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
 for axis, (name, parameters) in zip(axes, ways.items(), strict=True):
-    teacher = LlamaCppTeacher(smollm2_path(), chat=False, **parameters)
+    teacher = TransformersTeacher(smollm2_path(), chat=False, **parameters)
     label = teacher.label(texts, classes)
     bins = np.linspace(0, 1, 21)
     for k, colour in ((0, "tab:green"), (1, "tab:red")):
@@ -118,6 +118,6 @@ ReliabilityDisplay.from_estimator(clf, held_out, held_out_gold)
 plt.show()
 
 # %%
-# With gold labels, ``teacher.calibrate(texts, y)`` fits a temperature on about 30 of them,
-# or an isotonic regression on a few hundred; see the page on calibration in the user
-# guide.
+# With gold labels, ``CalibratedTeacher(teacher, texts, y)`` fits a temperature on about 30
+# of them, or an isotonic regression on a few hundred; see the page on calibration in the
+# user guide.

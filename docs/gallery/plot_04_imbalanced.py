@@ -18,12 +18,12 @@ from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.selection import Pool, RankedImportance
 from skllkd.students import FrozenEncoderStudent
-from skllkd.teachers import BatchCalibration, LlamaCppTeacher
+from skllkd.teachers import BatchCalibration, TransformersTeacher
 
 stories, topics = load_bbc_news()
 stories, topics = np.array(stories, dtype=object), np.array(topics)
 classes = ["business", "entertainment", "politics", "sports", "tech"]
-n_of = {"sports": 150, "business": 120, "politics": 10, "tech": 10, "entertainment": 10}
+n_of = {"sports": 120, "business": 96, "politics": 8, "tech": 8, "entertainment": 8}
 rng = np.random.RandomState(0)
 pool, held_out = [], []
 for name in classes:
@@ -50,7 +50,7 @@ true_share = [shares[name] for name in classes]
 axes[0].bar(place, true_share, 0.8, color="0.85", label="true share")
 scores = {}
 for offset, (name, prior) in zip((-0.25, 0, 0.25), priors.items(), strict=True):
-    teacher = LlamaCppTeacher(
+    teacher = TransformersTeacher(
         smollm2_path(),
         examples=examples,
         chat=False,

@@ -20,13 +20,13 @@ from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.metrics import expected_agreement
 from skllkd.students import FrozenEncoderStudent, SklearnStudent
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import TransformersTeacher
 
 stories, topics = load_bbc_news()
 table = pd.DataFrame(
     [story.split(". ", 1) for story in stories], columns=["headline", "first_sentence"]
 ).assign(topic=topics)
-table = table.sample(360, random_state=0).reset_index(drop=True)
+table = table.sample(240, random_state=0).reset_index(drop=True)
 table.loc[::9, "first_sentence"] = None
 table.head()
 
@@ -41,14 +41,17 @@ def joined(columns):
     return columns.fillna("").agg(". ".join, axis=1)
 
 
-teacher = LlamaCppTeacher(
+teacher = TransformersTeacher(
     smollm2_path(),
     examples=[
         ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
         ("Young singer wins top award. Her album beat four others.", "entertainment"),
-        ("Ministers defend new housing law. Opposition MPs object.", "politics"),
-        ("Captain out for six weeks. He will miss the final.", "sports"),
-        ("Virus spreads through email. Users should update software.", "tech"),
+        ("Ministers defend new housing law. The opposition will fight it.", "politics"),
+        (
+            "Captain out for six weeks with knee injury. He will miss the final.",
+            "sports",
+        ),
+        ("Virus spreads through email. Users are told to update software.", "tech"),
     ],
     chat=False,
 )

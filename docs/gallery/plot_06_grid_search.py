@@ -21,11 +21,11 @@ from skllkd.datasets import load_bbc_news, smollm2_path
 from skllkd.metrics import expected_agreement
 from skllkd.selection import LLKDSelection
 from skllkd.students import SklearnStudent
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import TransformersTeacher
 
 stories, topics = load_bbc_news()
 texts, held_out, _, gold = train_test_split(
-    stories, topics, train_size=300, test_size=300, random_state=0
+    stories, topics, train_size=300, test_size=400, random_state=0
 )
 examples = [
     ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
@@ -34,7 +34,7 @@ examples = [
     ("Captain out for six weeks with knee injury. He will miss the final.", "sports"),
     ("Virus spreads through email. Users are told to update software.", "tech"),
 ]
-teacher = LlamaCppTeacher(smollm2_path(), examples=examples, chat=False)
+teacher = TransformersTeacher(smollm2_path(), examples=examples, chat=False)
 
 # %%
 # Pass all components explicitly, so that their parameters can be part of the search. The

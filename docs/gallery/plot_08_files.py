@@ -24,7 +24,7 @@ from skllkd.students import TransformerStudent
 
 stories, topics = load_bbc_news()
 texts, others, labels, _ = train_test_split(
-    stories, topics, train_size=480, test_size=512, random_state=0
+    stories, topics, train_size=240, test_size=256, random_state=0
 )
 clf = LLKDClassifier(
     student=TransformerStudent(minilm_path()), random_state=0, verbose=0

@@ -17,12 +17,13 @@ from sklearn.model_selection import train_test_split
 from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.students import FrozenEncoderStudent
-from skllkd.teachers import LlamaCppTeacher
+from skllkd.teachers import TransformersTeacher
 
 stories, topics = load_bbc_news()
 texts, held_out, _, gold = train_test_split(
-    stories, topics, train_size=200, test_size=200, random_state=0
+    stories, topics, train_size=160, test_size=400, random_state=0
 )
+held_out, gold = held_out[:80], gold[:80]
 topic_names = ["business", "entertainment", "politics", "sports", "tech"]
 examples = [
     ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
@@ -33,7 +34,7 @@ examples = [
 ]
 
 
-working = LlamaCppTeacher(smollm2_path(), examples=examples, chat=False)
+working = TransformersTeacher(smollm2_path(), examples=examples, chat=False)
 
 
 def by_length(some):
@@ -50,11 +51,11 @@ def swapped(some):
 teachers = {
     "works": (working, topic_names),
     "does not\nunderstand": (
-        LlamaCppTeacher(smollm2_path(), chat=False),
+        TransformersTeacher(smollm2_path(), chat=False),
         ["K-17", "K-22", "K-30", "K-41", "K-58"],
     ),
     "cannot tell": (
-        LlamaCppTeacher(smollm2_path(), chat=False),
+        TransformersTeacher(smollm2_path(), chat=False),
         ["written in the morning", "written in the evening"],
     ),
     "not in the text": (by_length, topic_names),

@@ -8,8 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+#: Weights of a network, by name.
+Weights = dict[str, Float32Array]
 
 
 def is_missing(value: Any) -> bool:

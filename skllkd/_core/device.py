@@ -1,15 +1,16 @@
-"""Device and number of threads that torch computes with.
+"""Device, threads and attention kernels that torch computes with, and memory errors.
 
 torch is imported by the functions, so that importing this module stays cheap.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import DeviceMemoryError, InvalidParameterError
 
 if TYPE_CHECKING:
     import torch
@@ -59,3 +60,40 @@ def cpu_threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def any_shape_attention(device_type: str) -> AbstractContextManager[object]:
+    """Return a context that leaves cuDNN's attention out on CUDA, and else does nothing.
+
+    cuDNN builds a plan for every shape of a batch, which takes longer than many steps;
+    batches of texts have a new number of rows or tokens again and again.
+    """
+    if device_type != "cuda":
+        return nullcontext()
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    kernels = [
+        SDPBackend.FLASH_ATTENTION,
+        SDPBackend.EFFICIENT_ATTENTION,
+        SDPBackend.MATH,
+    ]
+    return sdpa_kernel(kernels)
+
+
+@contextmanager
+def named_memory_errors(doing: str, hint: str) -> Iterator[None]:
+    """Raise `DeviceMemoryError` with a hint where memory runs out, and free the memory."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        # The frames of the traceback hold the tensors computed so far.
+        traceback.clear_frames(error.__traceback__)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        reason = ". ".join(str(error).split(". ")[:2])  # torch's own advice follows
+        raise DeviceMemoryError(
+            f"the device's memory does not suffice for {doing}. {hint} torch says: "
+            f"{reason}"
+        ) from None

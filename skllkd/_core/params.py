@@ -77,12 +77,12 @@ def optional_import(module: str, extra: str) -> ModuleType:
         ) from error
 
 
-def package_folder(package: str) -> Path:
+def package_folder(package: str, install: str = '"skllkd[demo]"') -> Path:
     """Return the folder of an installed package of data, without importing it."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependencyError(
             f"the package `{package}` is needed for this and is not installed. Install "
-            'it with python -m pip install "skllkd[demo]".'
+            f"it with python -m pip install {install}."
         )
     return Path(spec.submodule_search_locations[0])

@@ -12,12 +12,6 @@ _DELAY_S = 2.0
 _LOG_EVERY_S = 30.0
 
 
-def _can_redraw(stream: Any) -> bool:
-    """Return whether a stream shows a line that is written over: a terminal, a notebook."""
-    is_notebook = type(stream).__module__.startswith("ipykernel")
-    return is_notebook or bool(getattr(stream, "isatty", lambda: False)())
-
-
 class _Lines:
     """Standard error as a log: each state of a bar is a line of its own."""
 
@@ -36,7 +30,8 @@ def progress_bar(total: int, name: str, unit: str, verbose: int) -> Any:
     """Return a progress bar with its rate and the time left, on standard error."""
     from tqdm import tqdm
 
-    redrawn = _can_redraw(sys.stderr)
+    is_notebook = type(sys.stderr).__module__.startswith("ipykernel")
+    redrawn = is_notebook or bool(getattr(sys.stderr, "isatty", lambda: False)())
     return tqdm(
         file=sys.stderr if redrawn else _Lines(),
         total=total,

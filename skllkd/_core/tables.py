@@ -98,14 +98,12 @@ def _objects(file: Iterable[str], path: str) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
+            fault = "" if isinstance(row, dict) else " object"
         except ValueError as error:
+            fault = f": {error}"
+        if fault:
             raise InvalidParameterError(
-                f"{path}, line {number} is no JSON: {error}. The file must hold one JSON "
-                "object a line."
-            ) from error
-        if not isinstance(row, dict):
-            raise InvalidParameterError(
-                f"{path}, line {number} is no JSON object. The file must hold one JSON "
+                f"{path}, line {number} is no JSON{fault}. The file must hold one JSON "
                 "object a line."
             )
         yield row
@@ -149,44 +147,37 @@ def write_rows(rows: Iterable[Row], path: str, kind: str) -> int:
     with _opened(path, "w") as file:
         write = _row_writer(file, kind)
         for n_written, row in enumerate(rows, start=1):
-            write(row)
+            write(n_written, row)
             if n_written % _BATCH == 0:
                 file.flush()
         file.flush()
     return n_written
 
 
-def _row_writer(file: IO[str], kind: str) -> Callable[[Row], Any]:
-    """Return a function that writes one row."""
+def _row_writer(file: IO[str], kind: str) -> Callable[[int, Row], Any]:
+    """Return a function that writes a row, given with its number."""
     if kind == "jsonl":
-        return lambda row: file.write(
+        return lambda number, row: file.write(
             json.dumps(row, ensure_ascii=False, default=str) + "\n"
         )
     if kind == "txt":
-        return lambda row: file.write(f"{row['predicted']}\n")
-    return _CellWriter(file, "\t" if kind == "tsv" else ",").write
+        return lambda number, row: file.write(f"{row['predicted']}\n")
+    delimiter = "\t" if kind == "tsv" else ","
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    columns: list[str] = []
 
-
-class _CellWriter:
-    """Rows as csv or tsv, all with the columns of the first."""
-
-    def __init__(self, file: IO[str], delimiter: str) -> None:
-        self._writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        self._columns: list[str] | None = None
-        self._n_written = 0
-
-    def write(self, row: Row) -> None:
-        """Write a row, and before the first of them the header."""
-        if self._columns is None:
-            self._columns = list(row)
-            self._writer.writerow(self._columns)
-        if list(row) != self._columns:
+    def write_cells(number: int, row: Row) -> None:
+        if number == 1:
+            columns.extend(row)
+            writer.writerow(columns)
+        if list(row) != columns:
             raise InvalidParameterError(
-                f"row {self._n_written + 1} has the columns {list(row)}, the first "
-                f"{self._columns}: as CSV they do not go together. Write .jsonl."
+                f"row {number} has the columns {list(row)}, the first {columns}: as CSV "
+                "they do not go together. Write .jsonl."
             )
-        self._writer.writerow(row.values())
-        self._n_written += 1
+        writer.writerow(row.values())
+
+    return write_cells
 
 
 def _write_parquet(rows: Iterable[Row], path: str) -> int:

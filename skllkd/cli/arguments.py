@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,9 @@ def add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     add(
         "--teacher",
         required=required,
-        help="a GGUF file, a table of answers (.csv, .tsv, .jsonl, .parquet), or the "
-        "name of a model on a server that speaks the OpenAI API",
+        help="a GGUF file, a table of answers (.csv, .tsv, .jsonl, .parquet), the folder "
+        "of a sentence encoder, or the name of a model on a server that speaks the "
+        "OpenAI API",
     )
     add(
         "--classes",
@@ -132,12 +134,14 @@ def classes_of(options: argparse.Namespace) -> Any:
 
 
 def teacher_of(options: argparse.Namespace) -> Any:
-    """Return the teacher named: a GGUF file, a table, or a model of a server."""
+    """Return the teacher named: a file, a folder, or a model of a server."""
     from skllkd import teachers
 
     name, suffix = options.teacher, Path(options.teacher).suffix.lower()
     if SUFFIXES.get(suffix, "txt") != "txt":
         return teachers.PrecomputedTeacher.from_table(name)
+    if Path(name).is_dir():
+        return teachers.EmbeddingTeacher(name)
     settings: dict[str, Any] = {
         "examples": _examples(options),
         "max_calls": options.max_calls,
@@ -145,13 +149,23 @@ def teacher_of(options: argparse.Namespace) -> Any:
     if options.instruction is not None:
         settings["instruction"] = options.instruction
     if suffix == ".gguf":
-        return teachers.LlamaCppTeacher(name, **settings)
+        return _gguf_teacher(name, settings)
     for setting in ("base_url", "api_key_env", "max_cost"):
         if getattr(options, setting) is not None:
             settings[setting] = getattr(options, setting)
     if options.price is not None:
         settings["price_per_million"] = tuple(options.price)
     return teachers.OpenAITeacher(name, **settings)
+
+
+def _gguf_teacher(path: str, settings: dict[str, Any]) -> Any:
+    """Return the teacher of a GGUF file, by transformers where llama.cpp is missing."""
+    from skllkd import teachers
+
+    if find_spec("llama_cpp") is not None:
+        return teachers.LlamaCppTeacher(path, **settings)
+    say("llama-cpp-python is not installed: the GGUF file is read by transformers.")
+    return teachers.TransformersTeacher(path, **settings)
 
 
 def _examples(options: argparse.Namespace) -> list[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skllkd._classifier import LLKDClassifier
-from skllkd._core.params import check_number, optional_import
+from skllkd._core.params import check_number, check_option, optional_import
 from skllkd.cli.arguments import say
+from skllkd.cli.demo_figures import (
+    DemoFigures,
+    figures_of,
+    format_table,
+    format_verdict,
+)
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.datasets.bbc_news import LabelledTexts
 from skllkd.inspection.displays import ConfidenceUncertaintyDisplay, SelectionDisplay
 from skllkd.students import TransformerStudent
-from skllkd.teachers import LlamaCppTeacher, TeacherLabels
+from skllkd.teachers import LlamaCppTeacher, TransformersTeacher
+from skllkd.teachers.prompting.causal_lm import CausalLMTeacher
 
 CLASSES = ["business", "entertainment", "politics", "sports", "tech"]
 
@@ -50,6 +58,13 @@ EXAMPLES = [
 ]
 
 
+#: The back ends that read the teacher's file.
+BACK_ENDS: dict[str, type[CausalLMTeacher]] = {
+    "transformers": TransformersTeacher,
+    "llama.cpp": LlamaCppTeacher,
+}
+
+
 class Split(NamedTuple):
     """A pool to learn from and held-out texts to score on, without a common text."""
 
@@ -57,13 +72,15 @@ class Split(NamedTuple):
     held_out: LabelledTexts
 
 
-def demo_teacher() -> LlamaCppTeacher:
+def demo_teacher(back_end: str) -> Any:
     """Return the teacher: SmolLM2-135M-Instruct, asked with five made-up examples.
 
     The plain prompt is used rather than the model's chat template because the model
     puts more probability on the labels there, which can be seen without gold labels.
     """
-    return LlamaCppTeacher(smollm2_path(), examples=EXAMPLES, chat=False)
+    check_option(back_end, "teacher", list(BACK_ENDS))
+    kind: Any = BACK_ENDS[back_end]
+    return kind(smollm2_path(), examples=EXAMPLES, chat=False)
 
 
 def demo_student() -> TransformerStudent:
@@ -85,131 +102,101 @@ def split_bbc_news(n_pool: int, n_held_out: int) -> Split:
 
 
 def run_demo(
-    *, n_pool: int = 1200, n_held_out: int = 400, seed: int = 0, output: Path
-) -> dict[str, Any]:
+    *,
+    n_pool: int = 1200,
+    n_held_out: int = 400,
+    seed: int = 0,
+    teacher: str = "transformers",
+    output: Path,
+) -> DemoFigures:
     """Label, train, score, and write the model and a picture."""
     output.mkdir(parents=True, exist_ok=True)
-    pyplot = optional_import("matplotlib.pyplot", "plot")
-    split = split_bbc_news(n_pool, n_held_out)
-    teacher = demo_teacher()
-    say(
-        f"{n_pool} BBC News stories without labels, {n_held_out} held out with theirs.\n"
-        "Teacher: SmolLM2-135M-Instruct, in process. Student: all-MiniLM-L6-v2."
-    )
-    say(f"\nLabelling {n_pool} stories and training the student on them ...")
-    classifier = LLKDClassifier(
-        teacher, CLASSES, student=demo_student(), random_state=seed
-    ).fit(split.pool.texts)
-    say(f"Labelling the {n_held_out} held-out stories, to score the teacher ...")
-    teacher_held_out = teacher.label(
-        split.held_out.texts,
-        CLASSES,
-        class_bias=classifier._fitted.class_bias,
-        verbose=1,
+    optional_import("matplotlib.pyplot", "plot")
+    split, asked = split_bbc_news(n_pool, n_held_out), demo_teacher(teacher)
+    student = demo_student()
+    story = textwrap.indent(textwrap.fill(split.pool.texts[0], 75), " " * 7)
+    say(_STEP_1.format(n_pool=n_pool, n_held_out=n_held_out, text=story))
+    say(_STEP_2.format(kind=type(asked).__name__))
+    say(str(asked.plan(split.pool.texts, CLASSES)))
+    say(_STEP_3)
+    classifier = LLKDClassifier(asked, CLASSES, student=student, random_state=seed)
+    classifier.fit(split.pool.texts)
+    say(_STEP_4.format(n_held_out=n_held_out))
+    figures = _score(classifier, split)
+    print(format_table(figures), flush=True)
+    _save(classifier, split, figures, output)
+    print(f"\n{format_verdict(figures)}\n{_farewell(output)}", flush=True)
+    return figures
+
+
+#: The steps of the demonstration, each with the Python that does the same.
+_STEP_1 = """\
+1. The texts: {n_pool:,} BBC News stories, whose topics are not looked at, such as
+
+{text}
+
+   {n_held_out:,} other stories are kept apart, with their topics, to score the result."""
+_STEP_2 = """
+2. The teacher: SmolLM2, a language model of 135 million parameters, on this machine. Its
+   prompt shows an invented example of each class. A plan says what the labels will take:
+
+       teacher = {kind}(smollm2_path(), examples=examples, chat=False)
+       print(teacher.plan(texts, classes))
+"""
+_STEP_3 = """
+3. Labels, and a student trained on them (all-MiniLM-L6-v2, 23 million parameters):
+
+       clf = LLKDClassifier(teacher, classes, student=TransformerStudent(minilm_path()))
+       clf.fit(texts)
+"""
+_STEP_4 = """
+4. Both are scored on the {n_held_out:,} stories kept apart, which the teacher labels for
+   this only:
+
+       clf.predict(other_texts)
+"""
+
+
+def _score(classifier: LLKDClassifier, split: Split) -> DemoFigures:
+    """Return the figures, with teacher and student scored on the held-out stories."""
+    held_out, teacher = split.held_out, classifier.teacher
+    assert teacher is not None
+    labels = teacher.label(
+        held_out.texts, CLASSES, class_bias=classifier._fitted.class_bias, verbose=1
     )
     start = time.perf_counter()
-    predicted = classifier.predict(split.held_out.texts)
-    seconds_predicting = time.perf_counter() - start
+    predicted = classifier.predict(held_out.texts)
+    seconds = time.perf_counter() - start
+    gold = np.array(held_out.labels)
+    return figures_of(classifier, labels, predicted, gold, seconds)
 
-    figures = _figures(
-        classifier, teacher_held_out, predicted, seconds_predicting, split
-    )
-    print(format_table(figures), flush=True)
-    model, picture = output / "model", output / "selection.png"
-    classifier.save(model)
+
+def _save(
+    classifier: LLKDClassifier, split: Split, figures: DemoFigures, output: Path
+) -> None:
+    """Write the classifier, a picture of the selection, and the figures."""
+    import matplotlib.pyplot as pyplot
+
+    classifier.save(output / "model")
     figure, axes = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
     SelectionDisplay.from_estimator(classifier, ax=axes[0])
     ConfidenceUncertaintyDisplay.from_estimator(
         classifier, split.pool.texts, ax=axes[1]
     )
-    figure.savefig(picture, dpi=110)
+    figure.savefig(output / "selection.png", dpi=110)
     pyplot.close(figure)
-    (output / "figures.json").write_text(
-        json.dumps(figures, indent=1), encoding="utf-8"
-    )
-    print(_farewell(model, picture), flush=True)
-    return figures
+    content = json.dumps(figures._asdict(), indent=1)
+    (output / "figures.json").write_text(content, encoding="utf-8")
 
 
-def _figures(
-    classifier: LLKDClassifier,
-    teacher: TeacherLabels,
-    predicted: Any,
-    seconds_predicting: float,
-    split: Split,
-) -> dict[str, Any]:
-    """Return the figures of the table."""
-    gold = np.array(split.held_out.labels)
-    names = np.array(teacher.classes)
-    history = classifier.history_
-    n_asked = classifier.n_teacher_calls_ + teacher.n_asked
-    seconds_labelling = classifier.seconds_["labelling"] + teacher.seconds
-    n_pool, n_held_out = len(split.pool.texts), len(split.held_out.texts)
-    return {
-        "pool": n_pool,
-        "held_out": n_held_out,
-        "teacher_accuracy_raw": _share(names[teacher.raw_proba.argmax(axis=1)] == gold),
-        "teacher_accuracy_calibrated": _share(
-            names[teacher.proba.argmax(axis=1)] == gold
-        ),
-        "student_accuracy": _share(predicted == gold),
-        "selected_per_step": float(
-            history["n_selected"].sum() / history["n_presented"].sum()
-        ),
-        "selected_distinct": _share(classifier.times_selected_ > 0),
-        "teacher_calls": n_asked,
-        "teacher_calls_saved": n_pool + n_held_out - n_asked,
-        "seconds_labelling": seconds_labelling,
-        "seconds_training": classifier.seconds_["training"],
-        "seconds_predicting": seconds_predicting,
-        "teacher_texts_per_second": n_asked / seconds_labelling if n_asked else None,
-        "student_texts_per_second": n_held_out / seconds_predicting,
-    }
-
-
-def _share(mask: Any) -> float:
-    """Return the share of true values."""
-    return float(np.mean(mask))
-
-
-def format_table(figures: dict[str, Any]) -> str:
-    """Return the figures as the table the demonstration prints."""
-    rate = figures["teacher_texts_per_second"]
-    n_held_out = figures["held_out"]
-    error = 1.96 * np.sqrt(0.25 / n_held_out)
-    rows = [
-        ("teacher accuracy, raw", f"{figures['teacher_accuracy_raw']:.1%}"),
-        (
-            "teacher accuracy, calibrated",
-            f"{figures['teacher_accuracy_calibrated']:.1%}",
-        ),
-        ("student accuracy", f"{figures['student_accuracy']:.1%}"),
-        ("rows selected, per step", f"{figures['selected_per_step']:.1%}"),
-        ("rows selected, distinct", f"{figures['selected_distinct']:.1%}"),
-        ("teacher calls made", f"{figures['teacher_calls']:,}"),
-        ("teacher calls saved", f"{figures['teacher_calls_saved']:,}"),
-        ("seconds labelling", f"{figures['seconds_labelling']:.1f}"),
-        ("seconds training", f"{figures['seconds_training']:.1f}"),
-        ("seconds predicting", f"{figures['seconds_predicting']:.1f}"),
-        ("teacher texts per second", "(no calls)" if rate is None else f"{rate:.1f}"),
-        ("student texts per second", f"{figures['student_texts_per_second']:.1f}"),
-    ]
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{name:<{width}}  {value:>11}" for name, value in rows]
-    rule = "-" * len(lines[0])
-    note = f"(accuracy on {n_held_out} held-out stories, +/- {error:.1%} or less)"
-    calls = ""
-    if figures["teacher_calls"] == 0:
-        calls = "\n0 teacher calls: every label was in the store from an earlier run."
-    return "\n".join(["", rule, *lines, rule, note]) + calls
-
-
-def _farewell(model: Path, picture: Path) -> str:
+def _farewell(output: Path) -> str:
     """Return the paths written, and the code that loads the classifier."""
     return (
-        f"\nThe picture of what was selected: {picture}\n"
-        f"The classifier: {model} - to use it, anywhere skllkd is installed:\n\n"
+        f"\nA picture of the selection: {output / 'selection.png'}\n"
+        f"The classifier: {output / 'model'}. To use it, wherever skllkd is installed:\n\n"
         "    from skllkd import LLKDClassifier\n"
-        f'    clf = LLKDClassifier.load("{model}")\n'
-        '    print(clf.predict(["Striker signs for two more years."]))\n'
+        f'    clf = LLKDClassifier.load("{output / "model"}")\n'
+        '    print(clf.predict(["Striker signs for two more years."]))\n\n'
+        "Next: the same with your own texts and classes, `skllkd plan --help`, or the "
+        "tutorial, docs/tutorial.md.\n"
     )

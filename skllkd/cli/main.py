@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._version import __version__
-from skllkd.cli import classifier, labelling, store
+from skllkd.cli import classifier, labelling
 from skllkd.cli.arguments import add_command
 from skllkd.exceptions import SkllkdError
 
@@ -55,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"skllkd {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_demo(commands)
-    for group in (labelling, classifier, store):
-        group.add_commands(commands)
+    labelling.add_commands(commands)
+    classifier.add_commands(commands)
     return parser
 
 
@@ -72,6 +72,12 @@ def _add_demo(commands: Any) -> None:
     )
     demo.add_argument("--pool", type=int, default=1200, help="stories to learn from")
     demo.add_argument("--held-out", type=int, default=400, help="stories to score on")
+    demo.add_argument(
+        "--teacher",
+        choices=["transformers", "llama.cpp"],
+        default="transformers",
+        help="library that runs the language model; llama.cpp comes with the extra `llama`",
+    )
     demo.add_argument("--seed", type=int, default=0, help="seed of the student")
     demo.add_argument(
         "--output", type=Path, default=Path("skllkd-demo"), help="folder to write to"
@@ -86,5 +92,6 @@ def _demo(options: argparse.Namespace) -> None:
         n_pool=options.pool,
         n_held_out=options.held_out,
         seed=options.seed,
+        teacher=options.teacher,
         output=options.output,
     )

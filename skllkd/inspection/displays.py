@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -259,14 +259,6 @@ class ConfidenceUncertaintyDisplay(_Display):
         ax.set_title("What was selected")
 
 
-class _Bins(NamedTuple):
-    """A reliability curve, a value a bin."""
-
-    confidence: FloatArray
-    accuracy: FloatArray
-    n_texts: npt.NDArray[np.intp]
-
-
 @dataclass(eq=False, repr=False)
 class ReliabilityDisplay(_Display):
     """Reliability of confidence: accuracy against confidence, with gold labels.
@@ -352,13 +344,13 @@ class ReliabilityDisplay(_Display):
     def to_frame(self) -> Any:
         pandas = optional_import("pandas", "plot")
         frames = [
-            pandas.DataFrame({"curve": name, **self._bins(*curve)._asdict()})
+            pandas.DataFrame({"curve": name, **self._bins(*curve)})
             for name, curve in self.curves.items()
         ]
         return pandas.concat(frames, ignore_index=True)
 
-    def _bins(self, confidence: FloatArray, right: BoolArray) -> _Bins:
-        """Return mean confidence and accuracy in bins of about equal counts."""
+    def _bins(self, confidence: FloatArray, right: BoolArray) -> dict[str, Any]:
+        """Return mean confidence, accuracy and number of texts of each bin."""
         from sklearn.calibration import calibration_curve  # slow to import
 
         confidence = np.minimum(confidence, 1.0)  # sums of probabilities are rounded
@@ -367,7 +359,11 @@ class ReliabilityDisplay(_Display):
         )
         edges = np.percentile(confidence, np.linspace(0, 100, self.n_bins + 1))
         n_texts = np.bincount(np.searchsorted(edges[1:-1], confidence))
-        return _Bins(mean_confidence, accuracy, n_texts[n_texts > 0])
+        return {
+            "confidence": mean_confidence,
+            "accuracy": accuracy,
+            "n_texts": n_texts[n_texts > 0],
+        }
 
     def calibration_error(self, name: str) -> float:
         """Return the expected calibration error of a curve.
@@ -383,17 +379,17 @@ class ReliabilityDisplay(_Display):
             The mean distance of accuracy and confidence, in [0, 1].
         """
         bins = self._bins(*self.curves[name])
-        distance = np.abs(bins.accuracy - bins.confidence)
-        return float(np.average(distance, weights=bins.n_texts))
+        distance = np.abs(bins["accuracy"] - bins["confidence"])
+        return float(np.average(distance, weights=bins["n_texts"]))
 
     @override
     def _draw(self, ax: Any) -> None:
         ax.plot([0, 1], [0, 1], ":", color="0.6", linewidth=1)
         for name, curve in self.curves.items():
             bins = self._bins(*curve)
-            error = self.calibration_error(name)
-            label = f"{name} (calibration error {error:.2f})"
-            ax.plot(bins.confidence, bins.accuracy, "o-", markersize=4, label=label)
+            label = f"{name} (calibration error {self.calibration_error(name):.2f})"
+            line = bins["confidence"], bins["accuracy"]
+            ax.plot(*line, "o-", markersize=4, label=label)
         ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
         ax.set_title("Reliability")
 

@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,18 +106,17 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
             If there is no such file, or it is no exported classifier, damaged, or of a
             later format.
         """
-        self.__dict__.pop("_loaded", None)
-        self._model()
+        self._model = open_file(Path(self.path))
         return self
 
     @property
     def classes_(self) -> npt.NDArray[Any]:  # type: ignore[override]
         """The class names: the order of `predict_proba`'s columns."""
-        return self._model().classes
+        return self._model.classes
 
     @override
     def predict_proba(self, X: Any) -> FloatArray:
-        texts, model = as_texts(X), self._model()
+        texts, model = as_texts(X), self._model
         tokenized = TokenizedTexts(model.tokenizer, texts, model.pad_id)
         if tokenized.n_truncated:
             warnings.warn(
@@ -152,11 +152,10 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         share = os.environ.get("OMP_NUM_THREADS", "")  # joblib's workers have theirs
         return min(int(joblib.cpu_count()), int(share) if share.isdigit() else 2**31)
 
+    @cached_property
     def _model(self) -> Loaded:
-        """Return the contents of the file, opened on first use."""
-        if not hasattr(self, "_loaded"):
-            self._loaded = open_file(Path(self.path))
-        return self._loaded
+        """The contents of the file, opened on first use."""
+        return open_file(Path(self.path))
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return that it has learned already."""
@@ -165,7 +164,7 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     @override
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("_loaded", None)
+        state.pop("_model", None)
         return state
 
     @override

@@ -17,7 +17,7 @@ from skllkd._version import __version__
 from skllkd.exceptions import DisagreementError, InvalidParameterError
 from skllkd.persistence.file_format import FORMAT
 from skllkd.persistence.onnx_classifier import SETTINGS, TOKENIZER, ONNXClassifier
-from skllkd.students.encoder_base import EncoderStudent
+from skllkd.students.encoder_base import EncoderStudent, onnx_graph
 
 _LARGEST = 2**31 - 2**20  # bytes; what one file of the format can hold, less the rest
 
@@ -73,7 +73,7 @@ def export(
             f"the student's weights take {n_bytes / 2**30:.1f} GiB, and one ONNX file "
             "holds 2 GiB. Train a smaller `student`, or use `save`."
         )
-    graph = student.onnx_graph(quantize)
+    graph = onnx_graph(student, quantize)
     _describe(graph, state.classes.tolist(), student)
     path = path.expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -76,13 +76,7 @@ class AcceptReject(BaseEstimator):
         self.confident_seed = confident_seed
 
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
-        """
+        """Raise `InvalidParameterError` if a parameter's value is not allowed."""
         if isinstance(self.budget, (int, np.integer)):
             check_number(self.budget, "budget", 1, integer=True)
         else:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numpy.random import RandomState
 from sklearn.base import BaseEstimator
 
-from skllkd._core.arrays import BoolArray, FloatArray
+from skllkd._core.arrays import BoolArray, Float32Array, FloatArray
 from skllkd._core.params import check_option
 from skllkd.selection.batch import Batch, Pool, Selected
 
@@ -52,14 +52,9 @@ class Selection(BaseEstimator):
     learned_arrays: Sequence[str] = ()
 
     def check(self) -> None:
-        """Raise if a parameter has a value that is not allowed.
+        """Raise `InvalidParameterError` if a parameter's value is not allowed.
 
         Called before labels are bought.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
         """
 
     def begin(
@@ -153,9 +148,7 @@ class Selection(BaseEstimator):
         return proba
 
 
-def with_steps(
-    record: npt.NDArray[np.float32], first_step: int, n_steps: int
-) -> npt.NDArray[np.float32]:
+def with_steps(record: Float32Array, first_step: int, n_steps: int) -> Float32Array:
     """Cut a record, a row for each step, at `first_step` and add `n_steps` NaN rows."""
     unknown = np.full((n_steps, *record.shape[1:]), np.nan, dtype=np.float32)
     return np.concatenate([record[:first_step], unknown])

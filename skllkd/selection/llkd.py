@@ -130,7 +130,7 @@ class LLKDSelection(Selection):
             self.teacher_thresholds_ = self.student_thresholds_ = none
         for threshold in (self._teacher, self._student):
             threshold.averages.momentum = self.momentum
-        for name in ("teacher_thresholds_", "student_thresholds_"):
+        for name in self.learned_arrays:
             setattr(self, name, with_steps(getattr(self, name), first_step, n_steps))
 
     def _new_thresholds(self, n_classes: int) -> None:
@@ -165,10 +165,8 @@ class LLKDSelection(Selection):
         """Return the weight of each row's loss."""
         if self.weight is None:
             return np.ones(len(confidence))
-        if self.signals == "teacher":
-            return confidence
-        if self.signals == "student":
-            return uncertainty
+        if self.signals != "both":
+            return confidence if self.signals == "teacher" else uncertainty
         if self.weight == "product":
             return confidence * uncertainty
         return (confidence + uncertainty) / 2

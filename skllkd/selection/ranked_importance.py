@@ -9,6 +9,7 @@ import numpy.typing as npt
 from numpy.random import RandomState
 from typing_extensions import override
 
+from skllkd._core.arrays import Float32Array
 from skllkd._core.params import check_number
 from skllkd.selection.base import Selection, with_steps
 from skllkd.selection.batch import Batch, Pool, Selected
@@ -159,7 +160,7 @@ class RankedImportance(Selection):
         self._mean.state = state["averages"]
 
 
-def rank_weights(pool: Pool, power: float) -> npt.NDArray[np.float32]:
+def rank_weights(pool: Pool, power: float) -> Float32Array:
     """Return weights by the rank of the confidence in the class, 1 on average in each.
 
     Ties weigh the same; at power 0 all rows do.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numpy.random import RandomState
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import Float32Array, FloatArray
 from skllkd._core.params import check_number
 from skllkd.selection.base import Selection, check_target, target_of
 from skllkd.selection.batch import Batch, Pool, Selected
@@ -96,7 +95,7 @@ class SmallLoss(Selection):
         return Selected(mask, np.ones(len(mask)), target_of(batch, self.target))
 
 
-def posterior_of_small(loss: FloatArray, seed: int) -> npt.NDArray[np.float32]:
+def posterior_of_small(loss: FloatArray, seed: int) -> Float32Array:
     """Return the posterior of the lower of two Gaussians; 1 if all losses are equal."""
     from sklearn.mixture import GaussianMixture  # slow to import
 
@@ -104,5 +103,5 @@ def posterior_of_small(loss: FloatArray, seed: int) -> npt.NDArray[np.float32]:
         return np.ones(len(loss), dtype=np.float32)
     mixture = GaussianMixture(2, reg_covar=1e-4, random_state=seed)
     posterior = mixture.fit(loss[:, None]).predict_proba(loss[:, None])
-    small: npt.NDArray[np.float32] = posterior[:, mixture.means_[:, 0].argmin()]
+    small: Float32Array = posterior[:, mixture.means_[:, 0].argmin()]
     return small.astype(np.float32)

@@ -12,9 +12,6 @@ from skllkd.selection.base import Selection, check_target, target_of, with_steps
 from skllkd.selection.batch import Batch, Pool, Selected
 from skllkd.selection.uncertainty import normalised_entropy
 
-#: Rows with a smaller weight are not worth a backward pass.
-_SMALLEST_WEIGHT = 1e-3
-
 
 class SoftGate(Selection):
     r"""Weigh rows by truncated Gaussians of both signals.
@@ -96,24 +93,18 @@ class SoftGate(Selection):
         uncertainty = normalised_entropy(self._scored(batch))
         weight = self._gate(0, batch.teacher_confidence) * self._gate(1, uncertainty)
         self.means_[batch.step], self.variances_[batch.step] = self._now
-        target = target_of(batch, self.target)
-        return Selected(weight >= _SMALLEST_WEIGHT, weight, target)
+        mask = weight >= 1e-3  # less is not worth a backward pass
+        return Selected(mask, weight, target_of(batch, self.target))
 
     def _gate(self, index: int, signal: FloatArray) -> FloatArray:
         """Update the mean and variance of a signal; return its gate's weights."""
-        self._update(index, signal)
-        mean, variance = self._now[:, index]
+        kept, now = self.momentum, self._now[:, index]  # a view
+        if len(signal):
+            now[0] = kept * now[0] + (1 - kept) * signal.mean()
+        if len(signal) > 1:  # one row has no variance
+            now[1] = kept * now[1] + (1 - kept) * signal.var(ddof=1)
+        mean, variance = now
         below = np.minimum(signal - mean, 0)
         scale = max(2 * variance / self.n_sigma**2, 1e-12)
         gate: FloatArray = np.exp(-(below**2) / scale)
         return gate
-
-    def _update(self, index: int, signal: FloatArray) -> None:
-        """Move the mean and variance of a signal towards those of a batch."""
-        kept = self.momentum
-        if len(signal):
-            old = self._now[0, index]
-            self._now[0, index] = kept * old + (1 - kept) * signal.mean()
-        if len(signal) > 1:  # one row has no variance
-            old = self._now[1, index]
-            self._now[1, index] = kept * old + (1 - kept) * signal.var(ddof=1)

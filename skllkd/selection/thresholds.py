@@ -84,8 +84,7 @@ class AdaptiveThreshold:
         highest = term[seen].max(initial=0.0)
         if self._class_term is None or highest <= 0:
             return np.full(len(term), level[0])
-        result: FloatArray = level * np.where(seen, term / highest, 1.0)
-        return result
+        return level * np.where(seen, term / highest, 1.0)
 
 
 def reaches(signal: FloatArray, threshold: FloatArray) -> BoolArray:
@@ -95,5 +94,4 @@ def reaches(signal: FloatArray, threshold: FloatArray) -> BoolArray:
     teacher that gives labels without confidences, a student not yet trained) the mean is
     a tie for every row, and excluding ties would select nothing forever.
     """
-    above: BoolArray = signal >= threshold - 1e-9
-    return above
+    return signal >= threshold - 1e-9

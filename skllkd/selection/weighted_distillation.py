@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numpy.random import RandomState
 from typing_extensions import override
 
-from skllkd._core.arrays import BoolArray, FloatArray
+from skllkd._core.arrays import BoolArray, Float32Array, FloatArray
 from skllkd._core.params import check_number
 from skllkd.selection.base import Selection, check_target, target_of
 from skllkd.selection.batch import Batch, Pool, Selected
@@ -96,13 +95,10 @@ class WeightedDistillation(Selection):
 
 def _loss(proba: FloatArray) -> FloatArray:
     """Return the cross-entropy in nats at a label of this probability, floored."""
-    loss: FloatArray = np.maximum(-np.log(np.maximum(proba, 1e-12)), _LOWEST_LOSS)
-    return loss
+    return np.maximum(-np.log(np.maximum(proba, 1e-12)), _LOWEST_LOSS)
 
 
-def error_by_confidence(
-    confidence: FloatArray, disagrees: BoolArray
-) -> npt.NDArray[np.float32]:
+def error_by_confidence(confidence: FloatArray, disagrees: BoolArray) -> Float32Array:
     """Return the isotonic regression of disagreement, falling with the confidence."""
     from sklearn.isotonic import IsotonicRegression  # slow to import
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,24 +11,23 @@ from typing import Any, ClassVar
 import numpy as np
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.device import checked_device
-from skllkd._core.gpu import named_memory_errors
+from skllkd._core.arrays import FloatArray, IntArray, Weights
+from skllkd._core.device import checked_device, named_memory_errors
 from skllkd._core.params import check_number, check_option, looks_like_path
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
-from skllkd.exceptions import DivergedError, SavedModelError, TruncationWarning
+from skllkd.exceptions import DivergedError, TruncationWarning
 from skllkd.students.base import Student
-from skllkd.students.hf_folder import Weights, read_weights, write_folder
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import CrossEntropy, Loss, check_loss
+from skllkd.students.text_encoder import (
+    TextEncoder,
+    check_encoder,
+    read_encoder,
+    shorter_length,
+)
 
-#: Hints for a GPU whose memory does not suffice.
+#: Hint for a GPU whose memory does not suffice.
 SMALLER_STEPS = "Lower `batch_size`, or the student's `max_length`."
-SMALLER_BATCHES = "Lower the student's `predict_batch_size` or `max_length`."
-
-
-#: Attributes that are saved beside the folder of weights and tokenizer.
-_SETTINGS = ("config", "pooling", "max_length", "special_tokens")
 
 
 class EncoderStudent(Student):
@@ -54,6 +52,13 @@ class EncoderStudent(Student):
     #: Parameters that are learning rates, and values of `pooling`.
     _rates: ClassVar[Sequence[str]]
     _poolings: ClassVar[Sequence[str]]
+    #: Learned attributes that are saved as JSON, without the `_` at their end.
+    saved_settings: ClassVar[Sequence[str]] = (
+        "config",
+        "pooling",
+        "max_length",
+        "special_tokens",
+    )
 
     @override
     def check(self) -> None:
@@ -66,11 +71,7 @@ class EncoderStudent(Student):
         check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
-        if looks_like_path(self.model) and not Path(self.model).expanduser().is_dir():
-            raise SavedModelError(
-                "`model` must name an encoder on the model hub or a folder that holds "
-                f"one; there is no folder {os.fspath(self.model)!r}."
-            )
+        check_encoder(self.model)
         if self.device != "auto":
             checked_device(self.device)
 
@@ -86,14 +87,22 @@ class EncoderStudent(Student):
 
     def _describe(self, encoder: Any) -> None:
         """Note the properties of an encoder read."""
-        self.tokenizer_, self.special_tokens_ = (
-            encoder.tokenizer,
-            encoder.special_tokens,
-        )
+        self.tokenizer_ = encoder.tokenizer
+        self.special_tokens_ = encoder.special_tokens
         self.pooling_ = encoder.pooling if self.pooling == "auto" else self.pooling
-        self.max_length_ = encoder.max_length
-        if self.max_length != "auto":
-            self.max_length_ = min(int(self.max_length), encoder.max_length)
+        self.max_length_ = shorter_length(self.max_length, encoder.max_length)
+
+    def _pretrained(self, cache: str | None) -> TextEncoder:
+        """Return the pretrained encoder as it is, without anything learned."""
+        has_pooling = self.pooling in ("mean", "cls")
+        return read_encoder(
+            self.model,
+            pooling=self.pooling if has_pooling else "auto",
+            max_length=self.max_length,
+            cache=cache,
+            batch_size=self.predict_batch_size,
+            device=self.device,
+        )
 
     @property
     @override
@@ -134,33 +143,15 @@ class EncoderStudent(Student):
                 f"Lower {names}. The labels bought are kept."
             )
 
-    @abstractmethod
     def _frozen_weights(self) -> Weights:
-        """Return the weights that did not take part in training."""
+        """Return the weights that did not take part in training; by default none."""
+        return {}
 
-    def onnx_graph(self, quantize: str | None = None) -> Any:
-        """Return the fitted student as an ONNX model, from token ids to logits.
-
-        Parameters
-        ----------
-        quantize : {None, "int8"}, default=None
-            Whether to multiply in eight bits.
-
-        Returns
-        -------
-        onnx.ModelProto
-            The model; inputs "input_ids" and "attention_mask" of shape (n_texts,
-            n_tokens), output "logits" of shape (n_texts, n_classes).
-
-        Raises
-        ------
-        MissingDependencyError
-            If onnx or onnxruntime is not installed.
-        """
-        model = torch_part.encoder.build_classifier(
+    def _fitted_classifier(self) -> Any:
+        """Return the network of the weights learned."""
+        return torch_part.encoder.build_classifier(
             self.config_, self.weights_, self.pooling_
         )
-        return torch_part.onnx.onnx_graph(model, quantize=quantize)
 
     @property
     def pad_id(self) -> int:
@@ -175,43 +166,6 @@ class EncoderStudent(Student):
         copy.__dict__.update(self.__dict__)
         copy.model = Path(self.model).expanduser().resolve().name
         return copy
-
-    def save(self, folder: Path, class_names: list[str]) -> dict[str, Any]:
-        """Write the student to a folder, as transformers lays one out.
-
-        The folder opens in `transformers.AutoModel`, with "architecture" pooling in
-        `AutoModelForSequenceClassification`, and with "mean" or "cls" pooling, whose
-        head stands in a file of its own, in sentence-transformers.
-
-        Parameters
-        ----------
-        folder : Path
-            The folder.
-        class_names : list of str
-            The class names.
-
-        Returns
-        -------
-        dict
-            JSON values that `load` needs beside the folder.
-        """
-        write_folder(self, folder, class_names)
-        return {name: getattr(self, f"{name}_") for name in _SETTINGS}
-
-    def load(self, folder: Path, settings: dict[str, Any]) -> None:
-        """Read the student back from a folder that `save` wrote.
-
-        Parameters
-        ----------
-        folder : Path
-            The folder.
-        settings : dict
-            The values `save` returned.
-        """
-        for name in _SETTINGS:
-            setattr(self, f"{name}_", settings[name])
-        self.weights_ = read_weights(folder, self.pooling_)
-        self.tokenizer_ = (folder / "tokenizer.json").read_text(encoding="utf-8")
 
     def _tokenize(self, texts: list[str]) -> TokenizedTexts:
         """Return texts as token ids."""
@@ -236,3 +190,8 @@ class EncoderStudent(Student):
         for name in ("_predictor", "_trainer"):  # torch's
             state.pop(name, None)
         return state
+
+
+def onnx_graph(student: EncoderStudent, quantize: str | None = None) -> Any:
+    """Return a fitted student as an ONNX model, from token ids and mask to logits."""
+    return torch_part.onnx.onnx_graph(student._fitted_classifier(), quantize=quantize)

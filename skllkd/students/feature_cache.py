@@ -10,15 +10,15 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from skllkd._core.arrays import BoolArray, Float32Array
 from skllkd._core.cache_dir import cache_folder
 from skllkd.exceptions import SkllkdWarning
 
-Rows = npt.NDArray[np.float32]
 #: Upper bounds; the least recently used features go first.
 MEMORY_BYTES, DISK_BYTES = 2**28, 2**30
 _ROW_OVERHEAD = 200  # bytes a row takes beside its features, about
@@ -33,20 +33,14 @@ CREATE TABLE IF NOT EXISTS features (
 _AT_ONCE = 500  # keys in a statement
 
 
-class Encoded(NamedTuple):
-    """Texts as an encoder read them."""
-
-    features: Rows  # of shape (n_texts, n_features)
-    is_cut: npt.NDArray[np.bool_]
-
-
-Encode = Callable[[list[str]], Encoded]
+#: From texts to features, (n_texts, n_features), and whether each text was cut.
+Encode = Callable[[list[str]], tuple[Float32Array, BoolArray]]
 
 
 class Known(NamedTuple):
     """Features of a text."""
 
-    features: Rows  # of shape (n_features,)
+    features: Float32Array  # of shape (n_features,)
     is_cut: bool
 
 
@@ -77,87 +71,72 @@ class _Memory:
                 _, gone = self._rows.popitem(last=False)
                 self._n_bytes -= gone.features.nbytes + _ROW_OVERHEAD
 
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._rows.clear()
-            self._n_bytes = 0
-
 
 memory = _Memory()
 
 
-class _Disk:
-    """A file that processes share; one at a time reads and encodes."""
+@contextmanager
+def _disk() -> Iterator[sqlite3.Connection]:
+    """Open the file that processes share; one at a time reads, encodes and writes."""
+    from filelock import FileLock
 
-    def __init__(self) -> None:
-        self.path = cache_folder() / "features.sqlite"
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait until no other process computes features."""
-        from filelock import FileLock
-
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_suffix(".lock")):
-            yield
-
-    def _connect(self) -> sqlite3.Connection:
-        """Open the file."""
-        connection = sqlite3.connect(self.path, timeout=60)
+    path = _path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        FileLock(path.with_suffix(".lock")),
+        closing(sqlite3.connect(path, timeout=60)) as connection,
+        connection,  # all of it or nothing
+    ):
         connection.execute(_SCHEMA)
-        return connection
+        yield connection
 
-    def get(self, keys: list[bytes]) -> dict[bytes, Known]:
-        """Return the features known."""
-        found: dict[bytes, Known] = {}
-        with closing(self._connect()) as connection, connection:
-            for start in range(0, len(keys), _AT_ONCE):
-                some = keys[start : start + _AT_ONCE]
-                marks = ",".join("?" * len(some))
-                for key, is_cut, blob in connection.execute(
-                    "SELECT key, is_cut, features FROM features "
-                    f"WHERE key IN ({marks})",
-                    some,
-                ):
-                    features = np.frombuffer(blob, dtype="<f4").astype(np.float32)
-                    found[key] = Known(features, bool(is_cut))
-                connection.execute(
-                    f"UPDATE features SET used_at = ? WHERE key IN ({marks})",
-                    [time.time(), *some],
-                )
-        return found
 
-    def put(self, new: dict[bytes, Known]) -> None:
-        """Write all of it or nothing, and drop the least recently used."""
-        rows = [
+def _path() -> Path:
+    """Return the file's path."""
+    return cache_folder() / "features.sqlite"
+
+
+def _read(connection: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, Known]:
+    """Return the features on disk."""
+    found: dict[bytes, Known] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        some = keys[start : start + _AT_ONCE]
+        marks = ",".join("?" * len(some))
+        for key, is_cut, blob in connection.execute(
+            f"SELECT key, is_cut, features FROM features WHERE key IN ({marks})", some
+        ):
+            features = np.frombuffer(blob, dtype="<f4").astype(np.float32)
+            found[key] = Known(features, bool(is_cut))
+        connection.execute(
+            f"UPDATE features SET used_at = ? WHERE key IN ({marks})",
+            [time.time(), *some],
+        )
+    return found
+
+
+def _write(connection: sqlite3.Connection, new: dict[bytes, Known]) -> None:
+    """Write features; beyond the limit drop the least recently used, and a tenth more."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
+        [
             (key, known.is_cut, time.time(), known.features.astype("<f4").tobytes())
             for key, known in new.items()
-        ]
-        with closing(self._connect()) as connection, connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", rows
-            )
-            (total,) = connection.execute(
-                "SELECT SUM(LENGTH(features) + 64) FROM features"
-            ).fetchone()
-            if total > DISK_BYTES:
-                connection.execute(
-                    "DELETE FROM features WHERE used_at <= (SELECT used_at FROM "
-                    "features ORDER BY used_at LIMIT 1 OFFSET ?)",
-                    [self._n_to_drop(connection, total)],
-                )
-
-    @staticmethod
-    def _n_to_drop(connection: sqlite3.Connection, total: int) -> int:
-        """Return how many rows to drop so that a tenth of the space is free again."""
-        (count,) = connection.execute("SELECT COUNT(*) FROM features").fetchone()
-        return int(count * (1 - 0.9 * DISK_BYTES / total))
+        ],
+    )
+    count, total = connection.execute(
+        "SELECT COUNT(*), SUM(LENGTH(features) + 64) FROM features"
+    ).fetchone()
+    if total > DISK_BYTES:
+        connection.execute(
+            "DELETE FROM features WHERE used_at <= (SELECT used_at FROM "
+            "features ORDER BY used_at LIMIT 1 OFFSET ?)",
+            [int(count * (1 - 0.9 * DISK_BYTES / total))],
+        )
 
 
 def features_of(
     texts: list[str], identity: str, encode: Encode, where: str | None
-) -> tuple[Rows, int]:
+) -> tuple[Float32Array, int]:
     """Return features, (n_texts, n_features), and how many of at least one text are cut.
 
     Only unknown texts are encoded, once each. `identity` names all that features depend
@@ -170,47 +149,37 @@ def features_of(
     ]
     text_of = {k.digest(): text for k, text in zip(keys, texts, strict=True)}
     known = memory.get(list(text_of)) if where else {}
-    if len(known) < len(text_of):
-        unknown = {key: text for key, text in text_of.items() if key not in known}
-        known |= _found_or_encoded(unknown, encode, where)
+    unknown = {key: text for key, text in text_of.items() if key not in known}
+    if unknown:
+        compute = _through_disk if where == "disk" else _encoded
+        new = compute(unknown, encode)
+        known |= new
+        if where:
+            memory.put(new)
     digests = [key.digest() for key in keys]
     n_cut = sum(known[key].is_cut for key in digests)
     return np.stack([known[key].features for key in digests]), n_cut
 
 
-def _found_or_encoded(
-    text_of: dict[bytes, str], encode: Encode, where: str | None
-) -> dict[bytes, Known]:
-    """Return features this process does not know, from disk or encoded."""
-    if where == "disk":
-        try:
-            found = _through_disk(text_of, encode)
-        except (sqlite3.Error, OSError) as error:
-            warnings.warn(
-                f"features cannot be kept in {str(_Disk().path)!r}: {error}. They are "
-                "computed anew; delete the file, or set the student's cache='memory'.",
-                SkllkdWarning,
-                stacklevel=2,
-            )
-            found = _encoded(text_of, encode)
-    else:
-        found = _encoded(text_of, encode)
-    if where:
-        memory.put(found)
-    return found
-
-
 def _through_disk(text_of: dict[bytes, str], encode: Encode) -> dict[bytes, Known]:
     """Return the features on disk, and encode and write the rest."""
-    disk = _Disk()
-    with disk.turn():
-        found = disk.get(list(text_of))
-        rest = {key: text for key, text in text_of.items() if key not in found}
-        if rest:
-            new = _encoded(rest, encode)
-            disk.put(new)
-            found |= new
-    return found
+    try:
+        with _disk() as connection:
+            known = _read(connection, list(text_of))
+            rest = {key: text for key, text in text_of.items() if key not in known}
+            if rest:
+                new = _encoded(rest, encode)
+                _write(connection, new)
+                known |= new
+        return known
+    except (sqlite3.Error, OSError) as error:
+        warnings.warn(
+            f"features cannot be kept in {str(_path())!r}: {error}. They are computed "
+            "anew; delete the file, or set the student's cache='memory'.",
+            SkllkdWarning,
+            stacklevel=2,
+        )
+        return _encoded(text_of, encode)
 
 
 def _encoded(text_of: dict[bytes, str], encode: Encode) -> dict[bytes, Known]:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import copy
 import os
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray
-from skllkd._core.device import available_device
-from skllkd._core.gpu import named_memory_errors
+from skllkd._core.arrays import Float32Array, FloatArray, Weights
 from skllkd._core.params import check_option
-from skllkd.students.encoder_base import SMALLER_BATCHES, EncoderStudent
-from skllkd.students.feature_cache import Encoded, Rows, features_of
-from skllkd.students.hf_folder import Weights
+from skllkd.students.encoder_base import EncoderStudent
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
+from skllkd.students.text_encoder import TextEncoder
 
 
 class FrozenEncoderStudent(EncoderStudent):
@@ -103,6 +97,7 @@ class FrozenEncoderStudent(EncoderStudent):
     encoder_digest_: str
     _rates = ("learning_rate",)
     _poolings = ("auto", "mean", "cls")
+    saved_settings = (*EncoderStudent.saved_settings, "encoder_digest")
 
     def __init__(
         self,
@@ -138,7 +133,7 @@ class FrozenEncoderStudent(EncoderStudent):
     def begin_fit(
         self, texts: list[str], n_classes: int, seed: int, *, resume: bool = False
     ) -> None:
-        learned = self._head_weights() if resume else None
+        learned = torch_part.heads.head_weights(self.weights_) if resume else None
         if learned is None:
             self._read_encoder()
         self._trainer = torch_part.trainer.head_trainer(
@@ -156,41 +151,39 @@ class FrozenEncoderStudent(EncoderStudent):
     def _read_encoder(self) -> None:
         """Read the encoder and note its properties."""
         encoder = torch_part.pretrained.frozen_encoder(self.model, self.pooling)
-        self._describe(encoder)
+        self._describe(encoder.pretrained)
         self.config_, self.weights_ = encoder.config, encoder.weights
         self.encoder_digest_ = encoder.digest
-
-    def _head_weights(self) -> Weights:
-        """Return the weights learned before."""
-        return {n: a for n, a in self.weights_.items() if not n.startswith("encoder.")}
 
     @override
     def _frozen_weights(self) -> Weights:
         return {n: a for n, a in self.weights_.items() if n.startswith("encoder.")}
 
-    def _features(self, texts: list[str]) -> Rows:
+    def _encoder(self) -> TextEncoder:
+        """Return the encoder read, with the weights kept."""
+        return TextEncoder(
+            digest=self.encoder_digest_,
+            config=self.config_,
+            weights=self.weights_,
+            tokenizer=self.tokenizer_,
+            pooling=self.pooling_,
+            max_length=self.max_length_,
+            cache=self.cache,
+            batch_size=self.predict_batch_size,
+            device=self.device,
+        )
+
+    def _features(self, texts: list[str]) -> Float32Array:
         """Return the features of texts, known or computed."""
-        identity = f"{self.encoder_digest_} {self.pooling_} {self.max_length_} "
-        features, n_cut = features_of(texts, identity, self._encode, self.cache)
+        features, n_cut = self._encoder().features(texts)
         self._warn_of_truncation(n_cut, len(texts))
         return features
 
-    def _encode(self, texts: list[str]) -> Encoded:
-        """Return the features of texts and whether each was cut."""
-        device = available_device(self.device)
-        encoder = torch_part.pretrained.encoder_of_weights(
-            self.encoder_digest_, self.config_, self.weights_, self.pooling_
-        )
-        tokenized = self._tokenize(texts)
-        with named_memory_errors("encoding a batch", SMALLER_BATCHES):
-            features = torch_part.inference.in_length_order(
-                encoder.to(device).features,
-                tokenized,
-                np.arange(len(texts)),
-                self.predict_batch_size,
-                device,
-            )
-        return Encoded(features, tokenized.is_truncated)
+    @override
+    def embed(self, texts: list[str], verbose: int = 0) -> Float32Array:
+        is_read = hasattr(self, "encoder_digest_")
+        encoder = self._encoder() if is_read else self._pretrained(self.cache)
+        return encoder.features(texts, verbose)[0]
 
     @override
     def without_cache(self) -> FrozenEncoderStudent:
@@ -201,13 +194,3 @@ class FrozenEncoderStudent(EncoderStudent):
     @override
     def predict_proba(self, texts: list[str]) -> FloatArray:
         return torch_part.inference.head_proba(self.weights_, self._features(texts))
-
-    @override
-    def save(self, folder: Path, class_names: list[str]) -> dict[str, Any]:
-        settings = super().save(folder, class_names)
-        return settings | {"encoder_digest": self.encoder_digest_}
-
-    @override
-    def load(self, folder: Path, settings: dict[str, Any]) -> None:
-        super().load(folder, settings)
-        self.encoder_digest_ = settings["encoder_digest"]

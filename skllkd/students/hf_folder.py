@@ -4,74 +4,82 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
+from skllkd._core.arrays import Weights
+from skllkd.students.encoder_base import EncoderStudent
+
 _BODY, _HEAD = "model.safetensors", "head.safetensors"
 _PACKAGE, _POOL = "sentence_transformers.models", "1_Pooling"
 
 
-class FittedEncoder(Protocol):
-    """The attributes of a fitted student that are written."""
+def write_folder(
+    student: EncoderStudent, folder: Path, class_names: list[str]
+) -> dict[str, Any]:
+    """Write a fitted student; return the JSON values `read_folder` needs beside it.
 
-    weights_: Weights
-    tokenizer_: str  # as JSON
-    config_: dict[str, Any]
-    pooling_: str
-    max_length_: int
-    special_tokens_: dict[str, str]  # by role
-
-
-def write_folder(encoder: FittedEncoder, folder: Path, class_names: list[str]) -> None:
-    """Write weights, configuration and tokenizer; the folder is made when missing."""
+    The folder opens in `transformers.AutoModel`, with "architecture" pooling in
+    `AutoModelForSequenceClassification`, and with "mean" or "cls" pooling, whose head
+    stands in a file of its own, in sentence-transformers.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    inner = _inner_prefix(encoder.pooling_)
-    weights = encoder.weights_.items()
+    inner = _inner_prefix(student.pooling_)
+    weights = student.weights_.items()
     body = {n.removeprefix(inner): a for n, a in weights if n.startswith(inner)}
     head = {n: a for n, a in weights if not n.startswith(inner)}
     _save_arrays(body, folder / _BODY)
-    config = encoder.config_ | {
+    config = student.config_ | {
         "id2label": {str(k): name for k, name in enumerate(class_names)},
         "label2id": {name: k for k, name in enumerate(class_names)},
     }
     _save_json(config, folder / "config.json")
-    (folder / "tokenizer.json").write_text(encoder.tokenizer_, encoding="utf-8")
+    (folder / "tokenizer.json").write_text(student.tokenizer_, encoding="utf-8")
     tokenizer = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": encoder.max_length_,
-        **encoder.special_tokens_,
+        "model_max_length": student.max_length_,
+        **student.special_tokens_,
     }
     _save_json(tokenizer, folder / "tokenizer_config.json")
     for stale in (_HEAD, "modules.json", "sentence_bert_config.json"):
         (folder / stale).unlink(missing_ok=True)
-    if encoder.pooling_ != "architecture":
+    if student.pooling_ != "architecture":
         _save_arrays(head, folder / _HEAD)
-    if encoder.pooling_ in ("mean", "cls"):  # sentence-transformers knows no other
-        _write_sentence_transformers(encoder, folder)
+    if student.pooling_ in ("mean", "cls"):  # sentence-transformers knows no other
+        _write_sentence_transformers(student, folder)
+    return {name: getattr(student, f"{name}_") for name in student.saved_settings}
 
 
-def _write_sentence_transformers(encoder: FittedEncoder, folder: Path) -> None:
+def read_folder(
+    student: EncoderStudent, folder: Path, settings: dict[str, Any]
+) -> None:
+    """Restore a student from a folder and the values `write_folder` returned."""
+    for name in student.saved_settings:
+        setattr(student, f"{name}_", settings[name])
+    student.weights_ = _read_weights(folder, student.pooling_)
+    student.tokenizer_ = (folder / "tokenizer.json").read_text(encoding="utf-8")
+
+
+def _write_sentence_transformers(student: EncoderStudent, folder: Path) -> None:
     """Write the files sentence-transformers reads beside the encoder."""
     modules = [
         {"idx": i, "name": str(i), "path": path, "type": f"{_PACKAGE}.{kind}"}
         for i, (path, kind) in enumerate([("", "Transformer"), (_POOL, "Pooling")])
     ]
     _save_json(modules, folder / "modules.json")
-    window = {"max_seq_length": encoder.max_length_}
+    window = {"max_seq_length": student.max_length_}
     _save_json(window, folder / "sentence_bert_config.json")
     pooling = {
-        "word_embedding_dimension": encoder.config_["hidden_size"],
-        "pooling_mode_cls_token": encoder.pooling_ == "cls",
-        "pooling_mode_mean_tokens": encoder.pooling_ == "mean",
+        "word_embedding_dimension": student.config_["hidden_size"],
+        "pooling_mode_cls_token": student.pooling_ == "cls",
+        "pooling_mode_mean_tokens": student.pooling_ == "mean",
     }
     (folder / _POOL).mkdir(exist_ok=True)
     _save_json(pooling, folder / _POOL / "config.json")
 
 
-def read_weights(folder: Path, pooling: str) -> Weights:
+def _read_weights(folder: Path, pooling: str) -> Weights:
     """Return the weights of a folder by the names the classifier has for them."""
     from safetensors.numpy import load_file
 

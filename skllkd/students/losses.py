@@ -17,9 +17,6 @@ from skllkd.exceptions import InvalidParameterError
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Tolerance of sums of probabilities in float32.
-_ROUNDING = 1e-6
-
 
 class Loss(BaseEstimator, ABC):
     """Base class of the losses.
@@ -47,13 +44,7 @@ class Loss(BaseEstimator, ABC):
     requires_soft_targets: bool = False
 
     def check(self) -> None:
-        """Check the parameters.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a value that is not allowed.
-        """
+        """Raise `InvalidParameterError` if a parameter's value is not allowed."""
 
     @abstractmethod
     def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
@@ -212,9 +203,8 @@ class CandidateSet(Loss):
     def per_sample(self, log_proba: Tensor, target: Tensor) -> Tensor:
         ordered = target.sort(dim=1, descending=True).values
         likelier = ordered.cumsum(dim=1) - ordered
-        n_in = (
-            (likelier < self.coverage - _ROUNDING).sum(dim=1, keepdim=True).clamp(min=1)
-        )
+        is_in = likelier < self.coverage - 1e-6  # sums in float32 are rounded
+        n_in = is_in.sum(dim=1, keepdim=True).clamp(min=1)
         least = ordered.gather(1, n_in - 1)  # ties with it are in the set as well
         outside = (target < least) | (target <= 0)
         return -log_proba.masked_fill(outside, float("-inf")).logsumexp(dim=1)
@@ -230,12 +220,3 @@ def check_loss(loss: Any) -> None:
             f"GeneralizedCrossEntropy(q=0.7), or None for cross-entropy; got {loss!r}."
         )
     loss.check()
-
-
-def loss_named(name: str, parameters: dict[str, float]) -> Loss:
-    """Return the loss of a class name and parameters, as a saved file gives them."""
-    for kind in (CrossEntropy, GeneralizedCrossEntropy, CandidateSet):
-        if kind.__name__ == name:
-            loss: Loss = kind(**parameters)
-            return loss
-    raise ValueError(f"no loss is called {name!r}")

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.device import available_device, checked_device, cpu_threads
-from skllkd._core.gpu import named_memory_errors
-from skllkd._core.params import check_number, check_option
-from skllkd.exceptions import InvalidParameterError
-from skllkd.students.base import Student
-from skllkd.students.encoder_base import (
-    SMALLER_BATCHES,
-    SMALLER_STEPS,
-    EncoderStudent,
+from skllkd._core.arrays import Float32Array, FloatArray, IntArray
+from skllkd._core.device import (
+    available_device,
+    checked_device,
+    cpu_threads,
+    named_memory_errors,
 )
+from skllkd._core.params import check_number, check_option, looks_like_path
+from skllkd.exceptions import InvalidParameterError, SavedModelError
+from skllkd.students.base import Student
+from skllkd.students.encoder_base import SMALLER_STEPS, EncoderStudent
 from skllkd.students.frozen_encoder import FrozenEncoderStudent
-from skllkd.students.hf_folder import Weights
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
-
-_PRECISIONS = ["auto", "float32", "bfloat16"]
+from skllkd.students.text_encoder import SMALLER_BATCHES
 
 
 class TransformerStudent(EncoderStudent):
@@ -167,7 +164,7 @@ class TransformerStudent(EncoderStudent):
         if self.trainable_layers not in ("all", "layers"):
             number = "trainable_layers (a number where not 'all' or 'layers')"
             check_number(self.trainable_layers, number, 0, integer=True)
-        check_option(self.precision, "precision", _PRECISIONS)
+        check_option(self.precision, "precision", ["auto", "float32", "bfloat16"])
         if self.n_threads is not None:
             check_number(self.n_threads, "n_threads", 1, integer=True)
 
@@ -198,13 +195,11 @@ class TransformerStudent(EncoderStudent):
                 model = self._new_classifier(n_classes)
         pool = self._tokenize(texts)
         self._warn_of_truncation(pool.n_truncated, len(texts))
-        self._forget_predictor()
-        names = torch_part.trainer.FineTuning._fields
-        recipe = torch_part.trainer.FineTuning(*(getattr(self, name) for name in names))
+        self.__dict__.pop("_predictor", None)
         hint = 'Choose a smaller `model`, or device="cpu".'
         with named_memory_errors("the student", hint):
             self._trainer = torch_part.trainer.encoder_trainer(
-                model, pool, device, seed, recipe, self._loss.per_sample
+                model, pool, device, seed, self, self._loss.per_sample
             )
 
     def _new_classifier(self, n_classes: int) -> Any:
@@ -217,31 +212,19 @@ class TransformerStudent(EncoderStudent):
         self.config_ = torch_part.encoder.portable_config(model)
         return model
 
-    def _fitted_classifier(self) -> Any:
-        """Return the network of the weights learned."""
-        return torch_part.encoder.build_classifier(
-            self.config_, self.weights_, self.pooling_
-        )
-
     @override
     def warm_up(self, rows: IntArray, target: FloatArray, weight: FloatArray) -> None:
         if not self.linear_probe_epochs:
             return
-        settings = self.linear_probe_epochs, self.dropout
+        trainer, n_epochs = self._trainer, self.linear_probe_epochs
         with named_memory_errors("the linear probe", SMALLER_STEPS):
-            torch_part.trainer.linear_probe(
-                self._trainer, rows, target, weight, *settings
-            )
+            torch_part.trainer.linear_probe(trainer, rows, target, weight, n_epochs)
 
     @override
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
         pool = self._trainer.pool
         assert isinstance(pool, torch_part.pools.TextPool)
         return pool.texts.batches(batch_size, rng)
-
-    @override
-    def _frozen_weights(self) -> Weights:
-        return {}
 
     @override
     def predict_proba(self, texts: list[str]) -> FloatArray:
@@ -257,10 +240,10 @@ class TransformerStudent(EncoderStudent):
             )
 
     @override
-    def load(self, folder: Path, settings: dict[str, Any]) -> None:
-        super().load(folder, settings)
-        self._forget_predictor()
-
-    def _forget_predictor(self) -> None:
-        """Drop the module kept for predicting."""
-        self.__dict__.pop("_predictor", None)
+    def embed(self, texts: list[str], verbose: int = 0) -> Float32Array:
+        name = os.fspath(self.model)
+        if hasattr(self, "weights_") and not (looks_like_path(name) or "/" in name):
+            raise SavedModelError(  # a folder's name is none to look for on the hub
+                f"the encoder that the student was made from, {name!r}, is not at hand."
+            )
+        return self._pretrained("memory").features(texts, verbose)[0]

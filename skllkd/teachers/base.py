@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections import Counter
 from dataclasses import replace
 from typing import Any, Self
@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, is_numeric_table
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.frozen import replace_nested, split_nested
 from skllkd._core.texts import as_texts, is_blank
 from skllkd.exceptions import (
     InvalidParameterError,
@@ -22,13 +23,12 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.teachers.calibration import Calibration, check_calibration
-from skllkd.teachers.labels import TeacherLabels
+from skllkd.teachers.comparison import PromptComparison, compare_prompts
+from skllkd.teachers.labels import TeacherLabels, spread_labels
 from skllkd.teachers.plan import LabellingPlan
-from skllkd.teachers.recalibration import CalibratedTeacher
 
 #: Number of reasons for missing labels that a warning names.
 _REASONS = 3
-_NESTED = "calibration__"
 
 
 class Teacher(BaseEstimator, ABC):
@@ -53,7 +53,7 @@ class Teacher(BaseEstimator, ABC):
     True
     """
 
-    calibration: Calibration | None
+    calibration: Calibration | None = None
     #: Name of the parameter that limits how much of a text is read.
     _window = "max_text_tokens"
     #: Meaning of the probabilities, as in `TeacherLabels.confidence`.
@@ -145,64 +145,60 @@ class Teacher(BaseEstimator, ABC):
         texts = as_texts(texts, "texts")
         return self._plan(texts, distinct_texts(texts), classes)
 
-    def calibrate(
-        self, texts: Any, y: Any, *, method: str = "temperature"
-    ) -> CalibratedTeacher:
-        """Calibrate the confidence on a few gold labels.
+    def compare(
+        self,
+        prompts: Any,
+        texts: Any,
+        classes: Any,
+        *,
+        features: Any = None,
+        verbose: int = 0,
+    ) -> PromptComparison:
+        """Compare prompts on a sample by what can be seen without gold labels.
+
+        Answers are stored as those of any labelling: a prompt chosen here has its sample
+        labelled already, and comparing again costs nothing.
 
         Parameters
         ----------
+        prompts : dict of str to dict
+            For each name the parameters to set, such as `instruction` and `examples`;
+            "classes" is another wording of the classes, in the same order. `{}` is the
+            teacher as it is.
         texts : sequence of str
-            Some texts, at best a random part of the pool.
-        y : sequence of shape (n_texts,)
-            Their right classes.
-        method : {"temperature", "isotonic"}, default="temperature"
-            One number, which some 30 labels determine, or a rising curve, which wants a
-            few hundred.
+            A random sample of the texts to be labelled, at best 200.
+        classes : sequence or mapping
+            The class names, or names with descriptions.
+        features : array-like of shape (n_texts, n_features), optional
+            Features to predict the labels from, at best those of a sentence encoder:
+            `student.embed(texts)`. TF-IDF by default.
+        verbose : int, default=0
+            Whether to show progress.
 
         Returns
         -------
-        CalibratedTeacher
-            A teacher that asks this one, and learns from its stored answers.
+        PromptComparison
+            The prompts with scores and costs, the most predictable labels first.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a prompt sets a parameter that does not exist, before any is asked.
         """
-        return CalibratedTeacher(self, texts, y, method=method)
+        return compare_prompts(self, prompts, texts, classes, features, verbose)
 
     @override
     def set_params(self, **params: Any) -> Self:
-        """Set parameters; `calibration__class_prior` replaces the calibration.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name.
-
-        Returns
-        -------
-        Teacher
-            This teacher.
-        """
-        nested = {
-            name.removeprefix(_NESTED): params.pop(name)
-            for name in list(params)
-            if name.startswith(_NESTED)
-        }
-        super().set_params(**params)
-        if nested:  # a calibration may be shared, so it is never changed itself
-            calibration: Any = self.calibration
-            known = calibration.get_params() if calibration else {}
-            if unknown := sorted(nested.keys() - known.keys()):
-                raise InvalidParameterError(
-                    f"`{_NESTED}{unknown[0]}` is no parameter of calibration="
-                    f"{calibration!r}, which has {sorted(known)}."
-                )
-            self.calibration = type(calibration)(**{**known, **nested})
+        nested, others = split_nested(params, "calibration")
+        super().set_params(**others)
+        replace_nested(self, "calibration", nested)
         return self
 
-    @abstractmethod
     def _label_distinct(
         self, texts: list[str], classes: Classes, verbose: int
     ) -> TeacherLabels:
         """Label distinct texts that are not blank, without calibration and warnings."""
+        raise NotImplementedError
 
     def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
         """Label rows of numbers, without calibration and warnings."""
@@ -227,7 +223,7 @@ class Teacher(BaseEstimator, ABC):
         labels = self._label_distinct(list(row_of), classes, verbose)
         rows = np.array([row_of.get(text, -1) for text in texts], dtype=np.int64)
         used = np.unique(rows[rows >= 0])
-        spread = _spread(labels, rows)
+        spread = spread_labels(labels, rows, "empty or white space")
         n_new = np.count_nonzero(labels.source[used] == "model")
         n_blank = int(np.count_nonzero(rows < 0))
         n_reused = int(np.count_nonzero(~spread.missing) - n_new)
@@ -255,28 +251,9 @@ class Teacher(BaseEstimator, ABC):
             )
 
 
-Teacher.register(CalibratedTeacher)  # which wraps a teacher, and so comes before it
-
-
 def distinct_texts(texts: list[str]) -> list[str]:
     """List each text that is not blank once."""
     return list(dict.fromkeys(text for text in texts if not is_blank(text)))
-
-
-def _spread(labels: TeacherLabels, rows: Any) -> TeacherLabels:
-    """Repeat labels of distinct texts; row -1 is a blank text."""
-
-    def column(values: Any, of_blank: Any) -> Any:
-        return np.append(values, [of_blank], axis=0)[rows]
-
-    nothing = np.full(len(labels.classes), np.nan)
-    return replace(
-        labels,
-        log_prob=column(labels.log_prob, nothing),
-        label_mass=column(labels.label_mass, np.nan),
-        source=column(labels.source, ""),
-        error=column(labels.error, "empty or white space"),
-    )
 
 
 def _reasons(labels: TeacherLabels) -> str:

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
@@ -37,8 +38,9 @@ class CallableTeacher(MeteredTeacher):
         Takes a list of str (or an array of shape (n, n_features), with a student that
         takes numbers) and returns, for n texts, an array of shape
         (n, n_classes) of probabilities whose columns follow `classes`; or n labels;
-        or a pair (labels, confidences). None, NaN or a row of NaN is a text without
-        an answer. It must be deterministic, or nearly so: its answers are reused.
+        or a pair (labels, confidences), where a confidence c leaves 1 - c to the other
+        classes in equal parts. None, NaN or a row of NaN is a text without an answer.
+        It must be deterministic, or nearly so: its answers are reused.
     cache_key : str, optional
         A name for what the function does, e.g. "gpt-4o-mini, prompt 3". With a name
         answers go to the label store on disk and are reused by every later process:
@@ -94,7 +96,6 @@ class CallableTeacher(MeteredTeacher):
 
     @property
     def _chunk_size(self) -> int:  # type: ignore[override]
-        """Number of texts given to the function at once."""
         return self.batch_size
 
     @override
@@ -129,11 +130,9 @@ class CallableTeacher(MeteredTeacher):
     @override
     def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
         self._check_parameters(classes)
-        scores = Scores(log_prob_of_output(self.function(rows), len(rows), classes))
-        n_rows = len(rows)
-        return TeacherLabels(
-            classes.names, scores.log_prob, scores.label_mass, n_asked=n_rows
-        )
+        log_prob = log_prob_of_output(self.function(rows), len(rows), classes)
+        mass = np.full(len(rows), np.nan)
+        return TeacherLabels(classes.names, log_prob, mass, n_asked=len(rows))
 
     @override
     def _check_parameters(self, classes: Classes) -> None:

@@ -125,7 +125,7 @@ class EnsembleTeacher(Teacher):
                     "`teachers` must not hold a CalibratedTeacher (place "
                     f"{len(parts)}): the mean is of log-probabilities before any "
                     "calibration. Calibrate the ensemble: "
-                    "EnsembleTeacher([...]).calibrate(texts, y)."
+                    "CalibratedTeacher(EnsembleTeacher([...]), texts, y)."
                 )
             parts.append(labels)
         return parts

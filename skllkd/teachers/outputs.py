@@ -14,31 +14,10 @@ _SUM_TOLERANCE = 1e-3
 
 
 def log_prob_of_output(output: Any, n_texts: int, classes: Classes) -> FloatArray:
-    """Return log-probabilities from probabilities, labels, or labels and confidences.
+    """Convert what `CallableTeacher.function` may return, NaN rows for no answer.
 
-    Parameters
-    ----------
-    output : array-like or tuple
-        Probabilities of shape (n_texts, n_classes); n_texts labels; or, as a tuple, a
-        pair of n_texts labels and n_texts confidences in [0, 1]. A row of NaN, and a row
-        or label that is None or NaN, is a text without an answer.
-    n_texts : int
-        Number of texts.
-    classes : Classes
-        The classes, in the order of the columns.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_classes)
-        Log-probabilities in nats, NaN rows where there is no answer. A label without
-        a confidence has probability 1; one with confidence c leaves 1 - c to the
-        other classes in equal parts. A confidence below chance counts as just above
-        it, so that the label stays the likeliest class.
-
-    Raises
-    ------
-    TeacherOutputError
-        If the output is none of these.
+    A label without a confidence has probability 1. A confidence below chance counts as
+    just above it, so that the label stays the likeliest class.
     """
     if _is_pair(output):
         return _from_labels(output[0], output[1], n_texts, classes)

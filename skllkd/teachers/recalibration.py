@@ -2,104 +2,101 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.params import check_option
 from skllkd._core.texts import as_texts, column_entries
 from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers.base import Teacher
 from skllkd.teachers.calibration import normalise
-from skllkd.teachers.labels import TeacherLabels
+from skllkd.teachers.labels import Recalibration, TeacherLabels
 from skllkd.teachers.plan import LabellingPlan
 
 #: Smallest number of gold labels that something can be learned from.
 _MIN_GOLD = 10
 
 
-@dataclass(frozen=True)
-class _Temperature:
-    r"""Temperature scaling, Guo et al. 2017 (arXiv:1706.04599): :math:`p_k^{1/T}`."""
-
-    temperature: float
-
-    @classmethod
-    def fitted(cls, proba: FloatArray, gold: IntArray) -> _Temperature:
-        """Find the temperature, in [0.05, 20], under which gold is the likeliest."""
-        from scipy.optimize import minimize_scalar
-
-        rows = np.arange(len(gold))
-
-        def loss(log_temperature: float) -> float:
-            scaled = cls(float(np.exp(log_temperature)))(proba)
-            return -float(np.log(np.maximum(scaled[rows, gold], 1e-12)).mean())
-
-        span = (np.log(0.05), np.log(20.0))
-        best = minimize_scalar(loss, bounds=span, method="bounded")
-        return cls(float(np.exp(best.x)))
-
-    def __call__(self, proba: FloatArray) -> FloatArray:
-        """Scale distributions."""
-        with np.errstate(divide="ignore"):
-            return normalise(np.log(proba) / self.temperature, None)
+def _scaled(proba: FloatArray, temperature: float) -> FloatArray:
+    r"""Scale distributions, Guo et al. 2017 (arXiv:1706.04599): :math:`p_k^{1/T}`."""
+    with np.errstate(divide="ignore"):
+        return normalise(np.log(proba) / temperature, None)
 
 
-@dataclass(frozen=True)
-class _Isotonic:
-    """Isotonic regression of being right on the confidence.
+def _fit_temperature(proba: FloatArray, gold: IntArray) -> Recalibration:
+    """Find the temperature, in [0.05, 20], under which gold is the likeliest."""
+    from scipy.optimize import minimize_scalar
 
-    Zadrozny and Elkan 2002 (doi:10.1145/775047.775151), on the likeliest class: the
-    others share what it leaves as they did before, and it stays the likeliest.
+    rows = np.arange(len(gold))
+
+    def loss(log_temperature: float) -> float:
+        scaled = _scaled(proba, np.exp(log_temperature))
+        return -float(np.log(np.maximum(scaled[rows, gold], 1e-12)).mean())
+
+    span = (np.log(0.05), np.log(20.0))
+    best = minimize_scalar(loss, bounds=span, method="bounded")
+    return partial(_scaled, temperature=float(np.exp(best.x)))
+
+
+def _on_curve(
+    proba: FloatArray, confidence: FloatArray, accuracy: FloatArray
+) -> FloatArray:
+    """Give the likeliest classes the accuracy of a curve; they stay the likeliest.
+
+    The other classes share what is left as they did before.
     """
-
-    confidence: FloatArray
-    accuracy: FloatArray
-
-    @classmethod
-    def fitted(cls, proba: FloatArray, gold: IntArray) -> _Isotonic:
-        """Fit a rising curve between 1 / (n + 2) and (n + 1) / (n + 2)."""
-        from sklearn.isotonic import IsotonicRegression
-
-        right = (proba.argmax(axis=1) == gold).astype(np.float64)
-        margin = 1 / (len(gold) + 2)
-        curve = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
-        curve.fit(proba.max(axis=1), right)
-        return cls(curve.X_thresholds_, curve.y_thresholds_)
-
-    def __call__(self, proba: FloatArray) -> FloatArray:
-        """Give distributions the confidence of the curve."""
-        rows = np.arange(len(proba))
-        top = proba.argmax(axis=1)
-        before = proba[rows, top]
-        rest = np.maximum(1 - before, 1e-12)
-        others = proba.copy()
-        others[rows, top] = 0
-        share = others / rest[:, None]  # of what the likeliest class leaves
-        second = share.max(axis=1)
-        wanted = np.interp(before, self.confidence, self.accuracy)
-        after = np.maximum(wanted, second / (1 + second) + 1e-6)
-        spread: FloatArray = share * (1 - after)[:, None]
-        spread[rows, top] = 1 - spread.sum(axis=1)
-        return spread
+    rows = np.arange(len(proba))
+    top = proba.argmax(axis=1)
+    before = proba[rows, top]
+    rest = np.maximum(1 - before, 1e-12)
+    others = proba.copy()
+    others[rows, top] = 0
+    share = others / rest[:, None]
+    second = share.max(axis=1)
+    wanted = np.interp(before, confidence, accuracy)
+    after = np.maximum(wanted, second / (1 + second) + 1e-6)
+    spread: FloatArray = share * (1 - after)[:, None]
+    spread[rows, top] = 1 - spread.sum(axis=1)
+    return spread
 
 
-class CalibratedTeacher(BaseEstimator):
+def _fit_isotonic(proba: FloatArray, gold: IntArray) -> Recalibration:
+    """Fit isotonic regression of being right on the confidence.
+
+    Zadrozny and Elkan 2002 (doi:10.1145/775047.775151), between 1 / (n + 2) and
+    (n + 1) / (n + 2).
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    right = (proba.argmax(axis=1) == gold).astype(np.float64)
+    margin = 1 / (len(gold) + 2)
+    curve = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
+    curve.fit(proba.max(axis=1), right)
+    thresholds = {"confidence": curve.X_thresholds_, "accuracy": curve.y_thresholds_}
+    return partial(_on_curve, **thresholds)
+
+
+_FITS = {"temperature": _fit_temperature, "isotonic": _fit_isotonic}
+
+
+class CalibratedTeacher(Teacher):
     """A teacher whose confidence is calibrated on a few gold labels.
 
-    `teacher.calibrate(texts, y)` makes one. The likeliest class of a text is that of
-    the teacher; how sure it is of it follows how often it was right on the texts whose
-    classes are known.
+    The likeliest class of a text is that of the teacher; how sure it is of it follows
+    how often it was right on the texts whose classes are known.
 
     Parameters
     ----------
     teacher : Teacher
         The teacher. Its own calibration comes first.
     texts : sequence of str
-        Texts with known classes, at least 10.
+        Texts with known classes, at least 10, at best a random part of the pool.
     y : sequence of shape (n_texts,)
         Their classes.
     method : {"temperature", "isotonic"}, default="temperature"
@@ -112,11 +109,11 @@ class CalibratedTeacher(BaseEstimator):
 
     Examples
     --------
-    >>> from skllkd.teachers import PrecomputedTeacher
+    >>> from skllkd.teachers import CalibratedTeacher, PrecomputedTeacher
     >>> texts = [f"text {i}" for i in range(40)]
     >>> teacher = PrecomputedTeacher(texts, (["ham"] * 40, [0.99] * 40))
     >>> gold = ["ham"] * 30 + ["spam"] * 10
-    >>> calibrated = teacher.calibrate(texts, gold)
+    >>> calibrated = CalibratedTeacher(teacher, texts, gold)
     >>> calibrated.label(texts[:1], ["ham", "spam"]).proba.round(2)
     array([[0.75, 0.25]])
     """
@@ -129,6 +126,7 @@ class CalibratedTeacher(BaseEstimator):
         self.y = y
         self.method = method
 
+    @override
     def label(
         self,
         texts: Any,
@@ -137,25 +135,7 @@ class CalibratedTeacher(BaseEstimator):
         class_bias: FloatArray | None = None,
         verbose: int = 0,
     ) -> TeacherLabels:
-        """Label texts, with the confidence calibrated.
-
-        Parameters
-        ----------
-        texts : sequence of str, or ndarray of shape (n_rows, n_features)
-            The texts.
-        classes : sequence or mapping
-            The class names, or names with descriptions.
-        class_bias : ndarray, optional
-            The calibration of an earlier pool.
-        verbose : int, default=0
-            Whether to show progress.
-
-        Returns
-        -------
-        TeacherLabels
-            The labels.
-        """
-        check_option(self.method, "method", ["temperature", "isotonic"])
+        check_option(self.method, "method", list(_FITS))
         named = as_classes(classes)
         labels: TeacherLabels = self.teacher.label(
             texts, classes, class_bias=class_bias, verbose=verbose
@@ -167,10 +147,10 @@ class CalibratedTeacher(BaseEstimator):
                 f"`texts` must hold at least {_MIN_GOLD} texts that the teacher has an "
                 f"answer for; got {int(usable.sum())}. Label some more by hand."
             )
-        kind = _Temperature if self.method == "temperature" else _Isotonic
+        fit = _FITS[self.method]
         return replace(
             labels,
-            recalibration=kind.fitted(gold.proba[usable], columns[usable]),
+            recalibration=fit(gold.proba[usable], columns[usable]),
             n_asked=labels.n_asked + gold.n_asked,
             usage=labels.usage.plus(gold.usage),
             seconds=labels.seconds + gold.seconds,
@@ -197,21 +177,8 @@ class CalibratedTeacher(BaseEstimator):
         )
         return known, np.array([named.names.index(name) for name in gold])
 
+    @override
     def plan(self, texts: Any, classes: Any) -> LabellingPlan:
-        """Plan a labelling, the gold texts included.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            The texts.
-        classes : sequence or mapping
-            The class names, or names with descriptions.
-
-        Returns
-        -------
-        LabellingPlan
-            Texts, calls, tokens, cost and time.
-        """
         every = [*as_texts(texts, "texts"), *as_texts(self.texts, "texts")]
         plan: LabellingPlan = self.teacher.plan(every, classes)
         return plan

@@ -68,23 +68,22 @@ class SklearnTeacher(Teacher):
 
     @override
     def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
-        return self._labels(rows, len(rows), classes)
+        return self._labels(rows, classes)
 
     @override
     def _label_distinct(
         self, texts: list[str], classes: Classes, verbose: int
     ) -> TeacherLabels:
-        return self._labels(texts, len(texts), classes)
+        return self._labels(texts, classes)
 
-    def _labels(self, X: Any, n_rows: int, classes: Classes) -> TeacherLabels:
+    def _labels(self, X: Any, classes: Classes) -> TeacherLabels:
         """Label texts or rows of numbers."""
         columns = self._columns(classes)
         proba = np.empty((0, len(classes)))
-        if n_rows:
-            proba = np.asarray(self.estimator.predict_proba(X), dtype=np.float64)
-            proba = proba[:, columns]
-        log_prob = log_prob_of_output(proba, n_rows, classes)
-        return TeacherLabels(classes.names, log_prob, np.full(n_rows, np.nan))
+        if len(X):
+            proba = np.asarray(self.estimator.predict_proba(X))[:, columns]
+        log_prob = log_prob_of_output(proba, len(X), classes)
+        return TeacherLabels(classes.names, log_prob, np.full(len(X), np.nan))
 
     def _columns(self, classes: Classes) -> list[int]:
         """Find the column of each class in the classifier's output."""

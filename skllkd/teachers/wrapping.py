@@ -12,24 +12,7 @@ from skllkd.teachers.sklearn import SklearnTeacher
 
 
 def as_teacher(teacher: Teacher | Callable[[list[str]], Any]) -> Teacher:
-    """Make a teacher of a teacher, a fitted classifier or a plain function.
-
-    Parameters
-    ----------
-    teacher : Teacher, classifier or callable
-        The value the user set.
-
-    Returns
-    -------
-    Teacher
-        The teacher itself, a `SklearnTeacher` around the classifier, or a
-        `CallableTeacher` around the function.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it is none of them.
-    """
+    """Wrap a fitted classifier or a plain function as a teacher; one stays as it is."""
     is_class = isinstance(teacher, type)
     if not is_class and hasattr(teacher, "fit") and hasattr(teacher, "get_params"):
         return SklearnTeacher(teacher)  # an LLKDClassifier too, though it has `label`

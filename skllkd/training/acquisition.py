@@ -12,6 +12,7 @@ from skllkd._core.classes import Classes
 from skllkd.selection import AcceptReject, Pool, TopConfidence
 from skllkd.students import Student
 from skllkd.teachers import Teacher, TeacherLabels
+from skllkd.teachers.labels import spread_labels
 from skllkd.training.cross_fit import train_and_predict
 from skllkd.training.schedule import Schedule
 from skllkd.training.targets import take
@@ -60,18 +61,7 @@ def label_in_rounds(
 
 def _spread(labels: TeacherLabels, mask: BoolArray) -> TeacherLabels:
     """Return labels of the texts of a mask as labels of all texts."""
-    n_rows = len(mask)
-    log_prob = np.full((n_rows, labels.log_prob.shape[1]), np.nan)
-    label_mass = np.full(n_rows, np.nan)
-    log_prob[mask], label_mass[mask] = labels.log_prob, labels.label_mass
-    source = np.full(n_rows, "", dtype=object)
-    error = np.full(n_rows, "not sent", dtype=object)
-    if len(labels.source):
-        source[mask] = labels.source
-    error[mask] = labels.error if len(labels.error) else ""
-    return replace(
-        labels, log_prob=log_prob, label_mass=label_mass, source=source, error=error
-    )
+    return spread_labels(labels, np.where(mask, mask.cumsum() - 1, -1), "not sent")
 
 
 def _joined(old: TeacherLabels, new: TeacherLabels, mask: BoolArray) -> TeacherLabels:

@@ -1,5 +1,6 @@
 """The commands over the Python interface: the same answers, files in and out."""
 
+import argparse
 import csv
 import io
 import json
@@ -9,8 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from skllkd import LLKDClassifier
+from skllkd.cli.arguments import teacher_of
 from skllkd.cli.main import main
-from skllkd.teachers import LabelStore, PrecomputedTeacher, Scores
+from skllkd.teachers import (
+    LabelStore,
+    LlamaCppTeacher,
+    PrecomputedTeacher,
+    Scores,
+    TransformersTeacher,
+)
 
 from tests.conftest import TOPICS
 
@@ -264,3 +272,16 @@ def cost_line(capsys):
         row for row in capsys.readouterr().out.splitlines() if row.startswith("cost")
     ]
     return line
+
+
+def test_a_gguf_file_is_read_by_what_is_installed(monkeypatch, capsys):
+    options = argparse.Namespace(
+        teacher="model.gguf", examples=None, max_calls=9, instruction="Which?"
+    )
+    for spec, kind in ((None, TransformersTeacher), (object(), LlamaCppTeacher)):
+        monkeypatch.setattr("skllkd.cli.arguments.find_spec", lambda _, s=spec: s)
+        teacher = teacher_of(options)
+        assert type(teacher) is kind
+        assert (teacher.max_calls, teacher.instruction) == (9, "Which?")
+        said = "read by transformers" in capsys.readouterr().err
+        assert said == (kind is TransformersTeacher)

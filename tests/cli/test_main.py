@@ -32,5 +32,5 @@ def test_an_interrupt_says_that_nothing_is_lost(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_demo, "run_demo", interrupted)
-    assert main(["demo"]) == 130
+    assert main(["demo", "--teacher", "llama.cpp"]) == 130
     assert "run the command again" in capsys.readouterr().err

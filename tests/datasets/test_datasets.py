@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 from skllkd._core.params import package_folder
-from skllkd.cli.demo import CLASSES, EXAMPLES, format_table, split_bbc_news
+from skllkd.cli.demo import CLASSES, EXAMPLES, split_bbc_news
 from skllkd.datasets import load_bbc_news
 from skllkd.exceptions import InvalidParameterError, MissingDependencyError
 
@@ -34,28 +34,5 @@ def test_impossible_sizes(sizes):
 def test_a_package_that_is_not_there():
     with pytest.raises(MissingDependencyError, match=r"skllkd\[demo\]"):
         package_folder("no_such_package_anywhere")
-
-
-def test_the_table_says_when_nothing_was_asked():
-    figures = {
-        "held_out": 400,
-        "teacher_accuracy_raw": 0.5,
-        "teacher_accuracy_calibrated": 0.75,
-        "student_accuracy": 0.825,
-        "selected_per_step": 0.3,
-        "selected_distinct": 0.5,
-        "teacher_calls": 0,
-        "teacher_calls_saved": 1600,
-        "seconds_labelling": 0.1,
-        "seconds_training": 60.0,
-        "seconds_predicting": 1.0,
-        "teacher_texts_per_second": None,
-        "student_texts_per_second": 400.0,
-    }
-    table = format_table(figures)
-    assert "0 teacher calls: every label was in the store" in table
-    assert "82.5%" in table
-    asked = format_table(
-        figures | {"teacher_calls": 9, "teacher_texts_per_second": 8.0}
-    )
-    assert "0 teacher calls" not in asked
+    with pytest.raises(MissingDependencyError, match=r"pip install --no-deps this\."):
+        package_folder("no_such_package_anywhere", "--no-deps this")

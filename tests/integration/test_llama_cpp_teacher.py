@@ -6,12 +6,14 @@ import subprocess
 import sys
 import textwrap
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from skllkd._core.classes import as_classes
-from skllkd.cli.demo import CLASSES, demo_teacher
+from skllkd.cli.demo import CLASSES, split_bbc_news
+from skllkd.cli.demo import demo_teacher as teacher_by
 from skllkd.exceptions import (
     InvalidParameterError,
     SavedModelError,
@@ -30,6 +32,7 @@ from skllkd.teachers.llamacpp.scorer import scorers
 from skllkd.teachers.prompting.template import one_line
 from skllkd.teachers.prompting.tokens import PromptTokens
 
+demo_teacher = partial(teacher_by, "llama.cpp")
 LONG_NAMES = ["business news", "business", "sport", "sports results", "science fiction"]
 
 
@@ -345,7 +348,7 @@ def test_a_killed_process_loses_no_answer_and_repeats_none(tmp_path, own_store, 
         """
         import os, signal
         from skllkd.cli.demo import CLASSES, demo_teacher, split_bbc_news
-        teacher = demo_teacher().set_params(max_text_tokens=12)
+        teacher = demo_teacher("llama.cpp").set_params(max_text_tokens=12)
         from skllkd.teachers import LabelStore
         put, n = LabelStore.put, 0
         def put_and_die(self, *rest):
@@ -365,8 +368,6 @@ def test_a_killed_process_loses_no_answer_and_repeats_none(tmp_path, own_store, 
     with LabelStore(own_store) as store:
         n_stored = len(store)
     assert 0 < n_stored < 100
-    from skllkd.cli.demo import split_bbc_news
-
     teacher = demo_teacher().set_params(max_text_tokens=12)
     with pytest.warns(TruncationWarning):
         labels = teacher.label(split_bbc_news(100, 10).pool.texts, CLASSES)

@@ -26,6 +26,7 @@ from skllkd.persistence.onnx_classifier import SETTINGS
 from skllkd.selection import SelectAll
 from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
 from skllkd.students._torch.onnx import in_eight_bits
+from skllkd.students.encoder_base import onnx_graph
 
 from tests.conftest import TOPICS
 
@@ -120,7 +121,7 @@ def test_an_architecture_the_optimizer_does_not_know(fitted, monkeypatch):
     from skllkd.students._torch import onnx as room
 
     monkeypatch.setattr(room, "_LIKE_BERT", set())
-    operators = {n.op_type for n in fitted.student_.onnx_graph().graph.node}
+    operators = {n.op_type for n in onnx_graph(fitted.student_).graph.node}
     assert "Attention" not in operators
     assert "MatMul" in operators
 
@@ -129,7 +130,7 @@ def test_a_fused_graph_that_is_wrong_is_not_used(fitted, monkeypatch):
     from skllkd.students._torch import onnx as room
 
     monkeypatch.setattr(room, "_TOLERANCE", -1.0)  # nothing is near enough
-    operators = {n.op_type for n in fitted.student_.onnx_graph().graph.node}
+    operators = {n.op_type for n in onnx_graph(fitted.student_).graph.node}
     assert "Attention" not in operators
 
 
@@ -300,7 +301,7 @@ def test_it_is_a_scikit_learn_classifier(exported, short):
     score = classifier.score(texts, labels)
     assert score == np.mean(classifier.predict(texts) == np.array(labels))
     copy = sklearn.clone(classifier)
-    assert "_loaded" not in vars(copy)
+    assert "_model" not in vars(copy)
     assert copy.score(texts, labels) == score
     assert sklearn.clone(FrozenEstimator(classifier)).score(texts, labels) == score
     pipe = make_pipeline(ONNXClassifier(exported))

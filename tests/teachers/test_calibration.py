@@ -280,8 +280,8 @@ def test_gold_labels_mend_the_confidence(kind, method):
     pool, n_gold = function.texts, 300
     before = teacher.label(pool, EMOTIONS)
     n_asked = function.n_asked
-    calibrated = teacher.calibrate(
-        pool[:n_gold], function.names(slice(n_gold)), method=method
+    calibrated = CalibratedTeacher(
+        teacher, pool[:n_gold], function.names(slice(n_gold)), method=method
     )
     after = calibrated.label(pool, EMOTIONS)
     assert function.n_asked == n_asked  # all of it was in the store
@@ -305,8 +305,8 @@ def test_texts_without_an_answer_stay_without(method):
     proba = [function.proba_of[text] for text in function.texts]
     proba[3] = np.full(7, np.nan)
     teacher = PrecomputedTeacher(function.texts, proba)
-    calibrated = teacher.calibrate(
-        function.texts[:50], function.names(slice(50)), method=method
+    calibrated = CalibratedTeacher(
+        teacher, function.texts[:50], function.names(slice(50)), method=method
     )
     with pytest.warns(MissingLabelWarning):
         labels = calibrated.label([*function.texts[:5], "new"], EMOTIONS)
@@ -317,8 +317,8 @@ def test_texts_without_an_answer_stay_without(method):
 
 def test_gold_texts_that_are_new_are_asked_about_and_counted():
     function = Counting(100)
-    teacher = CallableTeacher(function).calibrate(
-        function.texts[:50], function.names(slice(50))
+    teacher = CalibratedTeacher(
+        CallableTeacher(function), function.texts[:50], function.names(slice(50))
     )
     plan = teacher.plan(function.texts[40:], EMOTIONS)
     assert plan.n_calls == 100
@@ -335,7 +335,9 @@ def test_what_cannot_be_learned_from_is_named():
     names = function.names(slice(None))
 
     def label(texts, y, **parameters):
-        teacher.calibrate(texts, y, **parameters).label(function.texts, EMOTIONS)
+        CalibratedTeacher(teacher, texts, y, **parameters).label(
+            function.texts, EMOTIONS
+        )
 
     with pytest.raises(InvalidParameterError, match="at least 10.*got 9"):
         label(function.texts[:9], names[:9])
@@ -385,7 +387,7 @@ def test_the_display_shows_no_curve_from_before_that_it_cannot_know(tmp_path):
     teacher = PrecomputedTeacher(
         texts, (said, [0.99] * 200), calibration=BatchCalibration()
     )
-    calibrated = teacher.calibrate(texts[:50], gold[:50])
+    calibrated = CalibratedTeacher(teacher, texts[:50], gold[:50])
     clf = LLKDClassifier(calibrated, ["a", "b"], student=SklearnStudent()).fit(texts)
     display = ReliabilityDisplay.from_estimator(clf, texts, gold)
     assert list(display.curves) == ["teacher, calibrated", "student"]

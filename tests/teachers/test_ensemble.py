@@ -15,6 +15,7 @@ from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.students import SklearnStudent
 from skllkd.teachers import (
     BatchCalibration,
+    CalibratedTeacher,
     CallableTeacher,
     ContextualCalibration,
     EnsembleTeacher,
@@ -213,6 +214,6 @@ def test_bad_parameters_are_named():
     for bad in ([1, 2], [0], [-1], [np.nan], "x", [None]):
         with pytest.raises(InvalidParameterError, match="`weights` must hold 1"):
             label(weights=bad)
-    calibrated = one.calibrate(TEXTS, ["a", "b"] * 15)
+    calibrated = CalibratedTeacher(one, TEXTS, ["a", "b"] * 15)
     with pytest.raises(InvalidParameterError, match="CalibratedTeacher.*place 1"):
         label([one, calibrated])

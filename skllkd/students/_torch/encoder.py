@@ -15,12 +15,12 @@ from transformers import (
     PreTrainedModel,
 )
 
+from skllkd._core.arrays import Weights
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students._torch.heads import (
     AttentionPooling,
     HeadLayers,
     WeightedModel,
-    Weights,
     head_kind,
 )
 

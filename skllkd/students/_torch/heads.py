@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 from typing_extensions import override
 
+from skllkd._core.arrays import Float32Array, Weights
 from skllkd.students._torch.dropout import Dropout
-
-Weights: TypeAlias = dict[str, npt.NDArray[np.float32]]
-Rows: TypeAlias = npt.NDArray[np.float32]
 
 
 class WeightedModel(nn.Module):
@@ -65,7 +59,12 @@ class Head(WeightedModel, HeadLayers):
     """
 
     def __init__(
-        self, mean: Rows, scale: Rows, n_classes: int, head: str, dropout: float = 0.0
+        self,
+        mean: Float32Array,
+        scale: Float32Array,
+        n_classes: int,
+        head: str,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.n_classes, self._mean, self._scale = n_classes, mean, scale

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.gpu import any_shape_attention
+from skllkd._core.arrays import Float32Array, FloatArray, IntArray, Weights
+from skllkd._core.device import any_shape_attention
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches
 from skllkd.students._torch.encoder import Classifier
-from skllkd.students._torch.heads import Head, Rows, Weights, head_kind, head_weights
+from skllkd.students._torch.heads import Head, head_kind, head_weights
 
 
 def padded_tensors(
@@ -29,13 +29,13 @@ def in_length_order(
     rows: IntArray,
     batch_size: int,
     device: torch.device,
-) -> Rows:
+) -> Float32Array:
     """Return the results of at least one row, in the order given.
 
     `compute` turns ids and mask into an array of one row a text; a batch holds texts of
     similar length.
     """
-    results: Rows | None = None
+    results: Float32Array | None = None
     for indices in length_ordered_batches(texts.lengths[rows], batch_size):
         with any_shape_attention(device.type):
             of_batch = compute(*padded_tensors(texts, rows[indices], device))
@@ -56,7 +56,7 @@ def text_proba(
 
 
 @torch.no_grad()
-def head_proba(weights: Weights, features: Rows) -> FloatArray:
+def head_proba(weights: Weights, features: Float32Array) -> FloatArray:
     """Return the distributions for features by the head among a student's weights."""
     n_classes, n_features = weights["head.weight"].shape
     as_given = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
@@ -68,5 +68,4 @@ def head_proba(weights: Weights, features: Rows) -> FloatArray:
 
 def distributions(logits: torch.Tensor) -> FloatArray:
     """Return logits as distributions, in double precision."""
-    proba: FloatArray = torch.softmax(logits.float().cpu().double(), dim=1).numpy()
-    return proba
+    return torch.softmax(logits.float().cpu().double(), dim=1).numpy()

@@ -8,9 +8,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import torch
 
-from skllkd._core.arrays import IntArray
+from skllkd._core.arrays import Float32Array, IntArray
 from skllkd._core.tokens import TokenizedTexts
-from skllkd.students._torch.heads import Rows
 from skllkd.students._torch.inference import padded_tensors
 
 #: Cost of a pass beside its tokens, as a number of tokens; measured with MiniLM.
@@ -61,10 +60,10 @@ class TextPool:
 class FeaturePool:
     """Features, brought to mean 0 and variance 1: one rate then suits every encoder."""
 
-    def __init__(self, features: Rows) -> None:
+    def __init__(self, features: Float32Array) -> None:
         scale = features.std(axis=0)
         self.scale = np.where(scale > 1e-6, scale, 1).astype(np.float32)
-        self.mean: Rows = features.mean(axis=0)
+        self.mean: Float32Array = features.mean(axis=0)
         self._features = torch.from_numpy((features - self.mean) / self.scale)
 
     def __len__(self) -> int:

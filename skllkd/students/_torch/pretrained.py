@@ -17,13 +17,13 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
+from skllkd._core.arrays import Weights
 from skllkd.exceptions import SavedModelError
 from skllkd.students._torch.encoder import (
     EncoderClassifier,
     build_classifier,
     portable_config,
 )
-from skllkd.students._torch.heads import Weights
 
 _KEPT_ENCODERS = 2
 
@@ -95,11 +95,8 @@ class FrozenEncoder(NamedTuple):
     """An encoder that does not learn, with all that its features depend on."""
 
     model: EncoderClassifier  # its head is not used
+    pretrained: Pretrained
     config: dict[str, Any]
-    tokenizer: str  # as JSON
-    special_tokens: dict[str, str]  # by role
-    pooling: str  # "mean" or "cls"
-    max_length: int  # the longest input in tokens, special ones included
     weights: Weights
     digest: str  # of weights, configuration and tokenizer
 
@@ -149,16 +146,8 @@ def _read_frozen(model: str | os.PathLike[str], pooling: str) -> FrozenEncoder:
     digest.update(pretrained.tokenizer.encode())
     for name, array in sorted(weights.items()):
         digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
-    return FrozenEncoder(
-        network.eval(),
-        config,
-        pretrained.tokenizer,
-        pretrained.special_tokens,
-        pooling,
-        pretrained.max_length,
-        weights,
-        digest.hexdigest(),
-    )
+    hexdigest = digest.hexdigest()
+    return FrozenEncoder(network.eval(), pretrained, config, weights, hexdigest)
 
 
 def encoder_of_weights(
@@ -169,7 +158,7 @@ def encoder_of_weights(
         for known in _known.values():
             if not isinstance(known, FrozenEncoder):
                 continue
-            if (known.digest, known.pooling) == (digest, pooling):
+            if (known.digest, known.model.pooling) == (digest, pooling):
                 return known.model
     model: EncoderClassifier = _remembered(
         (digest, pooling), lambda: build_classifier(config, weights, pooling)

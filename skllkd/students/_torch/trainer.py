@@ -5,15 +5,14 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
-from skllkd._core.arrays import FloatArray, IntArray
-from skllkd._core.device import cpu_threads
-from skllkd._core.gpu import any_shape_attention
+from skllkd._core.arrays import Float32Array, FloatArray, IntArray
+from skllkd._core.device import any_shape_attention, cpu_threads
 from skllkd._core.tokens import TokenizedTexts
 from skllkd.students._torch.distributed import ProcessGroup
 from skllkd.students._torch.dropout import LocalRandomness, use_fast_dropout
@@ -24,7 +23,6 @@ from skllkd.students._torch.encoder import (
 )
 from skllkd.students._torch.heads import (
     Head,
-    Rows,
     WeightedModel,
     head_kind,
     head_weights,
@@ -49,7 +47,6 @@ class Settings(NamedTuple):
     dtype: torch.dtype = torch.float32  # of matrix products
     n_threads: int | None = 1  # a head is too small to be shared by several
     warmup: float = _WARMUP  # share of training
-    weight_decay: float = _WEIGHT_DECAY
     max_gradient_norm: float | None = None
     processes: ProcessGroup | None = None
 
@@ -75,7 +72,7 @@ class Trainer:
                 {"params": [p for p in part if p.requires_grad], "highest": rate}
                 for part, rate in rates
             ],
-            weight_decay=settings.weight_decay,
+            weight_decay=_WEIGHT_DECAY,
             fused=self._device.type in ("cpu", "cuda"),
         )
 
@@ -152,7 +149,7 @@ class Trainer:
         self._optimizer.step()
 
 
-class FineTuning(NamedTuple):
+class FineTuning(Protocol):
     """The parameters of `TransformerStudent` that say how to train, checked."""
 
     learning_rate: float
@@ -193,7 +190,7 @@ def encoder_trainer(
 
 
 def head_trainer(
-    features: Rows,
+    features: Float32Array,
     n_classes: int,
     head: str,
     seed: int,
@@ -218,7 +215,6 @@ def linear_probe(
     target: FloatArray,
     weight: FloatArray,
     n_epochs: int,
-    dropout: float,
 ) -> None:
     """Train a classifier's head on the features of its encoder as it stands."""
     model, pool, settings = trainer.model, trainer.pool, trainer.settings
@@ -234,7 +230,7 @@ def linear_probe(
         head_kind(own),
         settings.seed,
         _PROBE_RATE,
-        dropout,
+        model.dropout.p,
         trainer.per_sample,
         warmup=0.0,
     )

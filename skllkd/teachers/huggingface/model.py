@@ -18,8 +18,6 @@ class HFTokenizer:
     def __init__(self, source: ModelSource) -> None:
         import transformers
 
-        if source.gguf_file is not None:
-            optional_import("gguf", "gguf")
         with named_errors(source):
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
                 source.model, **source.arguments
@@ -87,7 +85,6 @@ class HFModel:
         import transformers
 
         if source.gguf_file is not None:
-            optional_import("gguf", "gguf")
             optional_import("accelerate", "gguf")
         with named_errors(source):
             loader: Any = transformers.AutoModelForCausalLM

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from skllkd._core.digest import file_digest
 from skllkd._core.params import looks_like_path
 from skllkd.exceptions import InvalidParameterError, SavedModelError
+from skllkd.teachers.huggingface.gguf_reading import quick_reading
 from skllkd.teachers.prompting.gguf import check_gguf
 
 #: The files of a folder that determine an answer; the others may change.
@@ -109,8 +110,7 @@ def named_errors(source: ModelSource) -> Iterator[None]:
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        # Reading a GGUF has a bar of its own, which nothing switches off.
-        with redirect_stderr(io.StringIO()) if source.gguf_file else nullcontext():
+        with _reading_gguf() if source.gguf_file else nullcontext():
             yield
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -122,3 +122,10 @@ def named_errors(source: ModelSource) -> Iterator[None]:
     finally:
         if bars:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def _reading_gguf() -> Iterator[None]:
+    """Read a GGUF quickly, and without the progress bar that nothing switches off."""
+    with quick_reading(), redirect_stderr(io.StringIO()):
+        yield

@@ -151,8 +151,7 @@ class TransformersTeacher(CausalLMTeacher):
 
     @override
     def _for_workers(self) -> TransformersTeacher:
-        """Fix the type of the weights that was chosen here, as in the key."""
-        resolved: TransformersTeacher = clone(self)
+        resolved: TransformersTeacher = clone(self)  # the key has the type chosen here
         return resolved.set_params(dtype=self._device_and_dtype()[1])
 
     def _device_and_dtype(self) -> tuple[str, str]:

@@ -72,17 +72,13 @@ class LlamaModel:
     def _named_tokens(self) -> frozenset[int]:
         """Tokens that are read wherever their name stands; not white space."""
         user_defined = self.lib.LLAMA_TOKEN_ATTR_USER_DEFINED
-        tokens = (
-            token
-            for token in range(self.n_vocabulary)
-            if self.lib.llama_vocab_get_attr(self.vocabulary, token) & user_defined
-        )
-        texts = {token: self.token_text(token) for token in tokens}
-        return frozenset(
-            token
-            for token, text in texts.items()
-            if len(text) > 1 and text.strip("\u2581 \t\r\n")
-        )
+        tokens = set()
+        for token in range(self.n_vocabulary):
+            if self.lib.llama_vocab_get_attr(self.vocabulary, token) & user_defined:
+                text = self.token_text(token)
+                if len(text) > 1 and text.strip("\u2581 \t\r\n"):
+                    tokens.add(token)
+        return frozenset(tokens)
 
     def _tokens(self, text: str, special: bool) -> list[int]:
         """Return the tokens as the library reads them."""

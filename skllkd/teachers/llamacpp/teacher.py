@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,7 @@ from skllkd._core.registry import HandleKey
 from skllkd.teachers.calibration import BatchCalibration, Calibration
 from skllkd.teachers.llamacpp.model import LlamaModel, loaded_model, models
 from skllkd.teachers.llamacpp.scorer import LlamaScorer, scorers
-from skllkd.teachers.plan import TokenCount
 from skllkd.teachers.prompting.causal_lm import CausalLMTeacher
-from skllkd.teachers.prompting.label_trie import LabelTrie
 from skllkd.teachers.prompting.tokens import PromptTokens
 
 
@@ -165,19 +162,3 @@ class LlamaCppTeacher(CausalLMTeacher):
         given = os.environ.get("OMP_NUM_THREADS", "")
         share = int(given) if given.isdecimal() else cores
         return self.n_threads or max(1, min(cores, share))
-
-    @override
-    def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
-        """Estimate the duration from the speed a batch has on this machine now."""
-        if not tokens.input:
-            return None
-        one_label = LabelTrie.from_tokens(["a"], [[0]], end=0)
-        prompt = PromptTokens((), (0,), one_label)
-        batch_tokens = self.batch_tokens
-        scorer = LlamaScorer(self._model(), prompt, batch_tokens, self._threads())
-        batch = [[0] * 15] * (batch_tokens // 16)
-        scorer.score([[0]] * len(batch))  # opens the caches, and touches every weight
-        start = time.perf_counter()
-        scorer.score(batch)
-        tokens_per_second = 16 * len(batch) / (time.perf_counter() - start)
-        return tokens.input / tokens_per_second

@@ -20,7 +20,7 @@ class Budget:
     max_cost: float | None
     price_per_million: tuple[float, float] | None
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Raise InvalidParameterError unless the limits and the price make sense."""
         if self.max_calls is not None:
             check_number(self.max_calls, "max_calls", 0, integer=True)

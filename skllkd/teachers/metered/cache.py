@@ -14,7 +14,7 @@ import numpy as np
 from skllkd._core.arrays import FloatArray
 from skllkd.exceptions import SkllkdWarning
 from skllkd.teachers.labels import Usage
-from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store import LabelStore
 
 #: Answers in memory: the log-probabilities and the label mass of a text.
@@ -34,7 +34,7 @@ class MemoryCache:
 
     def get(self, texts: Sequence[str], n_classes: int) -> Scores:
         """Look texts up: NaN rows where unknown, `is_final` where known as unanswered."""
-        known = Scores.unknown(len(texts), n_classes)
+        known = unknown_scores(len(texts), n_classes)
         for row, text in enumerate(texts):
             if text in self._memory:
                 known.log_prob[row], known.label_mass[row] = self._memory[text]
@@ -64,21 +64,32 @@ class StoreCache:
     def __init__(
         self, store: LabelStore, fingerprint: str, description: dict[str, Any]
     ) -> None:
-        self._store, self._fingerprint = store, fingerprint
-        self._description = description
+        self._store, self._description = store, description
+        self.fingerprint = fingerprint
 
     def get(self, texts: Sequence[str], n_classes: int) -> Scores:
         """Look texts up."""
-        return self._store.get(self._fingerprint, texts, n_classes)
+        return self._store.get(self.fingerprint, texts, n_classes)
 
-    def put(self, texts: Sequence[str], scores: Scores, usage: Usage) -> None:
+    def put(self, texts: Sequence[str | bytes], scores: Scores, usage: Usage) -> None:
         """Store answers and their usage."""
-        key, description = self._fingerprint, self._description
-        self._store.put(key, texts, scores, usage, description)
+        self._store.put(self.fingerprint, texts, scores, usage, self._description)
 
     def usage(self) -> Usage:
         """Usage of all answers stored, by all processes."""
-        return self._store.usage(self._fingerprint)
+        return self._store.usage(self.fingerprint)
+
+    def read_note(self, name: str) -> str | None:
+        """Read a note, such as the outcome of a batch; None for none."""
+        query = "SELECT value FROM notes WHERE fingerprint = ? AND name = ?"
+        rows = self._store._rows(query, self.fingerprint, name)
+        return rows[0][0] if rows else None
+
+    def write_note(self, name: str, value: str) -> None:
+        """Write a note, in place of an earlier one."""
+        row = [self.fingerprint, name, value]
+        with self._store._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", row)
 
     @contextmanager
     def asking(self, verbose: int = 0) -> Iterator[None]:
@@ -91,7 +102,7 @@ class StoreCache:
         from filelock import FileLock, Timeout
 
         path = self._store.path
-        name = f"{path.name}.{self._fingerprint[:16]}.lock"
+        name = f"{path.name}.{self.fingerprint[:16]}.lock"
         lock = FileLock(path.with_name(name))
         wait_s, progress, since = _SILENT_WAIT_S, self.usage(), 0.0
         while not lock.is_locked:

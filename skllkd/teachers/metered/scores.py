@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
-from skllkd.teachers.labels import NO_ANSWER, Usage
-
-_LEFT_OUT: Any = None
+from skllkd.teachers.labels import LEFT_OUT, NO_ANSWER, Usage
 
 
 @dataclass(eq=False)
@@ -48,68 +46,29 @@ class Scores:
     """
 
     log_prob: FloatArray
-    label_mass: FloatArray = _LEFT_OUT
-    error: npt.NDArray[np.object_] = _LEFT_OUT
-    n_tokens: IntArray = _LEFT_OUT
-    is_final: BoolArray = _LEFT_OUT
-    is_truncated: BoolArray = _LEFT_OUT
-    n_calls: IntArray = _LEFT_OUT
+    label_mass: FloatArray = LEFT_OUT
+    error: npt.NDArray[np.object_] = LEFT_OUT
+    n_tokens: IntArray = LEFT_OUT
+    is_final: BoolArray = LEFT_OUT
+    is_truncated: BoolArray = LEFT_OUT
+    n_calls: IntArray = LEFT_OUT
 
     def __post_init__(self) -> None:
         """Fill in the columns that were left out."""
         self.log_prob = np.asarray(self.log_prob, dtype=np.float64)
         n = len(self.log_prob)
         reasons = np.array(["", NO_ANSWER], dtype=object)
-        columns: dict[str, Callable[[], Any]] = {
-            "label_mass": lambda: np.full(n, np.nan),
-            "error": lambda: reasons[nan_rows(self.log_prob).astype(int)],
-            "n_tokens": lambda: np.zeros((n, 2), dtype=np.int64),
-            "is_final": lambda: np.zeros(n, dtype=bool),
-            "is_truncated": lambda: np.zeros(n, dtype=bool),
-            "n_calls": lambda: np.ones(n, dtype=np.int64),
+        columns = {
+            "label_mass": np.full(n, np.nan),
+            "error": reasons[nan_rows(self.log_prob).astype(int)],
+            "n_tokens": np.zeros((n, 2), dtype=np.int64),
+            "is_final": np.zeros(n, dtype=bool),
+            "is_truncated": np.zeros(n, dtype=bool),
+            "n_calls": np.ones(n, dtype=np.int64),
         }
-        for name, make in columns.items():
+        for name, column in columns.items():
             if getattr(self, name) is None:
-                setattr(self, name, make())
-
-    @classmethod
-    def unknown(cls, n: int, n_classes: int) -> Scores:
-        """Make rows without answers that took nothing.
-
-        Parameters
-        ----------
-        n : int
-            Number of rows.
-        n_classes : int
-            Number of classes.
-
-        Returns
-        -------
-        Scores
-            Rows of NaN.
-        """
-        rows = np.full((n, n_classes), np.nan)
-        return cls(rows, n_calls=np.zeros(n, dtype=np.int64))
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Scores]) -> Scores:
-        """Put chunks one after the other.
-
-        Parameters
-        ----------
-        parts : sequence of Scores
-            At least one chunk.
-
-        Returns
-        -------
-        Scores
-            All rows.
-        """
-        columns: dict[str, Any] = {
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(cls)
-        }
-        return cls(**columns)
+                setattr(self, name, column)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -126,15 +85,23 @@ class Scores:
         n_read, n_written = self.n_tokens.sum(axis=0)
         return Usage(int(self.n_calls.sum()), int(n_read), int(n_written))
 
-    def put(self, rows: IntArray, scores: Scores) -> None:
-        """Overwrite rows.
 
-        Parameters
-        ----------
-        rows : ndarray of int
-            Which rows.
-        scores : Scores
-            Their new values.
-        """
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(scores, field.name)
+def unknown_scores(n: int, n_classes: int) -> Scores:
+    """Make rows without answers that took nothing."""
+    rows = np.full((n, n_classes), np.nan)
+    return Scores(rows, n_calls=np.zeros(n, dtype=np.int64))
+
+
+def concatenate_scores(parts: Sequence[Scores]) -> Scores:
+    """Put chunks, at least one, one after the other."""
+    columns: dict[str, Any] = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Scores)
+    }
+    return Scores(**columns)
+
+
+def overwrite_rows(pool: Scores, rows: IntArray, scores: Scores) -> None:
+    """Overwrite rows of a pool's scores."""
+    for field in fields(Scores):
+        getattr(pool, field.name)[rows] = getattr(scores, field.name)

@@ -15,15 +15,22 @@ import numpy as np
 
 from skllkd._core.arrays import FloatArray
 from skllkd.exceptions import StoreError
-from skllkd.teachers.labels import Usage
-from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.labels import NO_ANSWER, Usage
+from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store_files import StoreFile, answer_checksum
 
-_INSERT = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)"
-_INSERT_UNANSWERED = "INSERT OR IGNORE INTO unanswered VALUES (?, ?, ?, ?)"
+#: The first answer stays; an unanswered text may be answered later.
+_INSERT = (
+    "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET log_prob = excluded.log_prob, "
+    "label_mass = excluded.label_mass, reason = excluded.reason, "
+    "answered_at = excluded.answered_at, checksum = excluded.checksum "
+    "WHERE answers.reason != ''"
+)
 _ADD_USAGE = (
     "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET n_calls = n_calls + excluded.n_calls, "
+    "description = iif(description = '{}', excluded.description, description), "
     "input_tokens = input_tokens + excluded.input_tokens, "
     "output_tokens = output_tokens + excluded.output_tokens, "
     "seconds = seconds + excluded.seconds"
@@ -66,13 +73,10 @@ class StoredAnswers(NamedTuple):
     Examples
     --------
     >>> import tempfile
-    >>> from pathlib import Path
     >>> from skllkd.teachers import CallableTeacher, LabelStore
-    >>> store = Path(tempfile.mkdtemp()) / "labels.sqlite"
-    >>> def by_length(texts):
-    ...     return ["long" if len(text) > 4 else "short" for text in texts]
-    >>> teacher = CallableTeacher(by_length, cache_key="by length", store=store)
-    >>> _ = teacher.label(["at noon", "no"], ["short", "long"])
+    >>> store = tempfile.mkdtemp() + "/labels.sqlite"
+    >>> teacher = CallableTeacher(lambda texts: texts, cache_key="echo", store=store)
+    >>> _ = teacher.label(["spam", "ham"], ["spam", "ham"])
     >>> with LabelStore(store) as opened:
     ...     [(entry.n_answers, entry.n_unanswered) for entry in opened.contents()]
     [(2, 0)]
@@ -105,15 +109,13 @@ class LabelStore(StoreFile):
 
     Examples
     --------
-    >>> import tempfile, pathlib
+    >>> import tempfile
     >>> import numpy as np
     >>> from skllkd.teachers import LabelStore, Scores
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> with LabelStore(pathlib.Path(folder.name) / "labels.sqlite") as store:
+    >>> with LabelStore(tempfile.mkdtemp() + "/labels.sqlite") as store:
     ...     store.put("my teacher", ["a text"], Scores(np.log([[0.9, 0.1]])))
     ...     store.get("my teacher", ["another", "a text"], n_classes=2).answered
     array([False,  True])
-    >>> folder.cleanup()
     """
 
     def get(
@@ -136,7 +138,7 @@ class LabelStore(StoreFile):
             A row for each text: NaN where there is no answer, `is_final` where the model
             was asked and had none.
         """
-        known = Scores.unknown(len(texts), n_classes)
+        known = unknown_scores(len(texts), n_classes)
         rows_of: dict[bytes, list[int]] = {}
         for row, text in enumerate(texts):
             rows_of.setdefault(text_key(text), []).append(row)
@@ -144,19 +146,17 @@ class LabelStore(StoreFile):
         while keys := list(islice(left, _KEYS_PER_QUERY)):
             marks = ",".join("?" * len(keys))
             found = self._rows(
-                "SELECT text, log_prob, label_mass, checksum, reason FROM entries "
+                "SELECT text, log_prob, label_mass, reason, checksum FROM answers "
                 f"WHERE fingerprint = ? AND text IN ({marks})",
                 fingerprint,
                 *keys,
             )
-            for key, log_prob, mass, checksum, reason in found:
-                for row in rows_of[key]:
-                    known.error[row] = reason
-                    if log_prob is None:
-                        known.is_final[row] = True
-                    else:
-                        known.log_prob[row] = self._checked(key, log_prob, checksum)
-                        known.label_mass[row] = np.nan if mass is None else mass
+            for key, blob, mass, reason, checksum in found:
+                rows = rows_of[key]
+                known.log_prob[rows] = self._checked(key, blob, checksum)
+                known.label_mass[rows] = np.nan if mass is None else mass
+                known.error[rows] = reason
+                known.is_final[rows] = reason != ""
         return known
 
     def put(
@@ -164,7 +164,7 @@ class LabelStore(StoreFile):
         fingerprint: str,
         texts: Sequence[str | bytes],
         scores: Scores,
-        usage: Usage | None = None,
+        usage: Usage = Usage(),  # noqa: B008  (frozen)
         description: dict[str, Any] | None = None,
     ) -> None:
         """Store answers and commit. The first answer stored for a text stays.
@@ -186,23 +186,21 @@ class LabelStore(StoreFile):
         description : dict, optional
             JSON values about the answers, for `contents`.
         """
-        keys = [text_key(text) for text in texts]
         answered = scores.answered
         rows = [
-            _row(fingerprint, keys[i], scores.log_prob[i], scores.label_mass[i])
-            for i in np.flatnonzero(answered)
-        ]
-        now = int(time.time())
-        unanswered = [
-            (fingerprint, keys[i], str(scores.error[i]), now)
-            for i in np.flatnonzero(~answered & scores.is_final)
+            _row(
+                fingerprint,
+                text_key(texts[i]),
+                scores.log_prob[i],
+                scores.label_mass[i],
+                "" if answered[i] else str(scores.error[i] or NO_ANSWER),
+            )
+            for i in np.flatnonzero(answered | scores.is_final).tolist()
         ]
         with self._writing() as connection:
             connection.executemany(_INSERT, rows)
-            connection.executemany(_INSERT_UNANSWERED, unanswered)
-            if usage is not None:
-                described = json.dumps(description or {})
-                connection.execute(_ADD_USAGE, [fingerprint, described, *usage])
+            described = json.dumps(description or {})
+            connection.execute(_ADD_USAGE, [fingerprint, described, *usage])
 
     def usage(self, fingerprint: str) -> Usage:
         """Sum up the usage of a fingerprint, over all processes that used this file.
@@ -232,28 +230,23 @@ class LabelStore(StoreFile):
         list of StoredAnswers
             The most answers first.
         """
-        counts = self._rows(
-            "SELECT fingerprint, count(log_prob), count(*) - count(log_prob), "
-            "max(iif(log_prob IS NULL, NULL, answered_at)) "
-            "FROM entries GROUP BY fingerprint"
+        rows = self._rows(
+            "SELECT usage.*, count(iif(reason = '', 1, NULL)) AS n_answers, "
+            "count(reason), max(iif(reason = '', answered_at, NULL)) "
+            "FROM usage LEFT JOIN answers USING (fingerprint) "
+            "GROUP BY fingerprint ORDER BY n_answers DESC"
         )
-        count_of = {key: count for key, *count in counts}
-        used = {key: usage for key, *usage in self._rows("SELECT * FROM usage")}
-        contents = []
-        for key in count_of | used:
-            n_answers, n_unanswered, last = count_of.get(key, (0, 0, None))
-            description, *usage = used.get(key, ["{}"])
-            contents.append(
-                StoredAnswers(
-                    key,
-                    json.loads(description),
-                    n_answers,
-                    n_unanswered,
-                    Usage(*usage),
-                    float("nan") if last is None else float(last),
-                )
+        return [
+            StoredAnswers(
+                key,
+                json.loads(description),
+                n_answers,
+                n_known - n_answers,
+                Usage(*usage),
+                float("nan") if last is None else float(last),
             )
-        return sorted(contents, key=lambda entry: -entry.n_answers)
+            for key, description, *usage, n_answers, n_known, last in rows
+        ]
 
     def export(
         self, path: str | os.PathLike[str], fingerprint: str | None = None
@@ -293,16 +286,17 @@ class LabelStore(StoreFile):
         head = {"fingerprint": entry.fingerprint, **entry.usage._asdict()}
         yield head | {"description": entry.description}
         with self._guarded() as connection:
-            for key, blob, mass, checksum, reason in connection.execute(
-                "SELECT text, log_prob, label_mass, checksum, reason FROM entries "
+            for key, blob, mass, reason, checksum in connection.execute(
+                "SELECT text, log_prob, label_mass, reason, checksum FROM answers "
                 "WHERE fingerprint = ? ORDER BY text",
                 [entry.fingerprint],
             ):
-                if blob is None:
-                    yield {"text": key.hex(), "unanswered": reason}
-                else:
-                    values = self._checked(key, blob, checksum).tolist()
-                    yield {"text": key.hex(), "log_prob": values, "label_mass": mass}
+                values = self._checked(key, blob, checksum).tolist()
+                answer = {"log_prob": values, "label_mass": mass}
+                yield {
+                    "text": key.hex(),
+                    **({"unanswered": reason} if reason else answer),
+                }
 
     def merge(self, path: str | os.PathLike[str]) -> int:
         """Merge the answers of another store, or of an exported file.
@@ -382,25 +376,21 @@ class LabelStore(StoreFile):
             Number of answers deleted.
         """
         before = time.time() + 1 - 86400 * (older_than_days or 0)
-        which = [fingerprint or "", before]
+        which = fingerprint or ""
         with self._writing() as connection:
-            removed = 0
-            for table in (
-                ("unanswered",) if unanswered_only else ("unanswered", "answers")
-            ):
-                removed += connection.execute(
-                    f"DELETE FROM {table} WHERE ? IN ('', fingerprint) "
-                    "AND answered_at < ?",
-                    which,
-                ).rowcount
+            n_removed = connection.execute(
+                "DELETE FROM answers WHERE ? IN ('', fingerprint) AND answered_at < ? "
+                "AND (reason != '' OR NOT ?)",
+                [which, before, unanswered_only],
+            ).rowcount
             if not unanswered_only:
                 connection.execute(
                     "DELETE FROM usage WHERE ? IN ('', fingerprint) AND "
-                    "fingerprint NOT IN (SELECT fingerprint FROM entries)",
-                    which[:1],
+                    "fingerprint NOT IN (SELECT fingerprint FROM answers)",
+                    [which],
                 )
         self._connection.execute("VACUUM")
-        return removed
+        return n_removed
 
     def _checked(self, key: bytes, blob: bytes, checksum: int) -> FloatArray:
         """Read log-probabilities, and raise StoreError if they are damaged."""
@@ -410,30 +400,25 @@ class LabelStore(StoreFile):
 
     def __len__(self) -> int:
         """Return the number of answers stored."""
-        return int(self._rows("SELECT count(*) FROM answers")[0][0])
+        return int(self._rows("SELECT count(*) FROM answers WHERE reason = ''")[0][0])
 
 
 def _row(
-    fingerprint: str, key: bytes, log_prob: Any, label_mass: Any
+    fingerprint: str, key: bytes, log_prob: Any, label_mass: Any, reason: str
 ) -> tuple[Any, ...]:
     """Lay an answer out as a row of the table."""
     blob = np.asarray(log_prob, dtype="<f8").tobytes()
-    mass = None if label_mass is None or np.isnan(label_mass) else float(label_mass)
-    now = int(time.time())
-    return fingerprint, key, blob, mass, now, answer_checksum(key, blob)
+    mass = None if label_mass is None else float(label_mass)  # SQLite makes NULL of NaN
+    now, checksum = int(time.time()), answer_checksum(key, blob)
+    return fingerprint, key, blob, mass, reason, now, checksum
 
 
-def _statement(
-    fingerprint: str | None, line: dict[str, Any]
-) -> tuple[str, tuple[Any, ...]]:
+def _statement(fingerprint: str, line: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
     """Turn a line of an export into the statement that merges it."""
     if "fingerprint" in line:
         used = [line[name] for name in Usage._fields]
         values = (fingerprint, json.dumps(line["description"]), *used)
         return "INSERT OR IGNORE INTO usage VALUES (?, ?, ?, ?, ?, ?)", values
-    key = bytes.fromhex(line["text"])
-    if "unanswered" in line:
-        reason = str(line["unanswered"])
-        return _INSERT_UNANSWERED, (fingerprint, key, reason, int(time.time()))
-    log_prob = np.asarray(line["log_prob"], dtype=np.float64)
-    return _INSERT, _row(str(fingerprint), key, log_prob, line["label_mass"])
+    key, reason = bytes.fromhex(line["text"]), str(line.get("unanswered", ""))
+    log_prob = [np.nan] if reason else line["log_prob"]
+    return _INSERT, _row(fingerprint, key, log_prob, line.get("label_mass"), reason)

@@ -14,22 +14,18 @@ from typing import Any, Self
 from skllkd._core.cache_dir import cache_folder
 from skllkd.exceptions import InvalidParameterError, StoreError
 
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
+#: `reason` is that of having no usable answer, "" where there is one; `notes` hold the
+#: batches that were bought.
 _SCHEMA = """
 CREATE TABLE answers (
     fingerprint TEXT NOT NULL,
     text BLOB NOT NULL,
     log_prob BLOB NOT NULL,
     label_mass REAL,
-    answered_at INTEGER NOT NULL,
-    checksum INTEGER NOT NULL,
-    PRIMARY KEY (fingerprint, text)
-) WITHOUT ROWID;
-CREATE TABLE unanswered (
-    fingerprint TEXT NOT NULL,
-    text BLOB NOT NULL,
     reason TEXT NOT NULL,
     answered_at INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (fingerprint, text)
 ) WITHOUT ROWID;
 CREATE TABLE usage (
@@ -40,28 +36,14 @@ CREATE TABLE usage (
     output_tokens INTEGER NOT NULL DEFAULT 0,
     seconds REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
-CREATE TABLE batches (
+CREATE TABLE notes (
     fingerprint TEXT NOT NULL,
-    content TEXT NOT NULL,
-    batch TEXT NOT NULL,
-    outcome TEXT,
-    PRIMARY KEY (fingerprint, content)
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (fingerprint, name)
 ) WITHOUT ROWID
 """
-#: All that is known of texts: `log_prob` is NULL where there is no usable answer.
-_ENTRIES = """
-CREATE TEMP VIEW entries AS
-SELECT fingerprint, text, log_prob, label_mass, checksum, '' AS reason, answered_at
-FROM answers
-UNION ALL SELECT fingerprint, text, NULL, NULL, NULL, reason, answered_at
-FROM unanswered
-"""
 _WAIT_S = 60.0
-
-
-def default_store_path() -> Path:
-    """Locate the label store of teachers that name none."""
-    return cache_folder() / "labels.sqlite"
 
 
 class StoreFile:
@@ -73,14 +55,14 @@ class StoreFile:
                 f"`store` must be a file's path, None for the default or False for none; "
                 f"got {path!r}."
             )
-        self.path = default_store_path() if path is None else Path(path).expanduser()
+        path = cache_folder() / "labels.sqlite" if path is None else Path(path)
+        self.path = path.expanduser()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=_WAIT_S)
             self._connection.create_function("row_checksum", 2, answer_checksum)
             self._create()
             self._use_write_ahead_log()
-            self._connection.execute(_ENTRIES)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 

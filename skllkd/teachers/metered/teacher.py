@@ -31,7 +31,7 @@ from skllkd.teachers.metered.dispatch import (
     scored_here,
     worker_chunk_size,
 )
-from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.scores import Scores, overwrite_rows
 from skllkd.teachers.metered.store import LabelStore, fingerprint_key
 from skllkd.teachers.plan import LabellingPlan, TokenCount
 
@@ -164,7 +164,7 @@ class MeteredTeacher(Teacher):
                 with cache.asking(verbose):  # another process may have asked the same
                     unknown = np.flatnonzero(~is_known)
                     some = cache.get([texts[row] for row in unknown], len(classes))
-                    pool.put(unknown, some)
+                    overwrite_rows(pool, unknown, some)
                     from_store = pool.answered
                     meter = Meter(budget, cache.usage(), self._calls_per_text)
                     n_asked = self._ask(texts, classes, pool, cache, meter, verbose)
@@ -203,7 +203,7 @@ class MeteredTeacher(Teacher):
                 cache.put([texts[row] for row in rows], scores, usage)
                 meter.settle(0, Usage(seconds=now - last))
                 last = now
-                pool.put(rows, scores)
+                overwrite_rows(pool, rows, scores)
                 is_open[rows] = False
                 bar.update(len(rows))
         if meter.stopped_by:
@@ -252,10 +252,8 @@ class MeteredTeacher(Teacher):
             yield StoreCache(store, key, self._describe(classes))
 
     def _budget(self) -> Budget:
-        """Collect the limits, once they are known to make sense."""
-        budget = Budget(self.max_calls, self.max_cost, self.price_per_million)
-        budget.check()
-        return budget
+        """Collect the limits."""
+        return Budget(self.max_calls, self.max_cost, self.price_per_million)
 
     # ---- plan
 

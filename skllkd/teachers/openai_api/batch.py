@@ -13,14 +13,9 @@ from typing import Any
 
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.labels import Usage
-from skllkd.teachers.metered.batches import (
-    batch_of,
-    note_batch,
-    note_outcome,
-    outcome_of,
-)
-from skllkd.teachers.metered.scores import Scores
-from skllkd.teachers.metered.store import LabelStore, text_key
+from skllkd.teachers.metered.cache import StoreCache
+from skllkd.teachers.metered.scores import Scores, concatenate_scores, unknown_scores
+from skllkd.teachers.metered.store import text_key
 from skllkd.teachers.openai_api.capabilities import usage_of
 from skllkd.teachers.openai_api.chat import ChatRequest
 from skllkd.teachers.openai_api.client import Client, Response
@@ -72,24 +67,6 @@ class BatchStatus:
     errors: Mapping[str, int] = field(default_factory=dict)
 
 
-def submit_batches(
-    client: Client,
-    store: LabelStore,
-    key: str,
-    requests: Mapping[str, Sequence[dict[str, Any]]],
-) -> str:
-    """Upload the requests about each text, and return the names of the batches."""
-    jobs = []
-    for content in _files(requests):
-        digest = hashlib.sha256(content).hexdigest()
-        job = batch_of(store, key, digest)
-        if job is None or _is_spent(client, store, key, job):
-            job = _submit(client, key, content)
-            note_batch(store, key, digest, job)
-        jobs.append(job)
-    return ",".join(jobs)
-
-
 def _files(
     requests: Mapping[str, Sequence[dict[str, Any]]],
 ) -> Iterator[bytes]:
@@ -120,77 +97,75 @@ def _files(
         yield b"\n".join(lines) + b"\n"
 
 
-def _is_spent(client: Client, store: LabelStore, key: str, job: str) -> bool:
-    """Return whether no more answers are to be had from a batch."""
-    if outcome_of(store, key, job) is not None:
-        return True
-    response = _asked(client, job)
-    if response.status == 404:
-        return True
-    batch = _received(client, response)
-    n_done = (batch.get("request_counts") or {}).get("completed")
-    return batch.get("status") in _ENDED and not n_done
-
-
-def _submit(client: Client, key: str, content: bytes) -> str:
-    """Upload a file and have it answered."""
-    files = client.client.files.with_raw_response
-    batches = client.client.batches.with_raw_response
-    uploaded = _received(
-        client,
-        client.request(
-            lambda: files.create(file=("skllkd.jsonl", content), purpose="batch").text,
-            _without_id,
-        ),
-    )
-    # Not repeated: a request whose answer was lost may have been accepted, and paid.
-    created = client.request(
-        lambda: (
-            batches.create(
-                input_file_id=uploaded["id"],
-                endpoint=_ENDPOINT,
-                completion_window="24h",
-                metadata={_METADATA: key},
-            ).text
-        ),
-        _without_id,
-        max_retries=0,
-    )
-    return str(_received(client, created)["id"])
-
-
 def _without_id(content: Any) -> str:
     """Describe the fault of an answer that should name something, "" for none."""
     named = isinstance(content, dict) and isinstance(content.get("id"), str)
     return "" if named else "the body names no file and no batch"
 
 
-def _received(client: Client, response: Response) -> dict[str, Any]:
-    """Return the content of a response, or raise TeacherAccessError."""
-    if response.content is None or response.problem:
-        raise client.refusal(response)
-    return response.content
+class BatchJobs:
+    """Submits requests as batches, and brings the answers into a store."""
 
+    def __init__(self, client: Client, cache: StoreCache, request: ChatRequest) -> None:
+        self._client, self._cache, self._request = client, cache, request
+        self._batches = client.client.batches.with_raw_response
+        self._files = client.client.files
 
-def _asked(client: Client, job: str) -> Response:
-    """Ask the provider about a batch."""
-    batches = client.client.batches.with_raw_response
-    return client.request(lambda: batches.retrieve(job).text, _without_id)
+    def submit(self, texts: list[str]) -> str:
+        """Upload the requests about texts, and return the names of the batches."""
+        server = self._client.capabilities
+        requests = {text: self._request.bodies(text, server) for text in texts}
+        jobs = []
+        for content in _files(requests):
+            digest = hashlib.sha256(content).hexdigest()
+            job = self._cache.read_note(digest)
+            if job is None or self._is_spent(job):
+                job = self._submit(content)
+                self._cache.write_note(digest, job)
+            jobs.append(job)
+        return ",".join(jobs)
 
+    def _is_spent(self, job: str) -> bool:
+        """Return whether no more answers are to be had from a batch."""
+        if self._cache.read_note(job) is not None:
+            return True
+        response = self._ask(job)
+        if response.status == 404:
+            return True
+        batch = self._received(response)
+        n_done = (batch.get("request_counts") or {}).get("completed")
+        return batch.get("status") in _ENDED and not n_done
 
-class Collector:
-    """Brings the answers of batches into a store."""
+    def _submit(self, content: bytes) -> str:
+        """Upload a file and have it answered."""
+        upload = self._files.with_raw_response.create
+        uploaded = self._client.request(
+            lambda: upload(file=("skllkd.jsonl", content), purpose="batch").text,
+            _without_id,
+        )
+        order = {
+            "input_file_id": self._received(uploaded)["id"],
+            "endpoint": _ENDPOINT,
+            "completion_window": "24h",
+            "metadata": {_METADATA: self._cache.fingerprint},
+        }
+        # Not repeated: a request whose answer was lost may have been accepted, and paid.
+        created = self._client.request(
+            lambda: self._batches.create(**order).text, _without_id, max_retries=0
+        )
+        return str(self._received(created)["id"])
 
-    def __init__(
-        self,
-        client: Client,
-        store: LabelStore,
-        key: str,
-        request: ChatRequest,
-        description: dict[str, Any],
-    ) -> None:
-        self._client, self._store, self._key = client, store, key
-        self._request, self._description = request, description
+    def _ask(self, job: str) -> Response:
+        """Ask the provider about a batch."""
+        return self._client.request(
+            lambda: self._batches.retrieve(job).text, _without_id
+        )
+
+    def _received(self, response: Response) -> Any:
+        """Return the content of a response, or raise TeacherAccessError."""
+        if response.content is None or response.problem:
+            raise self._client.refusal(response)
+        return response.content
 
     def collect(self, job: str, wait: bool, verbose: int) -> BatchStatus:
         """Store the answers there are, and sum up the status of all batches of a job."""
@@ -207,11 +182,11 @@ class Collector:
 
     def _part(self, name: str) -> BatchStatus:
         """Look a batch up; its answers are stored when it has ended."""
-        collected = outcome_of(self._store, self._key, name)
+        collected = self._cache.read_note(name)
         if collected is not None:
             return BatchStatus(**json.loads(collected))
-        batch = _received(self._client, _asked(self._client, name))
-        if (batch.get("metadata") or {}).get(_METADATA) != self._key:
+        batch = self._received(self._ask(name))
+        if (batch.get("metadata") or {}).get(_METADATA) != self._cache.fingerprint:
             raise InvalidParameterError(
                 f"`job`: the batch {name!r} was submitted by another teacher, or for other "
                 "classes, another prompt or method. Collect it with those."
@@ -228,20 +203,18 @@ class Collector:
         for fault in (batch.get("errors") or {}).get("data") or ():
             said = self._client.server.mask(str(fault.get("message")))
             part = replace(part, errors={**part.errors, said: 1})
-        note_outcome(self._store, self._key, name, json.dumps(vars(part)))
+        self._cache.write_note(name, json.dumps(vars(part)))
         return part
 
     def _lines(self, file_id: str) -> list[Any]:
         """Download the lines of a file."""
-        files = self._client.client.files
 
         def call() -> str:
-            text = files.content(file_id).content.decode("utf-8")
+            text = self._files.content(file_id).content.decode("utf-8")
             return f"[{','.join(line for line in text.splitlines() if line.strip())}]"
 
-        response: Any = self._client.request(call)
-        found: list[Any] = _received(self._client, response)  # type: ignore[assignment]
-        return found
+        lines: list[Any] = self._received(self._client.request(call))
+        return lines
 
     def _store_lines(
         self, lines: list[Any], status: str, n_requested: int
@@ -264,8 +237,8 @@ class Collector:
             else:
                 keys.append(key)
                 rows.append(self._row(bodies))
-        scores = Scores.concatenate(rows) if rows else Scores.unknown(0, 0)
-        self._store.put(self._key, keys, scores, usage, self._description)
+        scores = concatenate_scores(rows) if rows else unknown_scores(0, 0)
+        self._cache.put(keys, scores, usage)
         per_text = max(map(len, of_text.values()), default=1)
         n_texts = max(len(of_text), n_requested // per_text)
         n_unsaid = n_texts - len(keys) - sum(errors.values())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skllkd.teachers.labels import NO_ANSWER, Usage
-from skllkd.teachers.metered.scores import Scores
+from skllkd.teachers.metered.scores import Scores, concatenate_scores
 from skllkd.teachers.openai_api.capabilities import Capabilities
 from skllkd.teachers.openai_api.chat import ChatRequest, ChatResult
 from skllkd.teachers.openai_api.client import BYTES_PER_TOKEN, Client, Response
@@ -30,7 +30,7 @@ class ChatScorer:
 
     def __call__(self, texts: list[str]) -> Scores:
         """Score texts, one after the other."""
-        return Scores.concatenate([self._score(text) for text in texts])
+        return concatenate_scores([self._score(text) for text in texts])
 
     def _score(self, text: str) -> Scores:
         """Score a text; raise TeacherAccessError if the server refuses or is gone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ from skllkd.teachers.base import distinct_texts
 from skllkd.teachers.calibration import BatchCalibration, Calibration
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.dispatch import Scorer
-from skllkd.teachers.metered.scores import Scores
-from skllkd.teachers.metered.store import LabelStore, fingerprint_key, text_key
+from skllkd.teachers.metered.scores import Scores, unknown_scores
+from skllkd.teachers.metered.store import text_key
 from skllkd.teachers.metered.teacher import MeteredTeacher
-from skllkd.teachers.openai_api.batch import BatchStatus, Collector, submit_batches
+from skllkd.teachers.openai_api.batch import BatchJobs, BatchStatus
 from skllkd.teachers.openai_api.chat import ChatRequest, chat_request
 from skllkd.teachers.openai_api.client import Client
 from skllkd.teachers.openai_api.rate_limit import RateLimiter
@@ -219,25 +219,20 @@ class OpenAITeacher(MeteredTeacher):
         """
         named = as_classes(classes)
         distinct = distinct_texts(as_texts(texts, "texts"))
-        self._check_parameters(named)
-        self._check_store()
-        request = self._request(named)
-        with LabelStore(self.store) as store:
-            key = fingerprint_key(self._fingerprint(request))
-            known = store.get(key, distinct, len(named))
+        with self._job_cache(named) as cache:
+            known = cache.get(distinct, len(named))
             is_open = ~(known.answered | known.is_final)
             left = [distinct[row] for row in np.flatnonzero(is_open)]
             if not left:
                 return ""
             left.sort(key=text_key)  # the same texts are the same files
-            self._check_affordable(left, request, store.usage(key))
+            request = self._request(named)
+            self._check_affordable(left, request, cache.usage())
             with self._client() as client:
                 first = ChatScorer(client, request)(left[:1])
-                none = Scores.unknown(0, len(named))  # the job answers the first too
-                store.put(key, [], none, first.usage, self._describe(named))
-                server = client.capabilities
-                requests = {text: request.bodies(text, server) for text in left}
-                return submit_batches(client, store, key, requests)
+                none = unknown_scores(0, len(named))  # the job answers the first too
+                cache.put([], none, first.usage)
+                return BatchJobs(client, cache, request).submit(left)
 
     def collect(
         self, job: str, classes: Any, *, wait: bool = False, verbose: int = 0
@@ -268,14 +263,9 @@ class OpenAITeacher(MeteredTeacher):
             If the server refuses, or does not know the job.
         """
         named = as_classes(classes)
-        self._check_parameters(named)
-        self._check_store()
-        request = self._request(named)
-        key = fingerprint_key(self._fingerprint(request))
-        with self._client() as client, LabelStore(self.store) as store:
-            described = self._describe(named)
-            collector = Collector(client, store, key, request, described)
-            return collector.collect(job, wait, verbose)
+        with self._job_cache(named) as cache, self._client() as client:
+            jobs = BatchJobs(client, cache, self._request(named))
+            return jobs.collect(job, wait, verbose)
 
     # ---- the back end
 
@@ -286,7 +276,22 @@ class OpenAITeacher(MeteredTeacher):
 
     @override
     def fingerprint(self, classes: Classes) -> dict[str, Any]:
-        return self._fingerprint(self._request(classes))
+        request = self._request(classes)
+        named = {"cache_key": str(self.cache_key)}
+        if self.cache_key is None:
+            named = {"server": self._server().base_url, "model": self.model}
+        votes = {"n_votes": request.n_votes} if request.n_votes else {}
+        return {
+            "teacher": "openai",
+            "asking": 1,  # raise when the same parameters ask or read otherwise
+            **named,
+            "messages": request.before,
+            "codes": list(request.codes),
+            "classes": list(request.classes.words),
+            "method": request.method,
+            "max_text_chars": self.max_text_chars,
+            **votes,
+        }
 
     @override
     @contextmanager
@@ -307,17 +312,14 @@ class OpenAITeacher(MeteredTeacher):
 
     @property
     def _n_concurrent(self) -> int:  # type: ignore[override]
-        """Number of requests under way at once."""
         return self.max_concurrency
 
     @property
     def _calls_per_text(self) -> int:  # type: ignore[override]
-        """Number of requests a text takes, at most."""
         return self._votes() or 1
 
     @property
     def _confidence(self) -> str:  # type: ignore[override]
-        """Meaning of the probabilities."""
         return _CONFIDENCE["votes" if self._votes() else str(self.method)]
 
     def _votes(self) -> int:
@@ -337,24 +339,6 @@ class OpenAITeacher(MeteredTeacher):
             self._votes(),
             self.max_text_chars,
         )
-
-    def _fingerprint(self, request: ChatRequest) -> dict[str, Any]:
-        """Describe the server, the model, the prompt and the method."""
-        named = {"cache_key": str(self.cache_key)}
-        if self.cache_key is None:
-            named = {"server": self._server().base_url, "model": self.model}
-        votes = {"n_votes": request.n_votes} if request.n_votes else {}
-        return {
-            "teacher": "openai",
-            "asking": 1,  # raise when the same parameters ask or read otherwise
-            **named,
-            "messages": request.before,
-            "codes": list(request.codes),
-            "classes": list(request.classes.words),
-            "method": request.method,
-            "max_text_chars": self.max_text_chars,
-            **votes,
-        }
 
     def _server(self) -> Server:
         """Find the server."""
@@ -406,13 +390,15 @@ class OpenAITeacher(MeteredTeacher):
             if limit is not None:
                 check_number(limit, "rate_limit", 0, open_low=True)
 
-    def _check_store(self) -> None:
-        """Raise InvalidParameterError without a store, which the Batch API needs."""
+    def _job_cache(self, classes: Classes) -> AbstractContextManager[Any]:
+        """Open the store, which the Batch API needs, once the parameters make sense."""
+        self._check_parameters(classes)
         if self.store is False:
             raise InvalidParameterError(
                 "`store=False`: the answers of a job are put into a store. Name a file, "
                 "or leave `store` out for the default."
             )
+        return self._cache(classes)
 
     def _check_affordable(
         self, texts: list[str], request: ChatRequest, spent: Usage

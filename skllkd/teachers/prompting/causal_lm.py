@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.plan import TokenCount
+from skllkd.teachers.prompting.label_trie import LabelTrie
 from skllkd.teachers.prompting.template import (
     PromptTemplate,
     as_examples,
@@ -29,6 +31,9 @@ from skllkd.teachers.prompting.tokens import (
     PromptTokens,
     tokenize_prompt,
 )
+
+#: Prompts of 16 tokens that a plan times.
+_TIMED_PROMPTS = 32
 
 
 class PromptScorer(Protocol):
@@ -121,6 +126,21 @@ class CausalLMTeacher(MeteredTeacher):
         bodies = (len(tokenizer.tokenize(one_line(t), special=False)) for t in texts)
         read = sum(min(n, self.max_text_tokens) + prompt.n_tail for n in bodies)
         return TokenCount(len(prompt.prefix) + read, 0, "counted")
+
+    @override
+    def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
+        """Estimate the duration from the speed a batch has on this machine now."""
+        if not tokens.input:
+            return None
+        one_label = LabelTrie.from_tokens(["a"], [[0]], end=0)
+        prompt, n_body = PromptTokens((0,), (0,), one_label), 15
+        scorer = self._new_scorer(self._model(), prompt, n_body)
+        batch = [[0] * n_body] * _TIMED_PROMPTS
+        scorer.score(batch)  # touches every weight
+        start = time.perf_counter()
+        scorer.score(batch)
+        n_timed = len(batch) * (n_body + prompt.n_tail)
+        return tokens.input * (time.perf_counter() - start) / n_timed
 
     @override
     def _check_parameters(self, classes: Classes) -> None:

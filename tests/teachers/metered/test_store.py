@@ -11,6 +11,7 @@ from skllkd.teachers import CallableTeacher, LabelStore, Scores
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered import cache as cache_module
 from skllkd.teachers.metered.cache import StoreCache
+from skllkd.teachers.metered.scores import unknown_scores
 from skllkd.teachers.metered.store import fingerprint_key, text_key
 
 # Forked from one process that has the imports behind it: a second each is saved.
@@ -212,7 +213,7 @@ def test_a_page_that_was_overwritten_is_found(own_store):
 
 def test_usage_adds_up_and_is_kept():
     with LabelStore() as store:
-        nothing = Scores.unknown(0, 2)
+        nothing = unknown_scores(0, 2)
         store.put("spec", [], nothing, Usage(2, 100, 4, 0.5), {"model": "m"})
         store.put("spec", [], nothing, Usage(1, 10, 1, 0.25))
     with LabelStore() as store:
@@ -244,6 +245,18 @@ def test_unanswered_texts_are_kept_apart_from_answers_and_can_be_forgotten():
         )
         assert store.prune(unanswered_only=True) == 1
         assert not store.get("spec", ["b"], 2).is_final.any() and len(store) == 1
+
+
+def test_an_answer_replaces_the_record_of_having_none_and_not_the_reverse():
+    with LabelStore() as store:
+        store.put("spec", ["a"], unanswered("said 'no'"))
+        put(store, ["a"], value=0.25)
+        store.put("spec", ["a"], unanswered("said 'no' again"))
+        put(store, ["a"], value=0.75)
+        found = store.get("spec", ["a"], 2)
+        assert np.exp(found.log_prob)[0, 0] == pytest.approx(0.25)
+        assert not found.is_final.any() and found.error.tolist() == [""]
+        store.check()
 
 
 # --- List, export, merge, prune -------------------------------------------------------

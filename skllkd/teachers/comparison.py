@@ -1,0 +1,301 @@
+"""Comparison of prompts by what can be seen without gold labels."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.classes import Classes, as_classes
+from skllkd._core.params import check_option, optional_import, shown
+from skllkd._core.texts import as_texts
+from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
+from skllkd.teachers.features import features_of_texts
+from skllkd.teachers.labels import TeacherLabels, Usage
+
+_N_FOLDS = 5
+#: Lowest probability that a label is predicted with.
+_FLOOR = 1e-3
+#: Scores that a comparison can be sorted by, all the higher the better.
+SCORES = ("predictability", "confidence", "label_mass", "answered")
+
+
+@dataclass(frozen=True)
+class PromptScore:
+    """A prompt, its labels of a sample, and what can be seen of them without gold labels.
+
+    Parameters
+    ----------
+    name : str
+        The prompt's name.
+    params : dict
+        The parameters it sets: `teacher.set_params(**params)`.
+    classes : Classes
+        The classes, as worded in the prompt.
+    labels : TeacherLabels
+        The labels of the sample.
+    predictability : float
+        How much a linear model that has not seen a text knows of its label, as a share of
+        the most there is to know: 1 for equally frequent labels that it is certain of, 0
+        where it knows nothing, or all labels are one. Labels that follow no pattern in
+        the texts cannot be predicted.
+    confidence : float
+        The mean calibrated probability of the likeliest class, in [0, 1].
+    label_mass : float
+        The median probability of any of the labels, in [0, 1]; NaN where unknown.
+    answered : float
+        The share of texts with a label, in [0, 1].
+    n_calls : int
+        The calls made for this comparison; 0 where the answers were stored.
+    tokens_per_call, seconds_per_call : float
+        The cost of a call, stored ones included; NaN where there was none.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import CallableTeacher
+    >>> teacher = CallableTeacher(lambda texts: ["ham"] * len(texts), store=False)
+    >>> comparison = teacher.compare({"as it is": {}}, ["hi", "hello"], ["spam", "ham"])
+    >>> comparison.best.confidence
+    1.0
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    classes: Classes
+    labels: TeacherLabels = field(repr=False)
+    predictability: float
+    confidence: float
+    label_mass: float
+    answered: float
+    n_calls: int
+    tokens_per_call: float
+    seconds_per_call: float
+
+
+#: Heads and formats of the table's columns.
+_COLUMNS = {
+    "predictability": ("predictable", ".2f"),
+    "confidence": ("confidence", ".2f"),
+    "label_mass": ("label mass", ".2f"),
+    "answered": ("answered", ".0%"),
+    "n_calls": ("calls", ",d"),
+    "tokens_per_call": ("tokens/call", ",.0f"),
+    "seconds_per_call": ("s/call", ".3f"),
+}
+
+
+@dataclass(frozen=True, repr=False)
+class PromptComparison:
+    """Prompts with their scores, the best first. Printed, it is a table.
+
+    Parameters
+    ----------
+    scores : tuple of PromptScore
+        The prompts, sorted.
+
+    Examples
+    --------
+    >>> from skllkd.teachers import CallableTeacher
+    >>> teacher = CallableTeacher(lambda texts: [[0.3, 0.7]] * len(texts), store=False)
+    >>> comparison = teacher.compare({"as it is": {}}, ["hi", "hello"], ["spam", "ham"])
+    >>> print(comparison)  # doctest: +ELLIPSIS
+    prompt    predictable  confidence  label mass  answered  calls  tokens/call  s/call
+    as it is         0.00        0.70           -      100%      2            0   0.0...
+    """
+
+    scores: tuple[PromptScore, ...]
+
+    @property
+    def best(self) -> PromptScore:
+        """The first prompt."""
+        return self.scores[0]
+
+    def __iter__(self) -> Iterator[PromptScore]:
+        """Iterate over the prompts, the best first."""
+        return iter(self.scores)
+
+    def __len__(self) -> int:
+        """Return the number of prompts."""
+        return len(self.scores)
+
+    def sorted_by(self, score: str) -> PromptComparison:
+        """Sort the prompts by another score.
+
+        Parameters
+        ----------
+        score : {"predictability", "confidence", "label_mass", "answered"}
+            The score; the highest comes first.
+
+        Returns
+        -------
+        PromptComparison
+            The same prompts.
+        """
+        check_option(score, "score", SCORES)
+
+        def value(prompt: PromptScore) -> float:
+            number = float(getattr(prompt, score))
+            return -math.inf if math.isnan(number) else number
+
+        return PromptComparison(tuple(sorted(self.scores, key=value, reverse=True)))
+
+    def to_frame(self) -> Any:
+        """Make a table of the prompts, without their labels.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a prompt, indexed by name, with parameters, scores and costs.
+        """
+        pandas = optional_import("pandas", "table")
+        names = [
+            f.name for f in fields(PromptScore) if f.name not in ("labels", "name")
+        ]
+        rows = [{name: getattr(score, name) for name in names} for score in self]
+        index = pandas.Index([score.name for score in self], name="prompt")
+        return pandas.DataFrame(rows, index=index)
+
+    def __repr__(self) -> str:
+        """Return the table."""
+        rows = [["prompt", *(head for head, _ in _COLUMNS.values())]]
+        for score in self:
+            values = ((getattr(score, c), form) for c, (_, form) in _COLUMNS.items())
+            cells = ["-" if v != v else format(v, form) for v, form in values]
+            rows.append([score.name, *cells])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+            for row in rows
+        )
+
+
+def compare_prompts(
+    teacher: Any, prompts: Any, texts: Any, classes: Any, features: Any, verbose: int
+) -> PromptComparison:
+    """Label texts with each prompt and score the labels, the best prompt first."""
+    texts, named = as_texts(texts, "texts"), as_classes(classes)
+    rows = features_of_texts(texts, features)
+    variants = [
+        _variant(teacher, *prompt, named) for prompt in _checked(prompts).items()
+    ]
+    for _, _, variant, worded in variants:  # a bad one is found before others are paid
+        variant.plan(texts, worded)
+    scores = []
+    for name, params, variant, worded in variants:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MissingLabelWarning)  # a column says it
+            labels = variant.label(texts, worded, verbose=verbose)
+        usage = labels.usage
+        if not usage.n_calls:
+            usage = variant.plan(texts, worded).spent
+        scores.append(_score(name, params, worded, labels, usage, rows))
+    return PromptComparison(tuple(scores)).sorted_by("predictability")
+
+
+def _checked(prompts: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Return the prompts, or raise unless they map names to parameters."""
+    if not isinstance(prompts, Mapping) or not prompts:
+        raise InvalidParameterError(
+            "`prompts` must map a name to the parameters of each prompt; got "
+            f'{shown(prompts)}. E.g. {{"plain": {{}}, "question": {{"instruction": '
+            '"Is it spam?"}}.'
+        )
+    for name, params in prompts.items():
+        if not isinstance(params, Mapping):
+            raise InvalidParameterError(
+                f"`prompts[{name!r}]` must be a dict of parameters; got {shown(params)}."
+            )
+    return prompts
+
+
+def _variant(
+    teacher: Any, name: str, params: Mapping[str, Any], classes: Classes
+) -> tuple[str, Mapping[str, Any], Any, Classes]:
+    """Return a prompt's name, parameters, teacher and classes."""
+    own = {key: value for key, value in params.items() if key != "classes"}
+    if unknown := sorted(own.keys() - teacher.get_params().keys()):
+        raise InvalidParameterError(
+            f"`prompts[{name!r}]` sets {unknown[0]!r}, which is no parameter of "
+            f"{type(teacher).__name__}. It has {sorted(teacher.get_params())}, and "
+            "'classes' for another wording of the classes."
+        )
+    worded = as_classes(params["classes"]) if "classes" in params else classes
+    if len(worded) != len(classes):
+        raise InvalidParameterError(
+            f"`prompts[{name!r}]` must word all {len(classes)} classes, in the same "
+            f"order; got {len(worded)}: {list(worded.words)}."
+        )
+    return str(name), own, clone(teacher).set_params(**own), worded
+
+
+def _score(
+    name: str,
+    params: Mapping[str, Any],
+    classes: Classes,
+    labels: TeacherLabels,
+    usage: Usage,
+    features: Any,
+) -> PromptScore:
+    """Score a prompt by its labels."""
+    known = np.flatnonzero(~labels.missing)
+    proba = labels.proba[known]
+    mass = labels.label_mass[known]
+    mass = mass[~np.isnan(mass)]
+    n_calls = usage.n_calls or math.nan
+    return PromptScore(
+        name=name,
+        params=params,
+        classes=classes,
+        labels=labels,
+        predictability=predictability(proba, features[known]),
+        confidence=float(proba.max(axis=1).mean()) if len(known) else math.nan,
+        label_mass=float(np.median(mass)) if len(mass) else math.nan,
+        answered=len(known) / len(labels),
+        n_calls=labels.usage.n_calls,
+        tokens_per_call=(usage.input_tokens + usage.output_tokens) / n_calls,
+        seconds_per_call=usage.seconds / n_calls,
+    )
+
+
+def predictability(proba: FloatArray, features: Any) -> float:
+    r"""Return how much of the labels a linear model predicts; 1 for all, 0 for nothing.
+
+    The information about the labels that a linear model finds in the features, out of
+    fold: :math:`\sum_i \log(p_{-i}(y_i \mid x_i) / p(y_i)) / (n \log C)`. It is
+    predictive V-information (Xu et al. 2020, arXiv:2002.10689) over its upper bound.
+    """
+    n_classes = proba.shape[1]
+    if len(proba) < _N_FOLDS:
+        return 0.0
+    label: IntArray = proba.argmax(axis=1)
+    share = np.bincount(label, minlength=n_classes) / len(label)
+    predicted = _out_of_fold(label, features, n_classes)
+    rows = np.arange(len(label))
+    information = np.log(predicted[rows, label]) - np.log(share[label])
+    return float(information.mean() / np.log(n_classes))
+
+
+def _out_of_fold(label: IntArray, features: Any, n_classes: int) -> FloatArray:
+    """Predict the distribution of each label by a linear model that has not seen it."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import KFold
+
+    predicted = np.full((len(label), n_classes), _FLOOR)
+    folds = KFold(_N_FOLDS, shuffle=True, random_state=0)
+    for learn, held_out in folds.split(label):
+        known = np.unique(label[learn])
+        if len(known) == 1:
+            predicted[held_out, known[0]] = 1.0
+            continue
+        model = LogisticRegression(C=10.0, max_iter=1000)
+        model.fit(features[learn], label[learn])
+        proba = np.maximum(model.predict_proba(features[held_out]), _FLOOR)
+        predicted[np.ix_(held_out, known)] = proba
+    normalised: FloatArray = predicted / predicted.sum(axis=1, keepdims=True)
+    return normalised
