@@ -29,7 +29,7 @@ from benchmarks.prompt_variants import WORDINGS, prompts_of
 from benchmarks.tables import interval
 
 N_TEXTS = 200
-SCORES = ["predictability", "confidence", "label_mass"]
+SCORES = ["class_names", "predictability", "confidence", "label_mass"]
 
 
 def sample_of(folder: Path) -> tuple[list[str], np.ndarray]:
@@ -49,12 +49,12 @@ def accuracy(labels, texts, gold, without=()) -> float:
     return float(np.mean((names[labels.proba.argmax(axis=1)] == gold)[kept]))
 
 
-def all_prompts(name, teacher, texts, classes, features):
+def all_prompts(name, teacher, texts, classes, embed):
     """Return a set's prompts, two of them with examples proposed from others' answers."""
     prompts = prompts_of(name, classes)
     for source in ("plain", "examples"):
         labels = clone(teacher).set_params(**prompts[source]).label(texts, classes)
-        examples = labels.propose_examples(texts, features=features)
+        examples = labels.propose_examples(texts, embed=embed)
         prompts[f"proposed from {source!r}"] = {"examples": examples}
     return prompts
 
@@ -66,9 +66,9 @@ def one_set(name, folder, store):
     teacher = TransformersTeacher(
         smollm2_path(), store=store, device="cpu", max_text_tokens=160
     )
-    features = FrozenEncoderStudent(minilm_path(), device="cpu").embed(texts)
-    prompts = all_prompts(name, teacher, texts, classes, features)
-    comparison = teacher.compare(prompts, texts, classes, features=features)
+    embed = FrozenEncoderStudent(minilm_path(), device="cpu").embed
+    prompts = all_prompts(name, teacher, texts, classes, embed)
+    comparison = teacher.compare(prompts, texts, classes, embed=embed)
     shown = {text for p in prompts.values() for text, _ in p.get("examples", ())}
     names = EmbeddingTeacher(minilm_path(), device="cpu")
     described = prompts["described"]["classes"]

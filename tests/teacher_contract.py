@@ -170,6 +170,17 @@ def check_a_budget_stops_it_and_keeps_what_it_bought(teacher):
     assert quietly(teacher, TEXTS).n_asked == len(TEXTS) - n_known
 
 
+def check_prompts_are_compared_and_nothing_is_asked_twice(teacher):
+    labels = quietly(teacher, TEXTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkllkdWarning)
+        best = teacher.compare({"as it is": {}}, TEXTS, CLASSES).best
+    assert best.answered == 1 and best.n_calls == 0
+    np.testing.assert_array_equal(best.labels.proba, labels.proba)
+    with pytest.raises(InvalidParameterError, match="no_such_parameter"):
+        teacher.compare({"other": {"no_such_parameter": 1}}, TEXTS, CLASSES)
+
+
 def check_it_teaches_a_classifier(teacher):
     clf = LLKDClassifier(teacher, CLASSES, student=SklearnStudent(), random_state=0)
     with warnings.catch_warnings():

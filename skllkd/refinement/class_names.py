@@ -42,7 +42,7 @@ class ClassNames(Evidence):
     """
 
     temperature: float = 0.05
-    requirement = "a student with an encoder"
+    requirement = "the student's pretrained encoder"
 
     @override
     def check(self) -> None:

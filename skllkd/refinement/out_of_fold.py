@@ -41,7 +41,7 @@ class OutOfFold(Evidence):
 
     n_folds: int = 4
     uses_labels = True
-    requirement = "the encoder as it was before training"
+    requirement = "the student's pretrained encoder"
 
     @override
     def check(self) -> None:

@@ -31,8 +31,8 @@ class Source:
     >>> from skllkd.refinement.record import Source
     >>> print(Source("class names", 0.72, 3000))
     class names: weight 0.72
-    >>> print(Source("class names", 0, 0, "a student with an encoder"))
-    class names: stood aside (needs a student with an encoder)
+    >>> print(Source("class names", 0, 0, "the student's pretrained encoder"))
+    class names: stood aside (needs the student's pretrained encoder)
     """
 
     name: str

@@ -151,7 +151,7 @@ class Teacher(BaseEstimator, ABC):
         texts: Any,
         classes: Any,
         *,
-        features: Any = None,
+        embed: Any = None,
         verbose: int = 0,
     ) -> PromptComparison:
         """Compare prompts on a sample by what can be seen without gold labels.
@@ -169,23 +169,25 @@ class Teacher(BaseEstimator, ABC):
             A random sample of the texts to be labelled, at best 200.
         classes : sequence or mapping
             The class names, or names with descriptions.
-        features : array-like of shape (n_texts, n_features), optional
-            Features to predict the labels from, at best those of a sentence encoder:
-            `student.embed(texts)`. TF-IDF by default.
+        embed : callable, optional
+            Function from texts to embeddings of shape (n_texts, n_features), at best
+            given: `FrozenEncoderStudent().embed`. The agreement with the class names
+            needs one; the predictability is by default that from TF-IDF.
         verbose : int, default=0
             Whether to show progress.
 
         Returns
         -------
         PromptComparison
-            The prompts with scores and costs, the most predictable labels first.
+            The prompts with scores and costs: first those whose labels agree the most with
+            the class names alone, or without `embed` the most predictable.
 
         Raises
         ------
         InvalidParameterError
             If a prompt sets a parameter that does not exist, before any is asked.
         """
-        return compare_prompts(self, prompts, texts, classes, features, verbose)
+        return compare_prompts(self, prompts, texts, classes, embed, verbose)
 
     @override
     def set_params(self, **params: Any) -> Self:

@@ -11,19 +11,18 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.arrays import IntArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.params import check_option, optional_import, shown
+from skllkd._core.similarity import class_name_log_prob, class_texts
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.teachers.features import features_of_texts
+from skllkd.teachers.label_free import agreement, predictability
 from skllkd.teachers.labels import TeacherLabels, Usage
 
-_N_FOLDS = 5
-#: Lowest probability that a label is predicted with.
-_FLOOR = 1e-3
 #: Scores that a comparison can be sorted by, all the higher the better.
-SCORES = ("predictability", "confidence", "label_mass", "answered")
+SCORES = ("class_names", "predictability", "confidence", "label_mass", "answered")
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,10 @@ class PromptScore:
         The classes, as worded in the prompt.
     labels : TeacherLabels
         The labels of the sample.
+    class_names : float
+        The agreement with the class names alone, as `EmbeddingTeacher` labels by them:
+        Cohen's kappa, 0 for chance; NaN without an encoder. The names are weak labels,
+        but they err elsewhere than a prompt does.
     predictability : float
         How much a linear model that has not seen a text knows of its label, as a share of
         the most there is to know: 1 for equally frequent labels that it is certain of, 0
@@ -69,6 +72,7 @@ class PromptScore:
     params: Mapping[str, Any]
     classes: Classes
     labels: TeacherLabels = field(repr=False)
+    class_names: float
     predictability: float
     confidence: float
     label_mass: float
@@ -80,6 +84,7 @@ class PromptScore:
 
 #: Heads and formats of the table's columns.
 _COLUMNS = {
+    "class_names": ("class names", ".2f"),
     "predictability": ("predictable", ".2f"),
     "confidence": ("confidence", ".2f"),
     "label_mass": ("label mass", ".2f"),
@@ -105,8 +110,8 @@ class PromptComparison:
     >>> teacher = CallableTeacher(lambda texts: [[0.3, 0.7]] * len(texts), store=False)
     >>> comparison = teacher.compare({"as it is": {}}, ["hi", "hello"], ["spam", "ham"])
     >>> print(comparison)  # doctest: +ELLIPSIS
-    prompt    predictable  confidence  label mass  answered  calls  tokens/call  s/call
-    as it is         0.00        0.70           -      100%      2            0   0.0...
+    prompt    class names  predictable  confidence  label mass  answered  ...
+    as it is            -         0.00        0.70           -      100%  ...
     """
 
     scores: tuple[PromptScore, ...]
@@ -129,7 +134,7 @@ class PromptComparison:
 
         Parameters
         ----------
-        score : {"predictability", "confidence", "label_mass", "answered"}
+        score : {"class_names", "predictability", "confidence", "label_mass", "answered"}
             The score; the highest comes first.
 
         Returns
@@ -175,17 +180,26 @@ class PromptComparison:
         )
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """The texts that prompts are compared on, and what is known without asking."""
+
+    texts: list[str]
+    features: Any  # (n_texts, n_features), rows of length 1
+    by_name: IntArray | None  # (n_texts,), the class whose name is the closest
+
+
 def compare_prompts(
-    teacher: Any, prompts: Any, texts: Any, classes: Any, features: Any, verbose: int
+    teacher: Any, prompts: Any, texts: Any, classes: Any, embed: Any, verbose: int
 ) -> PromptComparison:
     """Label texts with each prompt and score the labels, the best prompt first."""
     texts, named = as_texts(texts, "texts"), as_classes(classes)
-    rows = features_of_texts(texts, features)
     variants = [
         _variant(teacher, *prompt, named) for prompt in _checked(prompts).items()
     ]
     for _, _, variant, worded in variants:  # a bad one is found before others are paid
         variant.plan(texts, worded)
+    sample = _sample(texts, named, embed)
     scores = []
     for name, params, variant, worded in variants:
         with warnings.catch_warnings():
@@ -194,8 +208,19 @@ def compare_prompts(
         usage = labels.usage
         if not usage.n_calls:
             usage = variant.plan(texts, worded).spent
-        scores.append(_score(name, params, worded, labels, usage, rows))
-    return PromptComparison(tuple(scores)).sorted_by("predictability")
+        scores.append(_score(name, params, worded, labels, usage, sample))
+    order = "predictability" if embed is None else "class_names"
+    return PromptComparison(tuple(scores)).sorted_by(order)
+
+
+def _sample(texts: list[str], classes: Classes, embed: Any) -> _Sample:
+    """Embed the texts, and label them by the class names alone."""
+    features = features_of_texts(texts, embed)
+    if embed is None:
+        return _Sample(texts, features, None)
+    names = features_of_texts(class_texts(classes), embed)
+    log_prob = class_name_log_prob(features, names, 1.0)
+    return _Sample(texts, features, log_prob.argmax(axis=1))
 
 
 def _checked(prompts: Any) -> Mapping[str, Mapping[str, Any]]:
@@ -231,6 +256,9 @@ def _variant(
             f"`prompts[{name!r}]` must word all {len(classes)} classes, in the same "
             f"order; got {len(worded)}: {list(worded.words)}."
         )
+    if set(worded.names) == set(classes.names):
+        text_of = dict(zip(worded.names, worded.descriptions, strict=True))
+        worded = Classes(classes.names, tuple(text_of[n] for n in classes.names))
     return str(name), own, clone(teacher).set_params(**own), worded
 
 
@@ -240,7 +268,7 @@ def _score(
     classes: Classes,
     labels: TeacherLabels,
     usage: Usage,
-    features: Any,
+    sample: _Sample,
 ) -> PromptScore:
     """Score a prompt by its labels."""
     known = np.flatnonzero(~labels.missing)
@@ -253,7 +281,8 @@ def _score(
         params=params,
         classes=classes,
         labels=labels,
-        predictability=predictability(proba, features[known]),
+        class_names=agreement(proba, sample.by_name, known),
+        predictability=predictability(proba, sample.features[known]),
         confidence=float(proba.max(axis=1).mean()) if len(known) else math.nan,
         label_mass=float(np.median(mass)) if len(mass) else math.nan,
         answered=len(known) / len(labels),
@@ -261,41 +290,3 @@ def _score(
         tokens_per_call=(usage.input_tokens + usage.output_tokens) / n_calls,
         seconds_per_call=usage.seconds / n_calls,
     )
-
-
-def predictability(proba: FloatArray, features: Any) -> float:
-    r"""Return how much of the labels a linear model predicts; 1 for all, 0 for nothing.
-
-    The information about the labels that a linear model finds in the features, out of
-    fold: :math:`\sum_i \log(p_{-i}(y_i \mid x_i) / p(y_i)) / (n \log C)`. It is
-    predictive V-information (Xu et al. 2020, arXiv:2002.10689) over its upper bound.
-    """
-    n_classes = proba.shape[1]
-    if len(proba) < _N_FOLDS:
-        return 0.0
-    label: IntArray = proba.argmax(axis=1)
-    share = np.bincount(label, minlength=n_classes) / len(label)
-    predicted = _out_of_fold(label, features, n_classes)
-    rows = np.arange(len(label))
-    information = np.log(predicted[rows, label]) - np.log(share[label])
-    return float(information.mean() / np.log(n_classes))
-
-
-def _out_of_fold(label: IntArray, features: Any, n_classes: int) -> FloatArray:
-    """Predict the distribution of each label by a linear model that has not seen it."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import KFold
-
-    predicted = np.full((len(label), n_classes), _FLOOR)
-    folds = KFold(_N_FOLDS, shuffle=True, random_state=0)
-    for learn, held_out in folds.split(label):
-        known = np.unique(label[learn])
-        if len(known) == 1:
-            predicted[held_out, known[0]] = 1.0
-            continue
-        model = LogisticRegression(C=10.0, max_iter=1000)
-        model.fit(features[learn], label[learn])
-        proba = np.maximum(model.predict_proba(features[held_out]), _FLOOR)
-        predicted[np.ix_(held_out, known)] = proba
-    normalised: FloatArray = predicted / predicted.sum(axis=1, keepdims=True)
-    return normalised

@@ -14,19 +14,24 @@ from skllkd.exceptions import InvalidParameterError
 _CANDIDATES = 8
 
 
-def features_of_texts(texts: list[str], features: Any = None) -> Any:
-    """Return features with rows of length 1: those given, or TF-IDF, which is sparse."""
+def features_of_texts(texts: list[str], embed: Any = None) -> Any:
+    """Return features with rows of length 1: embedded, or TF-IDF, which is sparse."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
 
-    if features is None:
+    if embed is None:
         words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\S+")
         return words.fit_transform(texts)
-    rows = np.asarray(features, dtype=np.float64)
+    if not callable(embed):
+        raise InvalidParameterError(
+            f"`embed` must be a function from texts to features; got {shown(embed)}. "
+            "E.g. FrozenEncoderStudent().embed."
+        )
+    rows = np.asarray(embed(texts), dtype=np.float64)
     if rows.ndim != 2 or len(rows) != len(texts) or not np.isfinite(rows).all():
         raise InvalidParameterError(
-            f"`features` must hold a row of finite numbers for each of {len(texts)} "
-            f"texts; got {shown(rows.shape)}. E.g. student.embed(texts)."
+            "`embed` must return a row of finite numbers for each text; got shape "
+            f"{rows.shape} for {len(texts)} texts."
         )
     return normalize(rows)
 

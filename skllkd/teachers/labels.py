@@ -155,7 +155,7 @@ class TeacherLabels:
         return nan_rows(self.log_prob)
 
     def propose_examples(
-        self, texts: Any, n_per_class: int = 1, *, features: Any = None
+        self, texts: Any, n_per_class: int = 1, *, embed: Any = None
     ) -> list[tuple[str, Any]]:
         """Propose examples for a prompt: the surest, most diverse texts of each class.
 
@@ -170,9 +170,9 @@ class TeacherLabels:
             The texts of these labels.
         n_per_class : int, default=1
             Number of examples of each class.
-        features : array-like of shape (n_texts, n_features), optional
-            Features that tell how alike texts are, such as `student.embed(texts)`.
-            TF-IDF by default.
+        embed : callable, optional
+            Function from texts to features of shape (n_texts, n_features) that tell how
+            alike texts are, such as `FrozenEncoderStudent().embed`. TF-IDF by default.
 
         Returns
         -------
@@ -183,7 +183,7 @@ class TeacherLabels:
         Raises
         ------
         InvalidParameterError
-            If texts or features do not match the labels, or no text has a label.
+            If the texts are not those of the labels, or none has a label.
 
         Examples
         --------
@@ -207,7 +207,7 @@ class TeacherLabels:
         lengths = np.array([len(text) for text in texts])
         is_short = lengths <= np.median(lengths[~self.missing])
         rows = sure_and_diverse(
-            self.proba, features_of_texts(texts, features), n_per_class, is_short
+            self.proba, features_of_texts(texts, embed), n_per_class, is_short
         )
         return [
             (texts[of_class[i]], name)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skllkd.exceptions import BudgetReachedWarning, InvalidParameterError
 from skllkd.teachers import CallableTeacher, EmbeddingTeacher, MeteredTeacher, Scores
-from skllkd.teachers.comparison import predictability
+from skllkd.teachers.label_free import predictability
 
 WORDS = ["goal", "match", "vote", "law"]
 TEXTS = [f"the {WORDS[i % 4]} number {i} of {i * 7 % 11}" for i in range(60)]
@@ -112,15 +112,55 @@ def test_features_tell_what_words_do_not():
     answer = {text: i // 15 % 2 for i, text in enumerate(TEXTS)}
     teacher = CallableTeacher(lambda ts: np.eye(2)[[answer[t] for t in ts]] * 0.8 + 0.1)
     by_words = teacher.compare({"it": {}}, TEXTS, CLASSES).best
-    features = np.array([[answer[t], 1.0] for t in TEXTS])
-    by_features = teacher.compare({"it": {}}, TEXTS, CLASSES, features=features).best
+
+    def embed(texts):
+        return np.array([[answer.get(t, t == "politics"), 0.5] for t in texts])
+
+    by_features = teacher.compare({"it": {}}, TEXTS, CLASSES, embed=embed).best
     assert by_features.predictability > by_words.predictability + 0.3
+
+
+def by_side(texts):
+    """Embed texts, and the names of the classes, by the side they are on."""
+    words = [*WORDS[2:], "politics"]
+    side = np.array([any(word in text for word in words) for text in texts])
+    return np.column_stack([side, ~side, np.arange(len(texts)) % 3 == 0]).astype(float)
+
+
+def test_prompts_that_agree_with_the_class_names_come_first():
+    comparison = compare(["at random", "always one", "by word"], embed=by_side)
+    score = {one.name: one.class_names for one in comparison}
+    assert comparison.best.name == "by word" and score["by word"] == 1
+    assert abs(score["at random"]) < 0.3 and score["always one"] == 0
+    assert all(np.isnan(one.class_names) for one in compare(["by word"]))
+
+
+def test_a_wording_in_another_order_is_put_in_the_order_of_the_classes():
+    prompts = {"turned": {"classes": {"politics": "the state", "sports": "games"}}}
+    one = Prompted().compare(prompts, TEXTS, CLASSES, embed=by_side).best
+    assert one.labels.classes == tuple(CLASSES) == one.classes.names
+    assert one.classes.descriptions == ("games", "the state") and one.class_names == 1
+
+
+@pytest.mark.parametrize(
+    ("embed", "message"),
+    [
+        ("MiniLM", "`embed` must be a function.*'MiniLM'"),
+        (lambda texts: np.ones(len(texts)), r"`embed` must return.*\(60,\)"),
+        (lambda texts: np.full((len(texts), 2), np.nan), "finite numbers"),
+        (lambda texts: None, "`embed` must return"),
+    ],
+)
+def test_a_bad_function_of_texts_is_named(embed, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        compare(["by word"], embed=embed)
+    assert ASKED == []
 
 
 def test_it_prints_as_a_table_and_makes_a_frame():
     comparison = compare(["by word", "unsure"])
     head, first, second = repr(comparison).splitlines()
-    assert head.split()[:2] == ["prompt", "predictable"] and len(comparison) == 2
+    assert head.split()[:3] == ["prompt", "class", "names"] and len(comparison) == 2
     assert len(head) == len(first) == len(second)
     assert first.split()[-7:-1] != second.split()[-7:-1]
     frame = comparison.to_frame()

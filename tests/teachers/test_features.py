@@ -35,7 +35,7 @@ def test_the_surest_of_each_class_comes_first_and_classes_take_turns():
 def test_the_next_example_is_unlike_the_first_though_another_is_surer():
     features = np.array([[1, 0], [0.99, 0.1], [0, 1], [0, 1], [1, 0], [0.9, 0.1]])
     labels = labels_of(TEXTS, SPORTS)
-    examples = labels.propose_examples(TEXTS, 2, features=features)
+    examples = labels.propose_examples(TEXTS, 2, embed=lambda texts: features)
     assert examples[::2] == [(TEXTS[0], "sports"), (TEXTS[2], "sports")]
     assert examples[1::2] == [(TEXTS[4], "politics"), (TEXTS[3], "politics")]
 
@@ -59,8 +59,8 @@ def test_texts_and_features_must_match_the_labels():
     labels = labels_of(TEXTS, SPORTS)
     with pytest.raises(InvalidParameterError, match="6 texts of these labels; got 2"):
         labels.propose_examples(TEXTS[:2])
-    with pytest.raises(InvalidParameterError, match=r"`features` .* got \(6,\)"):
-        labels.propose_examples(TEXTS, features=np.ones(6))
+    with pytest.raises(InvalidParameterError, match=r"`embed` .* got shape \(6,\)"):
+        labels.propose_examples(TEXTS, embed=lambda texts: np.ones(6))
     with pytest.raises(InvalidParameterError, match="`n_per_class`"):
         labels.propose_examples(TEXTS, 0)
 
@@ -69,5 +69,5 @@ def test_without_features_words_tell_how_alike_texts_are():
     words = features_of_texts(["a b", "b a", "c"])
     likeness = (words @ words.T).toarray()
     np.testing.assert_allclose(likeness, [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
-    rows = features_of_texts(["a", "b"], [[3.0, 4.0], [0.0, 2.0]])
+    rows = features_of_texts(["a", "b"], lambda texts: [[3.0, 4.0], [0.0, 2.0]])
     np.testing.assert_allclose(rows, [[0.6, 0.8], [0, 1]])
