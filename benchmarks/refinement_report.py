@@ -1,4 +1,4 @@
-"""From the cells of `benchmarks.refinement` to the tables of docs/refinement.md.
+"""From the cells of `benchmarks.refinement` to the tables of docs/refinement-results.md.
 
     python -m benchmarks.refinement_report
 
@@ -21,7 +21,7 @@ from benchmarks.cells import RESULTS
 from benchmarks.refinement import MORE, PAIRS, REFINED, SHARES, TEACHER
 from benchmarks.tables import markdown_table, marked_difference, put_table
 
-PAGE = Path("docs/refinement.md")
+PAGE = Path("docs/refinement-results.md")
 STUDENTS = {
     "frozen": "a head on frozen MiniLM",
     "tfidf": "TF-IDF and a linear model",

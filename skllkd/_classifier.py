@@ -87,8 +87,8 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         Whether to raise or to warn if the teacher chose a class for no text: the
         student cannot learn that class.
     early_stopping : bool, default=False
-        Whether to stop when the agreement with the teacher on held-out texts no longer
-        rises, and to keep the best student. Needs no gold labels.
+        Whether to stop when the agreement with the labels learned no longer rises on
+        held-out texts, and to keep the best student. Needs no gold labels.
     validation_fraction : float in (0, 1), default=0.1
         Share of the texts held out for `early_stopping`.
     n_iter_no_change : int, default=1
@@ -141,8 +141,8 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         The agreement of student and teacher on a sample of 500 texts of `fit`, in
         [0, 1].
     validation_agreement_ : ndarray of shape (n_epochs,)
-        The agreement on the held-out texts after each epoch; empty without
-        `early_stopping`.
+        The agreement with the labels learned on the held-out texts after each epoch;
+        empty without `early_stopping`.
     n_features_in_ : int
         The number of features, for a student that takes numbers.
     feature_names_in_ : ndarray of shape (n_features,)

@@ -32,6 +32,8 @@ class EvidenceContext:
     classes : Classes
         The classes in the user's order, which the columns of all distributions
         follow: their `names` and `descriptions`.
+    teacher_proba : ndarray of shape (n_texts, n_classes)
+        The teacher's calibrated distributions; a row of NaN where it has none.
     labels : ndarray of shape (n_texts, n_classes)
         The distributions so far, of the teacher and of the evidence before; a row of
         NaN where nothing is known of a text.
@@ -61,6 +63,7 @@ class EvidenceContext:
 
     texts: Any
     classes: Classes
+    teacher_proba: FloatArray
     labels: FloatArray
     embed: Embed
     out_of_fold: CrossFit
@@ -84,8 +87,10 @@ class EvidenceContext:
             The context.
         """
         classes = as_classes(classes)
-        labels = np.full((len(texts), len(classes)), np.nan)
-        return cls(texts, classes, labels, lambda _: None, lambda *_: None, seed=0)
+        nothing = np.full((len(texts), len(classes)), np.nan)
+        return cls(
+            texts, classes, nothing, nothing, lambda _: None, lambda *_: None, seed=0
+        )
 
 
 class Evidence(BaseEstimator, ABC):
@@ -120,7 +125,7 @@ class Evidence(BaseEstimator, ABC):
     """
 
     #: Whether the evidence depends on the labels so far: it is then asked in each
-    #: round, and its weight is 1.
+    #: round, and its weight is not estimated.
     uses_labels: ClassVar[bool] = False
     #: Requirement without which the source stands aside, as the report names it.
     requirement: ClassVar[str] = ""

@@ -19,9 +19,9 @@ class OutOfFold(Evidence):
     """Predictions of each text by a model trained on the other texts.
 
     The model is a linear one on the features of the student's encoder, or the
-    student's `fast_proxy` if it has no encoder. It learns the most probable class of
-    each text so far, weighted by the rank of its probability among those of the class.
-    A label that the other texts contradict is probably wrong.
+    student's `fast_proxy` if it has no encoder. It learns the most probable class so
+    far of each text that the teacher labelled, weighted by the rank of its probability
+    among those of the class. A label that the other texts contradict is probably wrong.
 
     Parameters
     ----------
@@ -49,7 +49,8 @@ class OutOfFold(Evidence):
 
     @override
     def log_prob(self, context: EvidenceContext) -> FloatArray | None:
-        known = np.flatnonzero(~nan_rows(context.labels))
+        # The rest, labelled by class names alone, would teach the errors of these.
+        known = np.flatnonzero(~nan_rows(context.teacher_proba))
         label = np.full(len(context.labels), -1)
         weight = np.zeros(len(context.labels))
         pool = Pool(context.labels[known])

@@ -43,7 +43,7 @@ def refined(
         resume,
     )
     teacher_proba = in_given_order(training_set.teacher_proba, classes)[rows]
-    proba, sources = refinement(teacher_proba, pool.context(teacher_proba))
+    proba, sources = refinement(pool.context(teacher_proba))
     refined_proba = np.full(training_set.teacher_proba.shape, np.nan)
     refined_proba[rows] = in_class_order(proba, classes)
     return replace(training_set, refined_proba=refined_proba, sources=sources)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -46,14 +47,13 @@ class Learner(Given):
         return self.answer
 
 
-def context_of(n_texts, names=NAMES):
-    return EvidenceContext.of([f"text {i}" for i in range(n_texts)], names)
-
-
-def refine(teacher_proba, *evidence, n_rounds=2):
-    teacher_proba = np.array(teacher_proba, dtype=float)
-    context = context_of(len(teacher_proba), NAMES[: teacher_proba.shape[1]])
-    return Refinement(evidence, n_rounds)(teacher_proba, context)
+def refine(teacher_proba, *evidence, n_rounds=2, few_texts=0):
+    proba = np.array(teacher_proba, dtype=float)
+    texts, names = [f"text {i}" for i in range(len(proba))], NAMES[: proba.shape[1]]
+    context = EvidenceContext.of(texts, names)
+    context = replace(context, teacher_proba=proba, labels=proba)
+    with patch("skllkd.refinement.refinement._FEW_TEXTS", few_texts):
+        return Refinement(evidence, n_rounds)(context)
 
 
 def proba_of(rng, n_texts, n_classes=3, scale=1.0):
@@ -69,13 +69,23 @@ def test_log_probabilities_of_teacher_and_learner_are_added():
     assert (source.name, source.weight, source.n_texts) == ("learner", 1.0, 20)
 
 
+def test_a_learner_with_few_labels_to_learn_from_has_little_weight():
+    rng = np.random.RandomState(0)
+    teacher, evidence = proba_of(rng, 20), proba_of(rng, 20)
+    teacher[10:] = np.nan
+    proba, (source,) = refine(teacher, Learner(np.log(evidence)), few_texts=50)
+    assert source.weight == 10 / 60
+    product = np.nan_to_num(teacher, nan=1) * evidence ** (10 / 60)
+    np.testing.assert_allclose(proba, product / product.sum(axis=1, keepdims=True))
+
+
 def test_other_evidence_is_weighted_by_its_agreement_with_the_teacher():
     rng = np.random.RandomState(0)
     teacher, evidence = proba_of(rng, 50, scale=3), proba_of(rng, 50)
     proba, (source,) = refine(teacher, Given(np.log(evidence)))
     label = teacher.argmax(axis=1)
     (weight,) = evidence_weights(np.log(evidence)[None], label)
-    assert source.weight == weight
+    assert source.weight == pytest.approx(weight)
     unnormalised = np.maximum(teacher, 1e-4) * evidence**weight
     expected = unnormalised / unnormalised.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(proba, expected)
@@ -86,8 +96,18 @@ def test_no_evidence_outweighs_ten_thousand_to_one():
     with np.errstate(divide="ignore"):
         against = np.log([[0.0, 1.0], [0.5, 0.5], [0.0, 1.0]])
     proba, _ = refine(hard, Learner(against))
-    np.testing.assert_allclose(proba[0], [0.5, 0.5])
-    np.testing.assert_allclose(proba[1], [1 / 1.0001, 1e-4 / 1.0001])
+    np.testing.assert_allclose(proba[0], [0.5, 0.5], atol=1e-4)
+    np.testing.assert_allclose(proba[1], [1 / 1.0001, 1e-4 / 1.0001], rtol=1e-3)
+
+
+def test_nor_does_a_weight_above_1_let_it():
+    """The labels follow the evidence so closely that its weight is far above 1."""
+    teacher = np.tile([[0.999, 0.001], [0.001, 0.999]], (200, 1))
+    evidence = np.log(np.tile([[0.6, 0.4], [0.4, 0.6]], (200, 1)))
+    evidence[0] = np.log([0.001, 0.999])
+    proba, (source,) = refine(teacher, Given(evidence))
+    assert source.weight > 2
+    np.testing.assert_allclose(proba[0, 1] / proba[0, 0], 1e-3 / 0.999 * 1e4, rtol=0.01)
 
 
 def test_silence_is_no_evidence_and_of_silence_alone_comes_no_label():
