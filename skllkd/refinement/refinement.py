@@ -50,7 +50,8 @@ class Refinement(BaseEstimator):
     .. math:: a < t^2 + (1 - t)^2 / (n_{classes} - 1)
 
     with a the agreement in the first round and t the mean of the largest probabilities.
-    A good teacher is thus not corrected by a student that knows less.
+    A good teacher is thus not corrected by a student that knows less. Labels without
+    confidences claim nothing.
 
     Parameters
     ----------
@@ -230,8 +231,8 @@ def _equals(answer: _Answer, so_far: EvidenceContext) -> bool:
     if answer.log_prob is None:
         return True
     known = ~(nan_rows(so_far.teacher_proba) | nan_rows(answer.log_prob))
-    if not known.any():
-        return True
+    if not known.any() or so_far.teacher_proba[known].max(axis=1).min() > 1 - _FLOOR:
+        return True  # a teacher without confidences claims nothing
     labels = so_far.labels[known]
     claim = float(labels.max(axis=1).mean())
     same = labels.argmax(axis=1) == answer.log_prob[known].argmax(axis=1)
