@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +18,6 @@ from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.frozen import replace_nested, split_nested
-from skllkd._core.params import check_number, check_option, shown
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state, state_after
@@ -35,6 +34,7 @@ from skllkd.teachers.wrapping import as_teacher
 from skllkd.training.acquisition import label_in_rounds
 from skllkd.training.log import Callback
 from skllkd.training.preparation import (
+    check_parameters,
     prepare_selection,
     prepare_student,
     warn_of_hard_targets,
@@ -333,7 +333,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         resume: bool,
     ) -> LLKDClassifier:
         """Learn from a pool, anew or going on from the learned state."""
-        self._check_parameters(classes)
+        check_parameters(self, classes)
         learned = self._fitted if resume else None
         selection = prepare_selection(
             self.selection, learned.selection if learned else None
@@ -568,40 +568,6 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         named, teacher = as_classes(classes), as_teacher(self.teacher)
         rounds = (self.acquisition, teacher, student, texts, named)
         return label_in_rounds(*rounds, self._schedule(random_state, 0)), named
-
-    def _check_parameters(self, classes: Any) -> None:
-        """Raise if a parameter has a value that is not allowed."""
-        check_number(self.n_epochs, "n_epochs", 1, integer=True)
-        check_number(self.batch_size, "batch_size", 1, integer=True)
-        check_option(self.on_missing_class, "on_missing_class", ["raise", "warn"])
-        inside = {"open_low": True, "open_high": True}
-        check_number(self.validation_fraction, "validation_fraction", 0, 1, **inside)
-        check_number(self.n_iter_no_change, "n_iter_no_change", 1, integer=True)
-        if not isinstance(self.callbacks, Iterable) or not all(
-            map(callable, self.callbacks)
-        ):
-            raise InvalidParameterError(
-                f"`callbacks` must hold functions of an EpochEnd; got {self.callbacks!r}."
-            )
-        if self.acquisition is not None:
-            if not isinstance(self.acquisition, AcceptReject):
-                raise InvalidParameterError(
-                    "`acquisition` must be a skllkd.selection.AcceptReject, or None to "
-                    f"ask about every text; got {type(self.acquisition).__name__}."
-                )
-            self.acquisition.check()
-        if self.refine is not None:
-            if not isinstance(self.refine, Refinement):
-                raise InvalidParameterError(
-                    "`refine` must be a skllkd.refinement.Refinement, or None for the "
-                    f"teacher's labels as they are; got {shown(self.refine)}."
-                )
-            self.refine.check()
-        if classes is None and self.teacher is not None:
-            raise InvalidParameterError(
-                "`classes` must name the labels the teacher chooses from; got None. "
-                "E.g. classes=['spam', 'ham']."
-            )
 
     @override
     def set_params(self, **params: Any) -> Self:
