@@ -29,6 +29,7 @@ class Answer(NamedTuple):
         FloatArray | None
     )  # (n_texts, n_classes), floored; None if it stands aside
     weight: float = 1.0
+    missing: str = ""  # without which it stands aside
 
     @property
     def weighted(self) -> FloatArray | None:
@@ -42,7 +43,8 @@ class Answer(NamedTuple):
         """Return the record of the answer."""
         name = "teacher" if self.source is None else self.source.name
         if self.log_prob is None:
-            missing = "" if self.source is None else self.source.requirement
+            needed = "" if self.source is None else self.source.requirement
+            missing = self.missing or needed
             return Source(name, 0.0, 0, missing)
         n_texts = int(np.count_nonzero(~nan_rows(self.log_prob)))
         return Source(name, self.weight, n_texts)
@@ -84,6 +86,35 @@ def weighted_by_teacher(
         return answers
     label = teacher_proba[known].argmax(axis=1)
     return _with_weights(answers, evidence_weights(_stacked(answers, known), label))
+
+
+def equals_labels(answer: Answer, so_far: EvidenceContext) -> bool:
+    """Return whether a source that learned the labels is as good as they claim to be.
+
+    Two independent judges who are right with probability t agree in t^2 + (1 - t)^2 /
+    (n_classes - 1) of the texts. A source that agrees with the labels less often, with t
+    their mean probability, is worse than they are: it would replace them by its errors.
+    """
+    if answer.log_prob is None:
+        return True
+    known = ~(nan_rows(so_far.teacher_proba) | nan_rows(answer.log_prob))
+    if not known.any() or so_far.teacher_proba[known].max(axis=1).min() > 1 - _FLOOR:
+        return True  # a teacher without confidences claims nothing
+    labels = so_far.labels[known]
+    claim = float(labels.max(axis=1).mean())
+    same = labels.argmax(axis=1) == answer.log_prob[known].argmax(axis=1)
+    n_others = max(1, labels.shape[1] - 1)
+    return bool(same.mean() >= claim**2 + (1 - claim) ** 2 / n_others)
+
+
+def for_unlabelled(answer: Answer, context: EvidenceContext) -> Answer:
+    """Return an answer that leaves the texts with a teacher's label alone."""
+    if answer.log_prob is None:
+        return answer
+    unlabelled = nan_rows(context.teacher_proba)[:, None]
+    if not unlabelled.any():
+        return answer._replace(log_prob=None, missing="labels that it predicts better")
+    return answer._replace(log_prob=np.where(unlabelled, answer.log_prob, np.nan))
 
 
 def combined(

@@ -17,6 +17,8 @@ from skllkd.refinement.answers import (
     Answer,
     ask,
     combined,
+    equals_labels,
+    for_unlabelled,
     teacher_answer,
     weighted_by_teacher,
     with_every_class,
@@ -47,7 +49,14 @@ class Refinement(BaseEstimator):
     source that learns from the labels, as `OutOfFold` does, is asked again in each
     round, with the labels of the round before. Its weight is n / (n + 50) for n texts
     with a teacher's label, so about 1, and little where it has hardly anything to learn
-    from.
+    from. If it agrees with the labels less often than it would if it were as good as
+    they claim to be, it speaks only of texts without a teacher's label:
+
+    .. math:: a < t^2 + (1 - t)^2 / (n_{classes} - 1)
+
+    with a the agreement in the first round and t the mean of the largest probabilities.
+    A good teacher is thus not corrected by a student that knows less. Labels without
+    confidences claim nothing.
 
     With gold labels of some texts, those decide: the weights, the teacher's among them,
     and offsets of the classes are those of the regression of the gold labels, under
@@ -122,7 +131,7 @@ class Refinement(BaseEstimator):
         blind = replace(context, gold=None)  # to be judged by it
         fixed = [ask(e, blind) for e in self.evidence if not e.uses_labels]
         fixed = weighted_by_teacher(fixed, teacher_proba)
-        proba, answers = self._rounds([teacher, *fixed], context)
+        proba, answers, _ = self._rounds([teacher, *fixed], context)
         proba = with_gold(with_every_class(proba, teacher_proba), context.gold)
         sources = tuple(answer.described() for answer in answers)
         if context.gold is None:
@@ -135,16 +144,26 @@ class Refinement(BaseEstimator):
 
     def _rounds(
         self, answers: list[Answer], context: EvidenceContext
-    ) -> tuple[FloatArray, list[Answer]]:
-        """Combine answers with those of the sources that learn from the labels."""
+    ) -> tuple[FloatArray, list[Answer], list[Answer]]:
+        """Combine answers with those of the sources that learn from the labels.
+
+        Also return the answers with their weights, and those that were learned.
+        """
         learners = [e for e in self.evidence if e.uses_labels]
-        weight = _learner_weight(context)
-        proba, weighted = combined(answers, context.gold)
+        weight, gold = _learner_weight(context), context.gold
+        proba, weighted = combined(answers, gold)
+        learned: list[Answer] = []
+        equals: list[bool] = []
         for _ in range(self.n_rounds if learners else 0):
-            so_far = replace(context, labels=with_gold(proba, context.gold))
+            so_far = replace(context, labels=with_gold(proba, gold))
             learned = [ask(e, so_far)._replace(weight=weight) for e in learners]
-            proba, weighted = combined([*answers, *learned], context.gold)
-        return with_gold(proba, context.gold), weighted
+            equals = equals or [equals_labels(answer, so_far) for answer in learned]
+            pairs = zip(learned, equals, strict=True)
+            kept = [a if good else for_unlabelled(a, context) for a, good in pairs]
+            proba, weighted = combined([*answers, *kept], gold)
+            if all(answer.log_prob is None for answer in kept):
+                break
+        return with_gold(proba, gold), weighted, learned
 
     def _put_aside(
         self, answers: list[Answer], context: EvidenceContext, gold: IntArray
@@ -153,9 +172,10 @@ class Refinement(BaseEstimator):
         labels = np.full(context.labels.shape, np.nan)
         student = labels.copy()
         for rows, others in held_out(context.texts, gold, context.seed):
-            proba, found = self._rounds(answers, replace(context, gold=others))
+            blind = replace(context, gold=others)
+            proba, _, learned = self._rounds(answers, blind)
             labels[rows] = proba[rows]
-            for answer in found:
+            for answer in learned:
                 if isinstance(answer.source, OutOfFold) and answer.log_prob is not None:
                     student[rows] = answer.log_prob[rows]
         return {"labels": labels, "student": student}
