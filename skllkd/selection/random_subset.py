@@ -37,7 +37,7 @@ class RandomSubset(Selection):
     >>> rule = RandomSubset(share=0.5)
     >>> rule.begin(Pool(teacher), 1, np.random.RandomState(0))
     >>> rule.select(Batch(np.arange(4), teacher)).mask.tolist()
-    XX
+    [False, True, False, True]
     """
 
     uses_student = False

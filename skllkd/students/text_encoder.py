@@ -19,7 +19,10 @@ from skllkd.students.feature_cache import features_of
 from skllkd.students.lazy_torch import torch_part
 
 #: Hint for a GPU whose memory does not suffice.
-SMALLER_BATCHES = "Lower the batch size or `max_length`."
+SMALLER_BATCHES = (
+    "Lower `max_length`, or the number of texts at once: `predict_batch_size` of a "
+    "student, `batch_size` of a teacher."
+)
 #: Texts between two steps of the progress bar.
 _TEXTS_AT_ONCE = 4096
 
