@@ -20,8 +20,8 @@ from skllkd.students.lazy_torch import torch_part
 
 #: Hint for a GPU whose memory does not suffice.
 SMALLER_BATCHES = (
-    "Lower `max_length`, or the number of texts at once: `predict_batch_size` of a "
-    "student, `batch_size` of a teacher."
+    "Lower the student's `predict_batch_size`, or the teacher's `batch_size`, or "
+    "`max_length`."
 )
 #: Texts between two steps of the progress bar.
 _TEXTS_AT_ONCE = 4096
