@@ -14,7 +14,7 @@ from sklearn.utils._repr_html.estimator import estimator_html_repr
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.frozen import replace_nested, split_nested
@@ -26,12 +26,14 @@ from skllkd.inspection.mixin import InspectionMixin
 from skllkd.inspection.report import summary_html
 from skllkd.persistence.saving import SavingMixin
 from skllkd.refinement import Refinement
+from skllkd.refinement.gold import Accuracy
 from skllkd.refinement.record import RefinementRecord
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels
 from skllkd.teachers.wrapping import as_teacher
 from skllkd.training.acquisition import label_in_rounds
+from skllkd.training.gold import gold_columns, with_gold_weight
 from skllkd.training.log import Callback
 from skllkd.training.preparation import (
     check_parameters,
@@ -119,6 +121,11 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         is none. Only with `refine`.
     refinement_ : RefinementRecord
         The weights of the evidence and the labels it changed. Only with `refine`.
+    gold_accuracy_ : dict of str to Accuracy
+        The accuracy on the texts with gold labels of the labels of the "teacher", of
+        the "labels" that `refine` makes, and of a "student" trained on them, out of
+        fold: each text is judged by what was found without its own gold label. Only
+        with `gold`.
     pseudo_labels_ : ndarray of shape (n_texts,), object
         The teacher's most probable class of each text; None where there is none.
     label_mass_ : ndarray of shape (n_texts,)
@@ -185,6 +192,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
     teacher_proba_: FloatArray
     refined_proba_: FloatArray
     refinement_: RefinementRecord
+    gold_accuracy_: dict[str, Accuracy]
     pseudo_labels_: npt.NDArray[np.object_]
     label_mass_: FloatArray
     times_selected_: npt.NDArray[np.int32]
@@ -238,6 +246,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         y: Any = None,
         sample_weight: Any = None,
         teacher_proba: Any = None,
+        gold: Any = None,
     ) -> LLKDClassifier:
         """Label the texts with the teacher and train the student on them.
 
@@ -254,6 +263,10 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         teacher_proba : array-like of shape (n_texts, n_classes), optional
             The teacher's distribution for each text, columns in the order of
             `classes`, where it is known already: the teacher is not asked.
+        gold : mapping or array-like of shape (n_texts,), optional
+            Gold labels of a few texts, beside a teacher: a label for each row number or
+            text, or a column with None or NaN where there is none. Equal texts share
+            theirs. They weigh the evidence, are learned, and give `gold_accuracy_`.
 
         Returns
         -------
@@ -276,7 +289,8 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
             If texts are longer than a model's window.
         """
         resume = self.warm_start and hasattr(self, "_fitted")
-        return self._fit(X, y, self.classes, sample_weight, teacher_proba, resume)
+        given = (sample_weight, teacher_proba, gold)
+        return self._fit(X, y, self.classes, *given, resume)
 
     def partial_fit(
         self,
@@ -285,6 +299,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         classes: Any = None,
         sample_weight: Any = None,
         teacher_proba: Any = None,
+        gold: Any = None,
     ) -> LLKDClassifier:
         """Go on learning from new texts.
 
@@ -306,6 +321,8 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
             The weight of each text's loss, not negative.
         teacher_proba : array-like of shape (n_texts, n_classes), optional
             The teacher's distribution for each text, where it is known already.
+        gold : mapping or array-like of shape (n_texts,), optional
+            Gold labels of a few of the new texts, as for `fit`.
 
         Returns
         -------
@@ -321,7 +338,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
                 f"{list(as_classes(classes).names)!r}."
             )
         resume = hasattr(self, "_fitted")
-        return self._fit(X, y, names, sample_weight, teacher_proba, resume)
+        return self._fit(X, y, names, sample_weight, teacher_proba, gold, resume)
 
     def _fit(
         self,
@@ -330,6 +347,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         classes: Any,
         sample_weight: Any,
         teacher_proba: Any,
+        gold: Any,
         resume: bool,
     ) -> LLKDClassifier:
         """Learn from a pool, anew or going on from the learned state."""
@@ -347,15 +365,18 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
             weight = _check_sample_weight(
                 sample_weight, texts, ensure_non_negative=True
             )
+        has_teacher = self.teacher is not None or teacher_proba is not None
+        gold_of_rows = self._read_gold(gold, texts, classes, has_teacher)
+        weight = with_gold_weight(weight, gold_of_rows)
         start = time.perf_counter()
         given = (texts, y, classes, teacher_proba, resume, student, random_state)
         training_set = TrainingSet.of(texts, *self._label_pool(*given))
         training_set.check_labelled()
         labelled = time.perf_counter()
         schedule = self._schedule(random_state, learned.n_steps if learned else 0)
-        if self.refine and (self.teacher is not None or teacher_proba is not None):
-            how = (self.refine, student, weight, schedule, resume)
-            training_set = refined(training_set, *how)
+        if has_teacher and (self.refine or gold_of_rows is not None):
+            how = (self.refine or Refinement(()), student, weight, schedule, resume)
+            training_set = refined(training_set, *how, gold_of_rows)
         if not resume:  # what is new today need not hold every class
             training_set.check_classes(self.on_missing_class)
         ready = time.perf_counter()
@@ -378,6 +399,19 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
             **columns,
         )
         return self._with_state(state)  # a fit that fails changes nothing
+
+    def _read_gold(
+        self, gold: Any, texts: Any, classes: Any, has_teacher: bool
+    ) -> IntArray | None:
+        """Return the column of each text's gold label, None if there are none."""
+        if gold is None:
+            return None
+        if not has_teacher:
+            raise InvalidParameterError(
+                "`gold` stands beside the labels of a `teacher`, and there is none. Give "
+                "labels bought elsewhere as `y`, gold labels among them."
+            )
+        return gold_columns(gold, texts, as_classes(classes))
 
     def _schedule(
         self, random_state: np.random.RandomState, first_step: int

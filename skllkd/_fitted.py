@@ -15,6 +15,7 @@ from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
+from skllkd.refinement.gold import Accuracy
 from skllkd.refinement.record import RefinementRecord, Source, refinement_record
 from skllkd.selection import Selection
 from skllkd.students import Student
@@ -33,7 +34,7 @@ _ATTRIBUTES = (
     ),
     *("times_selected", "history", "validation_agreement", "agreement", "seconds"),
     *("n_teacher_calls", "n_teacher_calls_saved", "n_features_in", "feature_names_in"),
-    *("refined_proba", "refinement"),
+    *("refined_proba", "refinement", "gold_accuracy"),
 )
 #: Learned attributes that are absent where they do not apply.
 _THRESHOLDS = ("teacher_thresholds_", "student_thresholds_")
@@ -64,6 +65,7 @@ class FittedState:
     n_features_in: int | None = None
     refined_proba: FloatArray | None = None  # (n_texts, n_classes)
     sources: tuple[Source, ...] = ()  # of the refinement
+    gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
 
     @cached_property
     def pseudo_labels(self) -> npt.NDArray[np.object_]:
@@ -188,6 +190,7 @@ def state_after(
         n_teacher_calls_saved=n_reused,
         refined_proba=labels.refined_proba,
         sources=labels.sources,
+        gold_accuracy=labels.gold_accuracy,
         pool=labels.texts,
         pool_digest=digest(labels.texts),
         **others,

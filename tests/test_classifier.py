@@ -24,6 +24,7 @@ from skllkd.exceptions import (
     SkllkdWarning,
     TeacherOutputError,
 )
+from skllkd.refinement import Refinement
 from skllkd.selection import LLKDSelection, SelectAll, Selected, Selection
 from skllkd.students import SklearnStudent, Student, TransformerStudent
 from skllkd.teachers import (
@@ -585,3 +586,101 @@ def test_progress_shows_rate_and_time_left_and_can_be_silenced(
         warnings.simplefilter("error")
         quick_classifier.set_params(verbose=0).fit(news[0][:60])
     assert capfd.readouterr() == ("", "")
+
+
+# ---- gold labels
+
+
+@pytest.fixture
+def poor_teacher(news):
+    """Return distributions that take one topic in two for the next one."""
+    texts, gold = news
+    column = np.array([TOPICS.index(topic) for topic in gold])
+    column = np.where(np.arange(len(texts)) % 2, column, (column + 1) % 5)
+    return np.full((len(texts), 5), 0.1) + 0.5 * np.eye(5)[column]
+
+
+def gold_fit(news, proba, n_gold, refine, **params):
+    """Fit on texts of which the first have gold labels."""
+    texts, gold = news
+    classifier = LLKDClassifier(
+        None, TOPICS, refine=refine, student=SklearnStudent(), random_state=0, **params
+    )
+    known = {row: gold[row] for row in range(n_gold)}
+    return classifier.fit(texts, teacher_proba=proba, gold=known)
+
+
+@pytest.mark.parametrize("refine", [None, Refinement()])
+def test_gold_labels_are_learned_and_the_teacher_s_stay(news, poor_teacher, refine):
+    texts, gold = news
+    classifier = gold_fit(news, poor_teacher, 60, refine, selection=SelectAll())
+    one_hot = np.eye(5)[[TOPICS.index(topic) for topic in gold[:60]]]
+    np.testing.assert_array_equal(classifier.refined_proba_[:60], one_hot)
+    np.testing.assert_allclose(classifier.teacher_proba_, poor_teacher)
+    without = gold_fit(news, poor_teacher, 0, refine, selection=SelectAll())
+    better = classifier.predict_proba(texts[:60])[one_hot == 1]
+    assert better.mean() > without.predict_proba(texts[:60])[one_hot == 1].mean() + 0.1
+    assert next(iter(classifier.refinement_.weights)) == "teacher"
+
+
+def test_the_accuracy_on_gold_labels_is_that_of_the_teacher_and_of_others(
+    news, poor_teacher
+):
+    accuracy = gold_fit(news, poor_teacher, 100, Refinement()).gold_accuracy_
+    assert list(accuracy) == ["teacher", "labels", "student"]
+    assert (accuracy["teacher"].n_texts, accuracy["teacher"].n_right) == (100, 50)
+    calibrated = gold_fit(news, poor_teacher, 100, None).gold_accuracy_
+    assert list(calibrated) == ["teacher", "labels"]
+
+
+def test_labels_of_a_class_the_teacher_is_too_fond_of_are_calibrated(news):
+    column = np.array([TOPICS.index(topic) for topic in news[1]])
+    logit = 2.0 * np.eye(5)[column] + 2.5 * (np.arange(5) == 3)
+    proba = np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
+    classifier = gold_fit(news, proba, 50, None)
+    right = classifier.refined_proba_.argmax(axis=1) == column
+    assert right[50:].mean() > 0.95 > 0.5 > (proba.argmax(axis=1) == column).mean()
+    assert classifier.gold_accuracy_["labels"].share > 0.9
+
+
+@pytest.mark.parametrize("refine", [None, Refinement()])
+@pytest.mark.parametrize("gold", [None, {}, [None] * 400])
+def test_no_gold_label_changes_nothing(news, poor_teacher, refine, gold):
+    plain = gold_fit(news, poor_teacher, 0, refine)
+    again = clone(plain).fit(news[0], teacher_proba=poor_teacher, gold=gold)
+    assert not hasattr(again, "gold_accuracy_")
+    assert hasattr(again, "refined_proba_") == (refine is not None)
+    np.testing.assert_array_equal(
+        again.predict_proba(news[0][:20]), plain.predict_proba(news[0][:20])
+    )
+
+
+def test_gold_labels_of_new_texts_are_those_of_partial_fit(news, poor_teacher):
+    texts, gold = news
+    classifier = gold_fit(news, poor_teacher, 40, Refinement())
+    new = {texts[3]: gold[3], 5: gold[5]}
+    classifier.partial_fit(texts[:50], teacher_proba=poor_teacher[:50], gold=new)
+    assert classifier.gold_accuracy_["teacher"].n_texts == 2
+    classifier.partial_fit(texts[:50], teacher_proba=poor_teacher[:50])
+    assert not hasattr(classifier, "gold_accuracy_")
+
+
+def test_a_text_without_the_teacher_s_label_is_learned_from_gold(news, poor_teacher):
+    texts, gold = news
+    poor_teacher[:2] = np.nan
+    classifier = LLKDClassifier(None, TOPICS, refine=None, student=SklearnStudent())
+    with pytest.warns(MissingLabelWarning, match="2 of 400"):
+        classifier.fit(texts, teacher_proba=poor_teacher, gold={0: gold[0]})
+    assert classifier.times_selected_[1] == 0
+    assert classifier.classes_[classifier.refined_proba_[0].argmax()] == gold[0]
+    assert classifier.gold_accuracy_ == {}
+
+
+def test_mistakes_in_gold_cost_no_teacher_call(quick_classifier, gold_teacher, news):
+    texts, _ = news
+    with pytest.raises(InvalidParameterError, match="'weather' at row 3"):
+        quick_classifier.fit(texts, gold={3: "weather"})
+    assert gold_teacher.asked == []
+    without = LLKDClassifier(student=SklearnStudent())
+    with pytest.raises(InvalidParameterError, match="`gold` stands beside.*`y`"):
+        without.fit(texts, news[1], gold={3: "sports"})

@@ -59,6 +59,7 @@ RESULTS = [
     "skllkd.inspection.refinement_display.ChangedLabel",
     "skllkd.inspection.report.Report",
     "skllkd.persistence.onnx_export.ONNXExport",
+    "skllkd.refinement.gold.Accuracy",
     "skllkd.refinement.record.ClassChange",
     "skllkd.refinement.record.RefinementRecord",
     "skllkd.refinement.record.Source",

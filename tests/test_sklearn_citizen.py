@@ -12,7 +12,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skllkd import LLKDClassifier
@@ -171,6 +171,36 @@ def test_metadata_is_routed(quick_classifier, news):
         )
     assert np.isfinite(result["test_score"]).all()
     assert asked == []
+
+
+def test_gold_labels_are_routed_and_cut_to_the_folds(quick_classifier, news):
+    texts, gold = news
+    column = [topic if row % 4 == 0 else None for row, topic in enumerate(gold[:120])]
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(
+            FunctionTransformer(), quick_classifier.set_fit_request(gold=True)
+        )
+        search = GridSearchCV(
+            pipeline,
+            {"llkdclassifier__n_epochs": [1, 2]},
+            cv=KFold(3),
+            error_score="raise",
+        ).fit(texts[:120], gold[:120], gold=column)
+        folds = cross_validate(
+            pipeline,
+            texts[:120],
+            gold[:120],
+            cv=KFold(3),
+            params={"gold": column},
+            return_estimator=True,
+            error_score="raise",
+        )
+    best = search.best_estimator_[-1]
+    assert best.gold_accuracy_["teacher"].n_texts == 30
+    parts = zip(folds["estimator"], KFold(3).split(texts[:120]), strict=True)
+    for fitted, (train, _) in parts:
+        n_gold = sum(column[row] is not None for row in train)
+        assert fitted[-1].gold_accuracy_["teacher"].n_texts == n_gold
 
 
 # ---- going on

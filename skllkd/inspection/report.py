@@ -16,6 +16,7 @@ from skllkd._core.similarity import class_name_log_prob, class_texts
 from skllkd._fitted import FittedState
 from skllkd.exceptions import SavedModelError
 from skllkd.inspection.refinement_display import ChangedLabel, changed_labels
+from skllkd.refinement.gold import GOLD_WORDS, Accuracy
 from skllkd.refinement.record import RefinementRecord
 from skllkd.students import Student
 from skllkd.training.training_set import in_class_order
@@ -91,6 +92,8 @@ class Report:
     changed_labels : list of ChangedLabel
         The labels that the refinement changed, the surest first: those to read. Only of
         the texts of `fit`.
+    gold_accuracy : dict of str to Accuracy
+        The classifier's `gold_accuracy_`; empty without gold labels.
 
     Examples
     --------
@@ -118,6 +121,7 @@ class Report:
     class_names: dict[str, Agreement]
     refinement: RefinementRecord | None
     changed_labels: list[ChangedLabel]
+    gold_accuracy: dict[str, Accuracy]
 
     def __repr__(self) -> str:
         """Return the report in one line: `report` has printed it already."""
@@ -146,6 +150,7 @@ class Report:
                 f"{self.texts_per_second:,.0f} texts per second",
                 *self._class_names(),
                 *self._refinement(),
+                *self._gold_accuracy(),
             ]
         )
 
@@ -166,6 +171,16 @@ class Report:
             *(["Labels changed, the surest first:"] if shown else []),
             *(f"  {label}" for label in shown),
         ]
+
+    def _gold_accuracy(self) -> list[str]:
+        """Return the lines about the accuracy on gold labels, if there are any."""
+        if not self.gold_accuracy:
+            return []
+        lines = [
+            f"  {GOLD_WORDS[name]}: {found}"
+            for name, found in self.gold_accuracy.items()
+        ]
+        return ["Accuracy on gold labels, each put aside to judge:", *lines]
 
 
 def make_report(state: FittedState, X: Any, teacher_proba: FloatArray) -> Report:
@@ -198,6 +213,7 @@ def make_report(state: FittedState, X: Any, teacher_proba: FloatArray) -> Report
         class_names=_class_names_agreement(state, X, known, label, chosen),
         refinement=state.refinement,
         changed_labels=changed_labels(state, X) if state.is_pool(X) else [],
+        gold_accuracy=state.gold_accuracy or {},
     )
 
 
@@ -254,6 +270,11 @@ def summary_html(state: FittedState) -> str:
     if state.refinement is not None:
         record = state.refinement
         rows["refinement"] = f"{record.summary}; {record.sources_in_words}"
+    if state.gold_accuracy:
+        rows["accuracy on gold labels"] = "; ".join(
+            f"{GOLD_WORDS[name]}: {found}"
+            for name, found in state.gold_accuracy.items()
+        )
     cells = "".join(
         f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
         f"<td style='text-align:left'>{html.escape(value)}</td></tr>"

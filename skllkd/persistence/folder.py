@@ -25,6 +25,7 @@ from skllkd.exceptions import SavedModelError
 from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
 from skllkd.refinement import Refinement
+from skllkd.refinement.gold import Accuracy
 from skllkd.refinement.record import Source
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
@@ -81,6 +82,7 @@ def save(
         | {"random_state": seed if isinstance(seed, Integral) else None},
         "state": {name: getattr(state, name) for name in _SCALARS},
         "sources": [asdict(source) for source in state.sources],
+        "gold_accuracy": _described_accuracy(state.gold_accuracy),
     }
     text = json.dumps(description, indent=1, default=_plain)
     (folder / _SETTINGS).write_text(text, encoding="utf-8")
@@ -152,6 +154,7 @@ def _restored(
         class_bias=None if bias is None else np.array(bias),
         refined_proba=evidence.get("refined_proba"),
         sources=tuple(Source(**source) for source in description["sources"]),
+        gold_accuracy=_accuracy(description["gold_accuracy"]),
         history={name: evidence[f"history.{name}"] for name in description["history"]},
         **arrays,
         **description["state"],
@@ -176,6 +179,20 @@ def _refinement(description: dict[str, Any] | None) -> Refinement | None:
         for source in description["evidence"]
     )
     return Refinement(evidence, description["n_rounds"])
+
+
+def _described_accuracy(
+    accuracy: dict[str, Accuracy] | None,
+) -> dict[str, Any] | None:
+    """Return the accuracy on gold labels for JSON."""
+    return accuracy and {name: asdict(found) for name, found in accuracy.items()}
+
+
+def _accuracy(description: dict[str, Any] | None) -> dict[str, Accuracy] | None:
+    """Return the accuracy of its description."""
+    if description is None:
+        return None
+    return {name: Accuracy(**found) for name, found in description.items()}
 
 
 def _is_ours(part: Any, package: ModuleType) -> bool:

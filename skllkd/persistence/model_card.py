@@ -13,6 +13,7 @@ from skllkd._core.params import looks_like_path
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
+from skllkd.refinement.gold import GOLD_WORDS
 from skllkd.refinement.record import RefinementRecord
 from skllkd.training.student_training import SAMPLE_SIZE
 
@@ -86,6 +87,7 @@ def _sections(
         "presented were selected",
         "## Agreement",
         _agreement(state),
+        *_accuracy(state),
         "## Licence",
         f"{fields.get('licence', _UNKNOWN)}. The encoder's and the teacher's own "
         "licences apply beside it.",
@@ -101,11 +103,19 @@ def _classes(state: FittedState) -> list[str]:
         for name, n in counts.items()
     )
     return [
-        f"{len(state.teacher_proba):,} texts without gold labels, {len(labels):,} of "
-        "which the teacher labelled:",
+        f"{len(state.teacher_proba):,} texts {_n_gold(state)}, {len(labels):,} of which "
+        "the teacher labelled:",
         f"| class | texts | share |\n|---|---|---|\n{rows}",
         *([] if state.refinement is None else [_refinement(state.refinement)]),
     ]
+
+
+def _n_gold(state: FittedState) -> str:
+    """Return the number of texts with gold labels, in words."""
+    if not state.gold_accuracy:
+        return "without gold labels"
+    n_gold = max(found.n_texts for found in state.gold_accuracy.values())
+    return f"(with gold labels of {n_gold:,})"
 
 
 def _refinement(record: RefinementRecord) -> str:
@@ -127,6 +137,20 @@ def _agreement(state: FittedState) -> str:
         "That is agreement with the teacher, not accuracy: where the teacher errs, the "
         "student learned the error."
     )
+
+
+def _accuracy(state: FittedState) -> list[str]:
+    """Return the accuracy on gold labels, if there are any."""
+    if not state.gold_accuracy:
+        return []
+    rows = "\n".join(
+        f"- {GOLD_WORDS[name]}: {found}" for name, found in state.gold_accuracy.items()
+    )
+    return [
+        "## Accuracy",
+        "On texts with gold labels, each judged by what was found without its own, with "
+        f"the 95 % interval:\n\n{rows}",
+    ]
 
 
 def _teacher(teacher: Any) -> str:

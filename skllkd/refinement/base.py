@@ -50,6 +50,9 @@ class EvidenceContext:
         Seed of all randomness.
     verbose : int, default=0
         Whether to show progress.
+    gold : ndarray of shape (n_texts,), int, optional
+        The column of the gold label of each text, -1 for none, for evidence that uses
+        labels; `labels` then hold them with probability 1.
 
     Examples
     --------
@@ -69,6 +72,7 @@ class EvidenceContext:
     out_of_fold: CrossFit
     seed: int
     verbose: int = 0
+    gold: IntArray | None = None
 
     @classmethod
     def of(cls, texts: Any, classes: Any) -> Self:
@@ -127,6 +131,9 @@ class Evidence(BaseEstimator, ABC):
     #: Whether the evidence depends on the labels so far: it is then asked in each
     #: round, and its weight is not estimated.
     uses_labels: ClassVar[bool] = False
+    #: Whether the source knows no more than the student's encoder: it is then heard
+    #: about a teacher's labels only if it is as good as they claim to be.
+    of_encoder: ClassVar[bool] = False
     #: Requirement without which the source stands aside, as the report names it.
     requirement: ClassVar[str] = ""
 

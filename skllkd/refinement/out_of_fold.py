@@ -41,6 +41,7 @@ class OutOfFold(Evidence):
 
     n_folds: int = 4
     uses_labels = True
+    of_encoder = True
     requirement = "the student's pretrained encoder"
 
     @override
@@ -50,7 +51,10 @@ class OutOfFold(Evidence):
     @override
     def log_prob(self, context: EvidenceContext) -> FloatArray | None:
         # The rest, labelled by class names alone, would teach the errors of these.
-        known = np.flatnonzero(~nan_rows(context.teacher_proba))
+        is_known = ~nan_rows(context.teacher_proba)
+        if context.gold is not None:
+            is_known |= context.gold >= 0
+        known = np.flatnonzero(is_known)
         label = np.full(len(context.labels), -1)
         weight = np.zeros(len(context.labels))
         pool = Pool(context.labels[known])

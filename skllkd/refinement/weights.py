@@ -1,4 +1,4 @@
-"""Weights of evidence, estimated from its agreement with the teacher."""
+"""Weights of evidence, estimated from the teacher's labels or from gold labels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from skllkd._core.arrays import FloatArray, IntArray
 #: Precision of the normal priors around 0 of the weights and of the offsets: about so
 #: many texts must speak for a weight. Without them a handful of texts has no estimate.
 _WEIGHT_PRECISION, _OFFSET_PRECISION = 10.0, 1.0
+#: The same with gold labels, of the weights around those without.
+_GOLD_WEIGHT_PRECISION, _GOLD_OFFSET_PRECISION = 50.0, 4.0
 
 
 def evidence_weights(evidence: FloatArray, label: IntArray) -> FloatArray:
@@ -22,6 +24,36 @@ def evidence_weights(evidence: FloatArray, label: IntArray) -> FloatArray:
 
     `evidence` has shape (n_sources, n_texts, n_classes), `label` (n_texts,).
     """
+    n_sources = len(evidence)
+    start, centre = np.full(n_sources, 0.5), np.zeros(n_sources)
+    precision = (_WEIGHT_PRECISION, _OFFSET_PRECISION)
+    return _most_probable(evidence, label, start, centre, *precision)[0]
+
+
+def gold_weights(
+    evidence: FloatArray, gold: IntArray, prior: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Estimate weights and offsets from gold labels, drawn to the weights without them.
+
+    The regression of `evidence_weights`, of gold labels. Offsets are what a few labels
+    determine first: the classes a teacher is too fond of. Labels of one class alone do
+    not tell, as they were hardly drawn at random: offsets are then 0.
+    """
+    precision = (_GOLD_WEIGHT_PRECISION, _GOLD_OFFSET_PRECISION)
+    most = np.inf if len(np.unique(gold)) > 1 else 0.0
+    return _most_probable(evidence, gold, prior, prior, *precision, most)
+
+
+def _most_probable(
+    evidence: FloatArray,
+    label: IntArray,
+    start: FloatArray,
+    centre: FloatArray,
+    weight_precision: float,
+    offset_precision: float,
+    largest_offset: float = np.inf,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the most probable weights >= 0 and offsets under normal priors."""
     from scipy.optimize import minimize  # slow to import
 
     n_sources, n_texts, n_classes = evidence.shape
@@ -30,21 +62,19 @@ def evidence_weights(evidence: FloatArray, label: IntArray) -> FloatArray:
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
         weight, offset = parameters[:n_sources], parameters[n_sources:]
         log_prob = log_softmax(offset + np.tensordot(weight, evidence, 1), axis=1)
-        prior = (
-            _WEIGHT_PRECISION * weight @ weight + _OFFSET_PRECISION * offset @ offset
-        )
+        shift = weight - centre
+        prior = weight_precision * shift @ shift + offset_precision * offset @ offset
         error = np.exp(log_prob) - one_hot
         gradient = np.concatenate(
             [
-                np.tensordot(evidence, error, 2) + _WEIGHT_PRECISION * weight,
-                error.sum(axis=0) + _OFFSET_PRECISION * offset,
+                np.tensordot(evidence, error, 2) + weight_precision * shift,
+                error.sum(axis=0) + offset_precision * offset,
             ]
         )
         loss = prior / 2 - log_prob[np.arange(n_texts), label].sum()
-        return loss / n_texts, gradient / n_texts
+        return loss / max(n_texts, 1), gradient / max(n_texts, 1)
 
-    start = np.concatenate([np.full(n_sources, 0.5), np.zeros(n_classes)])
-    bounds = [(0, None)] * n_sources + [(None, None)] * n_classes
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    weights: FloatArray = found.x[:n_sources]
-    return weights
+    first = np.concatenate([start, np.zeros(n_classes)])
+    bounds = [(0, None)] * n_sources + [(-largest_offset, largest_offset)] * n_classes
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
+    return found.x[:n_sources], found.x[n_sources:]

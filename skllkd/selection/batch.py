@@ -113,8 +113,8 @@ class Selected:
 
     >>> import numpy as np
     >>> from skllkd.selection import Selected
-    >>> Selected(np.array([True, False]), np.array([2.0, 0.0])).mask.mean()
-    np.float64(0.5)
+    >>> float(Selected(np.array([True, False]), np.array([2.0, 0.0])).mask.mean())
+    0.5
     """
 
     mask: BoolArray

@@ -19,7 +19,10 @@ from skllkd.students.feature_cache import features_of
 from skllkd.students.lazy_torch import torch_part
 
 #: Hint for a GPU whose memory does not suffice.
-SMALLER_BATCHES = "Lower the batch size or `max_length`."
+SMALLER_BATCHES = (
+    "Lower the student's `predict_batch_size`, or the teacher's `batch_size`, or "
+    "`max_length`."
+)
 #: Texts between two steps of the progress bar.
 _TEXTS_AT_ONCE = 4096
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import FloatArray, IntArray
 from skllkd.refinement.pool import PoolEvidence
 from skllkd.refinement.refinement import Refinement
 from skllkd.students import Student
@@ -23,11 +23,13 @@ def refined(
     row_weight: FloatArray,
     schedule: Schedule,
     resume: bool,
+    gold: IntArray | None = None,
 ) -> TrainingSet:
     """Return a training set with refined labels; blank texts have none.
 
     The student is the one that will learn them, not trained yet; with `resume` it has
-    learned from other texts.
+    learned from other texts. `gold` holds the column of each text's gold label in the
+    user's order of the classes, -1 for none.
     """
     rows = np.flatnonzero(~blank_rows(training_set.texts))
     classes = training_set.given_classes
@@ -43,7 +45,13 @@ def refined(
         resume,
     )
     teacher_proba = in_given_order(training_set.teacher_proba, classes)[rows]
-    proba, sources = refinement(pool.context(teacher_proba))
+    context = pool.context(teacher_proba, None if gold is None else gold[rows])
+    found = refinement(context)
     refined_proba = np.full(training_set.teacher_proba.shape, np.nan)
-    refined_proba[rows] = in_class_order(proba, classes)
-    return replace(training_set, refined_proba=refined_proba, sources=sources)
+    refined_proba[rows] = in_class_order(found.proba, classes)
+    return replace(
+        training_set,
+        refined_proba=refined_proba,
+        sources=found.sources,
+        gold_accuracy=None if gold is None else dict(found.accuracy),
+    )

@@ -62,7 +62,7 @@ def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Class
             f"`y` must hold one label a text; got {len(given)} for {len(texts)} texts."
         )
     is_blank_row = blank_rows(texts)
-    pairs = zip(is_blank_row, _whole_numbers(given), strict=True)
+    pairs = zip(is_blank_row, whole_numbers(given), strict=True)
     given = [None if is_empty else label for is_empty, label in pairs]
     named = as_classes(_distinct(given) if classes is None else classes)
     log_prob = log_prob_of_output(given, len(texts), named)
@@ -144,7 +144,7 @@ def _distinct(labels: list[Any]) -> list[Any]:
         ) from error
 
 
-def _whole_numbers(labels: list[Any]) -> list[Any]:
+def whole_numbers(labels: list[Any]) -> list[Any]:
     """Return labels with 1.0 as 1: a gap turns a column of integers into floats."""
     known = [label for label in labels if label is not None]
     if not all(isinstance(label, float) and label.is_integer() for label in known):

@@ -16,6 +16,7 @@ from skllkd.exceptions import (
     MissingLabelWarning,
     TeacherOutputError,
 )
+from skllkd.refinement.gold import Accuracy
 from skllkd.refinement.record import Source
 from skllkd.teachers import TeacherLabels
 
@@ -35,6 +36,7 @@ class TrainingSet:
     n_reused: int
     refined_proba: FloatArray | None = None  # (n_texts, n_classes)
     sources: tuple[Source, ...] = ()  # of the refinement
+    gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
 
     @classmethod
     def of(cls, texts: Any, labels: TeacherLabels, classes: Classes) -> TrainingSet:

@@ -16,6 +16,24 @@ from skllkd.teachers import EmbeddingTeacher, PrecomputedTeacher
 from tests.conftest import TOPICS
 
 
+def test_report_and_summary_tell_the_accuracy_on_gold_labels(
+    quick_classifier, news, capsys
+):
+    texts, gold = news
+    classifier = quick_classifier.fit(texts[:150], gold=dict(enumerate(gold[:30])))
+    report = classifier.report()
+    accuracy = classifier.gold_accuracy_
+    assert report.gold_accuracy == accuracy
+    printed = capsys.readouterr().out
+    assert f"each put aside to judge:\n  teacher: {accuracy['teacher']}" in printed
+    assert f"\n  refined labels: {accuracy['labels']}" in printed
+    assert str(accuracy["labels"]) in classifier._repr_html_()
+    plain = quick_classifier.fit(texts[:150])
+    assert plain.report().gold_accuracy == {}
+    assert "gold" not in capsys.readouterr().out
+    assert "gold" not in plain._repr_html_()
+
+
 def test_report_measures_what_it_says(quick_classifier, news, capsys):
     texts, _ = news
     classifier = quick_classifier.fit([*texts[:150], *texts[:10]])

@@ -239,6 +239,28 @@ def test_a_pickle_holds_no_teacher_texts_or_callbacks(news):
     assert texts[0].encode() not in data
 
 
+def test_the_accuracy_on_gold_labels_is_saved_and_stands_in_the_card(
+    news, tiny_path, tmp_path
+):
+    texts, gold = news
+    classifier = LLKDClassifier(
+        GoldTeacher(texts, gold),
+        TOPICS,
+        student=FrozenEncoderStudent(tiny_path, device="cpu"),
+        random_state=0,
+    ).fit(texts[:96], gold=dict(zip(texts[:20], gold[:20], strict=True)))
+    classifier.save(tmp_path)
+    accuracy = classifier.gold_accuracy_
+    assert list(accuracy) == ["teacher", "labels", "student"]
+    for copy in (LLKDClassifier.load(tmp_path), pickle.loads(pickle.dumps(classifier))):
+        assert copy.gold_accuracy_ == accuracy
+        assert copy.refinement_.weights == classifier.refinement_.weights
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "## Accuracy\n\nOn texts with gold labels" in card
+    for words, name in (("teacher", "teacher"), ("refined labels", "labels")):
+        assert f"\n- {words}: {accuracy[name]}\n" in card
+
+
 def test_how_labels_were_bought_is_saved(news, tiny_path, tmp_path):
     texts, gold = news
     clf = LLKDClassifier(

@@ -56,8 +56,9 @@ def test_a_clone_shares_what_was_fitted(pipeline):
 
 
 def test_it_teaches_through_a_grid_search(pipeline, news):
+    parameters = {"refine": None, "random_state": 0, "verbose": 0}
     classifier = LLKDClassifier(
-        pipeline, TOPICS, student=SklearnStudent(), random_state=0, verbose=0
+        pipeline, TOPICS, student=SklearnStudent(), **parameters
     )
     search = GridSearchCV(classifier, {"n_epochs": [1, 2]}, cv=2, error_score="raise")
     search.fit(news[0][150:350])

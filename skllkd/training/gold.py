@@ -1,0 +1,132 @@
+"""The gold labels of some texts, read from a mapping or a column."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
+from skllkd._core.classes import Classes
+from skllkd._core.params import shown
+from skllkd._core.texts import column_entries
+from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
+from skllkd.training.targets import blank_rows, whole_numbers
+
+#: Weight of a text with a gold label beside a sure label of the teacher.
+_GOLD_WEIGHT = 5.0
+
+
+def with_gold_weight(row_weight: FloatArray, gold: IntArray | None) -> FloatArray:
+    """Return the weights of texts, larger for those with a gold label."""
+    if gold is None:
+        return row_weight
+    return row_weight * np.where(gold >= 0, _GOLD_WEIGHT, 1.0)
+
+
+def gold_columns(gold: Any, texts: Any, classes: Classes) -> IntArray | None:
+    """Return the column of each text's gold label, -1 for none; None without any.
+
+    Columns are those of `classes`, in their order. Equal texts share a label. Warns of
+    labels of blank texts, which take no part.
+    """
+    given = _entries(gold, texts)
+    labels = whole_numbers(list(given.values()))
+    column = np.full(len(texts), -1)
+    for row, label in zip(given, labels, strict=True):
+        if label not in classes.names:
+            raise InvalidParameterError(
+                f"`gold` must hold names in `classes`, {shown(list(classes.names))}; got "
+                f"{shown(label)} at row {row}."
+            )
+        column[row] = classes.names.index(label)
+    _drop_blank(column, blank_rows(texts))
+    _share_with_copies(column, texts, classes)
+    return column if (column >= 0).any() else None
+
+
+def _entries(gold: Any, texts: Any) -> dict[int, Any]:
+    """Return the labels that are not missing, by row."""
+    if isinstance(gold, Mapping):
+        return _mapped(gold, texts)
+    labels = column_entries(gold, "gold")
+    if len(labels) != len(texts):
+        raise InvalidParameterError(
+            f"`gold` must hold an entry for each text, None where there is no label; got "
+            f"{len(labels)} for {len(texts)} texts. Of a few texts give a mapping: "
+            "{row or text: label}."
+        )
+    return {row: label for row, label in enumerate(labels) if not is_missing(label)}
+
+
+def _mapped(gold: Mapping[Any, Any], texts: Any) -> dict[int, Any]:
+    """Return the labels of a mapping of rows or texts, by row."""
+    place: dict[Any, int] = {}
+    if not isinstance(texts, np.ndarray):
+        place = {text: row for row, text in reversed(list(enumerate(texts)))}
+    given: dict[int, Any] = {}
+    for key, label in gold.items():
+        row = _row(key, place, texts)
+        if not is_missing(label) and given.setdefault(row, label) != label:
+            _refuse_two_labels(row, given[row], label)
+    return given
+
+
+def _row(key: Any, place: dict[Any, int], texts: Any) -> int:
+    """Return the row of a key of the mapping: a row, or a text of the pool."""
+    if isinstance(key, str):
+        if key in place:
+            return place[key]
+        of = "rows of numbers" if isinstance(texts, np.ndarray) else "the texts"
+        raise InvalidParameterError(
+            f"`gold` must have keys among {of}, or row numbers; got {shown(key)}."
+        )
+    if isinstance(key, Integral) and not isinstance(key, bool):
+        if 0 <= key < len(texts):
+            return int(key)
+        raise InvalidParameterError(
+            f"`gold` must have rows in [0, {len(texts)}) as keys; got {key}."
+        )
+    raise InvalidParameterError(
+        f"`gold` must have rows or texts as keys; got {shown(key)} "
+        f"({type(key).__name__})."
+    )
+
+
+def _drop_blank(column: IntArray, is_blank: BoolArray) -> None:
+    """Drop the labels of blank texts."""
+    dropped = np.flatnonzero(is_blank & (column >= 0))
+    if len(dropped):
+        warnings.warn(
+            f"{len(dropped)} of the gold labels are of empty texts, as that at row "
+            f"{dropped[0]}. They take no part.",
+            MissingLabelWarning,
+            stacklevel=5,
+        )
+        column[dropped] = -1
+
+
+def _share_with_copies(column: IntArray, texts: Any, classes: Classes) -> None:
+    """Give copies of a text its gold label, or raise if they have several."""
+    if isinstance(texts, np.ndarray):
+        return
+    row_of: dict[str, int] = {}
+    for row in np.flatnonzero(column >= 0).tolist():
+        first = row_of.setdefault(texts[row], row)
+        if column[first] != column[row]:
+            labels = (classes.names[column[first]], classes.names[column[row]])
+            _refuse_two_labels(row, *labels)
+    for row, text in enumerate(texts):
+        if text in row_of:
+            column[row] = column[row_of[text]]
+
+
+def _refuse_two_labels(row: int, one: Any, other: Any) -> None:
+    """Raise for a text with two gold labels."""
+    raise InvalidParameterError(
+        f"`gold` must hold one label for a text; got {one!r} and {other!r} for that at "
+        f"row {row}. Decide on one, or leave both out."
+    )
