@@ -79,6 +79,8 @@ def demo_teacher(back_end: str) -> Any:
     puts more probability on the labels there, which can be seen without gold labels.
     """
     check_option(back_end, "teacher", list(BACK_ENDS))
+    if back_end == "llama.cpp":
+        optional_import("llama_cpp", "llama")
     kind: Any = BACK_ENDS[back_end]
     return kind(smollm2_path(), examples=EXAMPLES, chat=False)
 

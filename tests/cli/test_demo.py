@@ -1,5 +1,6 @@
 """The demonstration's table and verdict."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from skllkd.cli.demo_figures import (
     format_table,
     format_verdict,
 )
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import InvalidParameterError, MissingDependencyError
 
 FIGURES = DemoFigures(
     pool=1200,
@@ -111,7 +112,7 @@ def test_figures_are_those_of_the_held_out_stories():
     )
 
 
-def test_either_back_end_asks_the_same_question():
+def test_either_back_end_asks_the_same_question(monkeypatch):
     for name, kind in BACK_ENDS.items():
         teacher = demo_teacher(name)
         assert type(teacher) is kind
@@ -119,3 +120,6 @@ def test_either_back_end_asks_the_same_question():
     assert {label for _, label in EXAMPLES} == set(CLASSES)
     with pytest.raises(InvalidParameterError, match="`teacher` must be one of"):
         demo_teacher("gpt")
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    with pytest.raises(MissingDependencyError, match=r"skllkd\[llama\]"):
+        demo_teacher("llama.cpp")
