@@ -82,10 +82,10 @@ def reference_log_prob(llm, template, text):
     for answer in answers:
         llm.reset()
         llm.eval(body + answer)
-        scores = np.array(llm.scores[: len(body) + len(answer)], dtype=np.float64)
+        places = slice(len(body) - 1, len(body) + len(answer) - 1)
+        scores = np.array(llm.scores[places], dtype=np.float64)
         scores -= np.logaddexp.reduce(scores, axis=1, keepdims=True)
-        places = range(len(body) - 1, len(body) + len(answer) - 1)
-        result.append(sum(scores[p, t] for p, t in zip(places, answer, strict=True)))
+        result.append(scores[range(len(answer)), answer].sum())
     return result
 
 
