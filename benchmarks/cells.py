@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from skllkd import __version__
+
 RESULTS = Path("benchmarks/results")
 SAVE_EVERY_S = 20
 
@@ -40,15 +42,16 @@ def about(
     command: str, *packages: str, n_threads: int | None = None, **more: Any
 ) -> dict[str, Any]:
     """Return where and with what figures were measured, to be stored beside them."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    )
-    versions = {name: version(name) for name in ("skllkd", *packages)}
+    commit = ""
+    with suppress(OSError):  # a machine without git
+        asked = ["git", "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    versions = {"skllkd": __version__} | {name: version(name) for name in packages}
     return {
         "command": f"python -m benchmarks.{command}",
         "machine": machine_name(n_threads),
         "cores": os.cpu_count(),
-        "commit": commit.stdout.strip(),
+        "commit": commit,
         "versions": versions | {"python": platform.python_version()},
         **more,
     }

@@ -50,7 +50,7 @@ def check_every_text_gets_its_own_answer_in_any_order(teacher):
     order = np.random.RandomState(0).permutation(len(TEXTS))
     labels = quietly(teacher, TEXTS)
     shuffled = quietly(teacher, [TEXTS[i] for i in order], class_bias=labels.class_bias)
-    np.testing.assert_array_equal(shuffled.proba, labels.proba[order])
+    np.testing.assert_allclose(shuffled.proba, labels.proba[order], rtol=1e-9)
     assert len({tuple(row) for row in labels.log_prob}) > 1
 
 
@@ -168,6 +168,17 @@ def check_a_budget_stops_it_and_keeps_what_it_bought(teacher):
         f"not sent: max_calls={4 * calls_a_text} is reached"
     }
     assert quietly(teacher, TEXTS).n_asked == len(TEXTS) - n_known
+
+
+def check_prompts_are_compared_and_nothing_is_asked_twice(teacher):
+    labels = quietly(teacher, TEXTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkllkdWarning)
+        best = teacher.compare({"as it is": {}}, TEXTS, CLASSES).best
+    assert best.answered == 1 and best.n_calls == 0
+    np.testing.assert_array_equal(best.labels.proba, labels.proba)
+    with pytest.raises(InvalidParameterError, match="no_such_parameter"):
+        teacher.compare({"other": {"no_such_parameter": 1}}, TEXTS, CLASSES)
 
 
 def check_it_teaches_a_classifier(teacher):

@@ -58,8 +58,9 @@ def add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     add(
         "--teacher",
         required=required,
-        help="a GGUF file, a table of answers (.csv, .tsv, .jsonl, .parquet), or the "
-        "name of a model on a server that speaks the OpenAI API",
+        help="a GGUF file, a table of answers (.csv, .tsv, .jsonl, .parquet), the folder "
+        "of a sentence encoder, or the name of a model on a server that speaks the "
+        "OpenAI API",
     )
     add(
         "--classes",
@@ -133,12 +134,14 @@ def classes_of(options: argparse.Namespace) -> Any:
 
 
 def teacher_of(options: argparse.Namespace) -> Any:
-    """Return the teacher named: a GGUF file, a table, or a model of a server."""
+    """Return the teacher named: a file, a folder, or a model of a server."""
     from skllkd import teachers
 
     name, suffix = options.teacher, Path(options.teacher).suffix.lower()
     if SUFFIXES.get(suffix, "txt") != "txt":
         return teachers.PrecomputedTeacher.from_table(name)
+    if Path(name).is_dir():
+        return teachers.EmbeddingTeacher(name)
     settings: dict[str, Any] = {
         "examples": _examples(options),
         "max_calls": options.max_calls,

@@ -12,8 +12,11 @@ import numpy as np
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd._core.intervals import wilson_interval
+from skllkd._core.similarity import class_name_log_prob, class_texts
 from skllkd._fitted import FittedState
+from skllkd.exceptions import SavedModelError
 from skllkd.students import Student
+from skllkd.training.training_set import in_class_order
 
 #: Probability from which student and teacher count as sure.
 _SURE = 0.8
@@ -74,6 +77,11 @@ class Report:
         The size of the student.
     texts_per_second : float
         The speed of the student, measured on up to 256 of the texts.
+    class_names : dict of str to Agreement
+        The agreement with the "teacher" and with the "student" of no language model at
+        all: the class whose name is the closest to the text, by the student's pretrained
+        encoder, as `EmbeddingTeacher` finds it. Where it is close to 1, the teacher adds
+        little. Empty where the student has no encoder.
 
     Examples
     --------
@@ -98,6 +106,7 @@ class Report:
     share_selected: float
     model_bytes: int
     texts_per_second: float
+    class_names: dict[str, Agreement]
 
     def __repr__(self) -> str:
         """Return the report in one line: `report` has printed it already."""
@@ -124,8 +133,16 @@ class Report:
                 f"Selected of what was presented: {self.share_selected:.1%}",
                 f"Student: {self.model_bytes / 1e6:,.1f} MB, "
                 f"{self.texts_per_second:,.0f} texts per second",
+                *self._class_names(),
             ]
         )
+
+    def _class_names(self) -> list[str]:
+        """Return the line about the class names alone, if there is one."""
+        shares = [
+            f"{row.share:.1%} with the {of}" for of, row in self.class_names.items()
+        ]
+        return [f"Class names alone agree: {', '.join(shares)}"] if shares else []
 
 
 def make_report(state: FittedState, X: Any, teacher_proba: FloatArray) -> Report:
@@ -155,7 +172,30 @@ def make_report(state: FittedState, X: Any, teacher_proba: FloatArray) -> Report
         share_selected=state.share_selected,
         model_bytes=student_bytes(state.student),
         texts_per_second=len(some) / seconds,
+        class_names=_class_names_agreement(state, X, known, label, chosen),
     )
+
+
+def _class_names_agreement(
+    state: FittedState, X: Any, known: IntArray, label: IntArray, chosen: IntArray
+) -> dict[str, Agreement]:
+    """Compare the class names alone with teacher and student, where there is an encoder."""
+    if not state.student.takes_text or not len(known):
+        return {}
+    texts = [X[row] for row in known]
+    try:
+        features = state.student.embed([*texts, *class_texts(state.given_classes)])
+    except SavedModelError:  # a student that was moved without what it came from
+        return {}
+    if features is None:
+        return {}
+    n = len(texts)
+    log_prob = class_name_log_prob(features[:n], features[n:], 1.0)
+    closest = in_class_order(log_prob, state.given_classes).argmax(axis=1)
+    others = {"teacher": label, "student": chosen}
+    return {
+        name: agreement_of(name, closest == other) for name, other in others.items()
+    }
 
 
 def agreement_of(name: Any, agrees: BoolArray) -> Agreement:

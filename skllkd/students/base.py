@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.arrays import Float32Array, FloatArray, IntArray
 
 
 class Student(BaseEstimator, ABC):
@@ -215,6 +215,28 @@ class Student(BaseEstimator, ABC):
         TruncationWarning
             If texts are longer than the encoder's window.
         """
+
+    def embed(self, texts: list[str], verbose: int = 0) -> Float32Array | None:
+        """Return texts as the pretrained encoder reads them, before any training.
+
+        Parameters
+        ----------
+        texts : list of str
+            The texts.
+        verbose : int, default=0
+            Whether to show progress.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_features), or None
+            The features, of any length; None from a student without an encoder.
+
+        Raises
+        ------
+        SavedModelError
+            If the encoder is not found, as after a move to another machine.
+        """
+        return None
 
     def without_cache(self) -> Student:
         """Return the student as it predicts texts it has never read, to time it.

@@ -15,14 +15,19 @@ from skllkd._core.arrays import FloatArray, IntArray, Weights
 from skllkd._core.device import checked_device, named_memory_errors
 from skllkd._core.params import check_number, check_option, looks_like_path
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
-from skllkd.exceptions import DivergedError, SavedModelError, TruncationWarning
+from skllkd.exceptions import DivergedError, TruncationWarning
 from skllkd.students.base import Student
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import CrossEntropy, Loss, check_loss
+from skllkd.students.text_encoder import (
+    TextEncoder,
+    check_encoder,
+    read_encoder,
+    shorter_length,
+)
 
-#: Hints for a GPU whose memory does not suffice.
+#: Hint for a GPU whose memory does not suffice.
 SMALLER_STEPS = "Lower `batch_size`, or the student's `max_length`."
-SMALLER_BATCHES = "Lower the student's `predict_batch_size` or `max_length`."
 
 
 class EncoderStudent(Student):
@@ -66,11 +71,7 @@ class EncoderStudent(Student):
         check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
-        if looks_like_path(self.model) and not Path(self.model).expanduser().is_dir():
-            raise SavedModelError(
-                "`model` must name an encoder on the model hub or a folder that holds "
-                f"one; there is no folder {os.fspath(self.model)!r}."
-            )
+        check_encoder(self.model)
         if self.device != "auto":
             checked_device(self.device)
 
@@ -89,9 +90,19 @@ class EncoderStudent(Student):
         self.tokenizer_ = encoder.tokenizer
         self.special_tokens_ = encoder.special_tokens
         self.pooling_ = encoder.pooling if self.pooling == "auto" else self.pooling
-        self.max_length_ = encoder.max_length
-        if self.max_length != "auto":
-            self.max_length_ = min(int(self.max_length), encoder.max_length)
+        self.max_length_ = shorter_length(self.max_length, encoder.max_length)
+
+    def _pretrained(self, cache: str | None) -> TextEncoder:
+        """Return the pretrained encoder as it is, without anything learned."""
+        has_pooling = self.pooling in ("mean", "cls")
+        return read_encoder(
+            self.model,
+            pooling=self.pooling if has_pooling else "auto",
+            max_length=self.max_length,
+            cache=cache,
+            batch_size=self.predict_batch_size,
+            device=self.device,
+        )
 
     @property
     @override

@@ -5,16 +5,14 @@ from __future__ import annotations
 import copy
 import os
 
-import numpy as np
 from typing_extensions import override
 
-from skllkd._core.arrays import BoolArray, Float32Array, FloatArray, Weights
-from skllkd._core.device import available_device, named_memory_errors
+from skllkd._core.arrays import Float32Array, FloatArray, Weights
 from skllkd._core.params import check_option
-from skllkd.students.encoder_base import SMALLER_BATCHES, EncoderStudent
-from skllkd.students.feature_cache import features_of
+from skllkd.students.encoder_base import EncoderStudent
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
+from skllkd.students.text_encoder import TextEncoder
 
 
 class FrozenEncoderStudent(EncoderStudent):
@@ -161,29 +159,31 @@ class FrozenEncoderStudent(EncoderStudent):
     def _frozen_weights(self) -> Weights:
         return {n: a for n, a in self.weights_.items() if n.startswith("encoder.")}
 
+    def _encoder(self) -> TextEncoder:
+        """Return the encoder read, with the weights kept."""
+        return TextEncoder(
+            digest=self.encoder_digest_,
+            config=self.config_,
+            weights=self.weights_,
+            tokenizer=self.tokenizer_,
+            pooling=self.pooling_,
+            max_length=self.max_length_,
+            cache=self.cache,
+            batch_size=self.predict_batch_size,
+            device=self.device,
+        )
+
     def _features(self, texts: list[str]) -> Float32Array:
         """Return the features of texts, known or computed."""
-        identity = f"{self.encoder_digest_} {self.pooling_} {self.max_length_} "
-        features, n_cut = features_of(texts, identity, self._encode, self.cache)
+        features, n_cut = self._encoder().features(texts)
         self._warn_of_truncation(n_cut, len(texts))
         return features
 
-    def _encode(self, texts: list[str]) -> tuple[Float32Array, BoolArray]:
-        """Return the features of texts and whether each was cut."""
-        device = available_device(self.device)
-        encoder = torch_part.pretrained.encoder_of_weights(
-            self.encoder_digest_, self.config_, self.weights_, self.pooling_
-        )
-        tokenized = self._tokenize(texts)
-        with named_memory_errors("encoding a batch", SMALLER_BATCHES):
-            features = torch_part.inference.in_length_order(
-                encoder.to(device).features,
-                tokenized,
-                np.arange(len(texts)),
-                self.predict_batch_size,
-                device,
-            )
-        return features, tokenized.is_truncated
+    @override
+    def embed(self, texts: list[str], verbose: int = 0) -> Float32Array:
+        is_read = hasattr(self, "encoder_digest_")
+        encoder = self._encoder() if is_read else self._pretrained(self.cache)
+        return encoder.features(texts, verbose)[0]
 
     @override
     def without_cache(self) -> FrozenEncoderStudent:

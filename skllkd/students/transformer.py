@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.arrays import Float32Array, FloatArray, IntArray
 from skllkd._core.device import (
     available_device,
     checked_device,
@@ -19,14 +19,11 @@ from skllkd._core.device import (
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students.base import Student
-from skllkd.students.encoder_base import (
-    SMALLER_BATCHES,
-    SMALLER_STEPS,
-    EncoderStudent,
-)
+from skllkd.students.encoder_base import SMALLER_STEPS, EncoderStudent
 from skllkd.students.frozen_encoder import FrozenEncoderStudent
 from skllkd.students.lazy_torch import torch_part
 from skllkd.students.losses import Loss
+from skllkd.students.text_encoder import SMALLER_BATCHES
 
 
 class TransformerStudent(EncoderStudent):
@@ -241,3 +238,7 @@ class TransformerStudent(EncoderStudent):
             return torch_part.inference.text_proba(
                 self._predictor.to(device), tokenized, self.predict_batch_size, device
             )
+
+    @override
+    def embed(self, texts: list[str], verbose: int = 0) -> Float32Array:
+        return self._pretrained("memory").features(texts, verbose)[0]

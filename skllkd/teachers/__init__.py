@@ -3,6 +3,7 @@
 from skllkd.teachers.base import Teacher
 from skllkd.teachers.calibration import BatchCalibration, ContextualCalibration
 from skllkd.teachers.callable import CallableTeacher
+from skllkd.teachers.embedding import EmbeddingTeacher
 from skllkd.teachers.ensemble import EnsembleTeacher
 from skllkd.teachers.huggingface.teacher import TransformersTeacher
 from skllkd.teachers.labels import TeacherLabels
@@ -21,6 +22,7 @@ __all__ = [
     "CalibratedTeacher",
     "CallableTeacher",
     "ContextualCalibration",
+    "EmbeddingTeacher",
     "EnsembleTeacher",
     "LabelStore",
     "LlamaCppTeacher",

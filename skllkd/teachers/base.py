@@ -22,6 +22,7 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.teachers.calibration import Calibration, check_calibration
+from skllkd.teachers.comparison import PromptComparison, compare_prompts
 from skllkd.teachers.labels import TeacherLabels, spread_labels
 from skllkd.teachers.plan import LabellingPlan
 
@@ -143,6 +144,50 @@ class Teacher(BaseEstimator, ABC):
         classes = as_classes(classes)
         texts = as_texts(texts, "texts")
         return self._plan(texts, distinct_texts(texts), classes)
+
+    def compare(
+        self,
+        prompts: Any,
+        texts: Any,
+        classes: Any,
+        *,
+        embed: Any = None,
+        verbose: int = 0,
+    ) -> PromptComparison:
+        """Compare prompts on a sample by what can be seen without gold labels.
+
+        Answers are stored as those of any labelling: a prompt chosen here has its sample
+        labelled already, and comparing again costs nothing.
+
+        Parameters
+        ----------
+        prompts : dict of str to dict
+            For each name the parameters to set, such as `instruction` and `examples`;
+            "classes" is another wording of the classes, in the same order. `{}` is the
+            teacher as it is.
+        texts : sequence of str
+            A random sample of the texts to be labelled, at best 200.
+        classes : sequence or mapping
+            The class names, or names with descriptions.
+        embed : callable, optional
+            Function from texts to embeddings of shape (n_texts, n_features), at best
+            given: `FrozenEncoderStudent().embed`. The agreement with the class names
+            needs one; the predictability is by default that from TF-IDF.
+        verbose : int, default=0
+            Whether to show progress.
+
+        Returns
+        -------
+        PromptComparison
+            The prompts with scores and costs: first those whose labels agree the most with
+            the class names alone, or without `embed` the most predictable.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a prompt sets a parameter that does not exist, before any is asked.
+        """
+        return compare_prompts(self, prompts, texts, classes, embed, verbose)
 
     @override
     def set_params(self, **params: Any) -> Self:

@@ -1,9 +1,4 @@
-"""Calibration of class log-probabilities, applied after they are stored.
-
-A language model prefers some labels whatever the text says: by their frequency, by
-their place in the prompt, by the last example. That preference is an offset per class
-in log-probability, and calibrating subtracts it.
-"""
+"""Calibration of class log-probabilities, applied after they are stored."""
 
 from __future__ import annotations
 
@@ -181,9 +176,7 @@ def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
 def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
     r"""Estimate the bias of a pool whose classes are not equally frequent.
 
-    In such a pool the mean log-probability of a frequent class is high for good
-    reason, and batch calibration takes that reason out. So the mean is taken over the
-    pool weighted to hold as much of each class,
+    The mean is taken over the pool weighted to hold as much of each class,
     :math:`b_k = \sum_x w_x \log p(k \mid x) / \sum_x w_x` with
     :math:`w_x = \sum_k q_k(x) / \mathrm{mean}_x\, q_k(x)`, where the posterior
     :math:`q_k(x) \propto \pi_k\, p(k \mid x)\, e^{-b_k}` is that of the bias, in turns
@@ -193,12 +186,12 @@ def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     :math:`\pi_k \leftarrow (\mathrm{mean}_x\, q_k(x) + \lambda / C) / (1 + \lambda)`, with
     one text more in each class so that none vanishes.
 
-    A teacher that hardly tells the classes apart says little about their shares, and
-    plain expectation-maximisation then gives all to one class. So the estimate is
-    drawn to equal shares by :math:`\lambda = ((1 - I) / I)^2`, where
-    :math:`I = 1 - \mathrm{mean}_x\, H(q(x)) / \log C` of the first posterior, between 0
-    and 1, is how much the teacher says. The weights and the draw are our own
-    additions, measured in `benchmarks/teacher_calibration.py`.
+    Where a teacher hardly tells the classes apart, plain expectation-maximisation gives
+    all to one class. So the estimate is drawn to equal shares by
+    :math:`\lambda = ((1 - I) / I)^2`, where
+    :math:`I = 1 - \mathrm{mean}_x\, H(q(x)) / \log C` of the first posterior is how much
+    the teacher says, between 0 and 1. The weights and the draw are our own additions,
+    measured in `benchmarks/teacher_calibration.py`.
     """
     known = log_prob[~nan_rows(log_prob)]
     n_texts, n_classes = known.shape

@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
-from skllkd._core.params import optional_import
+from skllkd._core.params import check_number, optional_import
+from skllkd._core.texts import as_texts
+from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.calibration import normalise
+from skllkd.teachers.features import features_of_texts, sure_and_diverse
 
 #: The reason for a missing answer where none is given.
 NO_ANSWER = "without a usable answer"
@@ -53,9 +56,8 @@ class Usage(NamedTuple):
 Recalibration = Callable[[FloatArray], FloatArray]
 
 
-def _no_entries() -> npt.NDArray[np.object_]:
-    """Make an empty array of objects."""
-    return np.empty(0, dtype=object)
+#: Stands for a column to be filled in.
+LEFT_OUT: Any = None
 
 
 @dataclass(frozen=True)
@@ -118,21 +120,19 @@ class TeacherLabels:
     n_blank: int = 0
     n_truncated: int = 0
     seconds: float = field(default=0.0, compare=False)
-    source: npt.NDArray[np.object_] = field(default_factory=_no_entries, repr=False)
-    error: npt.NDArray[np.object_] = field(default_factory=_no_entries, repr=False)
+    source: npt.NDArray[np.object_] = field(default=LEFT_OUT, repr=False)
+    error: npt.NDArray[np.object_] = field(default=LEFT_OUT, repr=False)
     usage: Usage = field(default_factory=Usage)
     confidence: str = "log-probabilities"
     recalibration: Recalibration | None = None
 
     def __post_init__(self) -> None:
         """Fill in sources and reasons."""
-        if len(self.error) != len(self.log_prob):
-            missing = nan_rows(self.log_prob).astype(int)
-            # One object for all texts, not one each: a pool may hold millions.
-            error = np.array(["", NO_ANSWER], dtype=object)[missing]
-            source = np.array(["model", ""], dtype=object)[missing]
-            object.__setattr__(self, "error", error)
-            object.__setattr__(self, "source", source)
+        for name, words in (("source", ["model", ""]), ("error", ["", NO_ANSWER])):
+            if getattr(self, name) is None:
+                # One object for all texts, not one each: a pool may hold millions.
+                column = np.array(words, dtype=object)[self.missing.astype(int)]
+                object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -153,6 +153,68 @@ class TeacherLabels:
     def missing(self) -> BoolArray:
         """Mask of the texts without a usable answer."""
         return nan_rows(self.log_prob)
+
+    def propose_examples(
+        self, texts: Any, n_per_class: int = 1, *, embed: Any = None
+    ) -> list[tuple[str, Any]]:
+        """Propose examples for a prompt: the surest, most diverse texts of each class.
+
+        Of each class the surest text is taken, then of the surest ones the text that is
+        the least like those taken. Texts longer than half of the others are left out:
+        examples are evaluated, or paid for, with each prompt. Read them and mend what
+        the teacher got wrong; a wrong example teaches the error.
+
+        Parameters
+        ----------
+        texts : sequence of str of shape (n_texts,)
+            The texts of these labels.
+        n_per_class : int, default=1
+            Number of examples of each class.
+        embed : callable, optional
+            Function from texts to features of shape (n_texts, n_features) that tell how
+            alike texts are, such as `FrozenEncoderStudent().embed`. TF-IDF by default.
+
+        Returns
+        -------
+        list of (str, class)
+            The examples, class by class in turns, for the parameter `examples` of a
+            teacher. A class with too few texts has fewer.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the texts are not those of the labels, or none has a label.
+
+        Examples
+        --------
+        >>> from skllkd.teachers import PrecomputedTeacher
+        >>> texts = ["a goal", "a match", "the vote", "the law"]
+        >>> proba = [[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.1, 0.9]]
+        >>> labels = PrecomputedTeacher(texts, proba).label(texts, ["sports", "politics"])
+        >>> labels.propose_examples(texts)
+        [('a goal', 'sports'), ('the law', 'politics')]
+        """
+        check_number(n_per_class, "n_per_class", 1, integer=True)
+        texts = as_texts(texts, "texts")
+        if len(texts) != len(self):
+            raise InvalidParameterError(
+                f"`texts` must be the {len(self)} texts of these labels; got {len(texts)}."
+            )
+        if self.missing.all():
+            raise InvalidParameterError(
+                "no text has a label; there is nothing to choose."
+            )
+        lengths = np.array([len(text) for text in texts])
+        is_short = lengths <= np.median(lengths[~self.missing])
+        rows = sure_and_diverse(
+            self.proba, features_of_texts(texts, embed), n_per_class, is_short
+        )
+        return [
+            (texts[of_class[i]], name)
+            for i in range(n_per_class)
+            for name, of_class in zip(self.classes, rows, strict=True)
+            if i < len(of_class)
+        ]
 
     def to_pandas(self, texts: Any = None) -> Any:
         """Make a table of the labels.
@@ -175,16 +237,11 @@ class TeacherLabels:
         names[:] = self.classes
         label[known] = names[proba[known].argmax(axis=1)]
         columns: dict[str, Any] = {} if texts is None else {"text": list(texts)}
-        columns |= {"label": label}
-        columns |= {
-            f"proba_{name}": column
-            for name, column in zip(self.classes, proba.T, strict=True)
-        }
-        columns |= {
-            "label_mass": self.label_mass,
-            "source": self.source,
-            "error": self.error,
-        }
+        columns["label"] = label
+        for name, column in zip(self.classes, proba.T, strict=True):
+            columns[f"proba_{name}"] = column
+        for name in ("label_mass", "source", "error"):
+            columns[name] = getattr(self, name)
         return pandas.DataFrame(columns)
 
     def to_parquet(self, path: str | os.PathLike[str], texts: Any = None) -> None:

@@ -1,15 +1,17 @@
 """The report of a fitted classifier, and its summary in a notebook."""
 
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 from sklearn.linear_model import SGDClassifier
 from skllkd import LLKDClassifier
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.selection import SelectAll
-from skllkd.students import SklearnStudent
-from skllkd.teachers import PrecomputedTeacher
+from skllkd.students import SklearnStudent, TransformerStudent, feature_cache
+from skllkd.students._torch import pretrained
+from skllkd.teachers import EmbeddingTeacher, PrecomputedTeacher
 
 from tests.conftest import TOPICS
 
@@ -28,6 +30,7 @@ def test_report_measures_what_it_says(quick_classifier, news, capsys):
     assert (report.n_teacher_calls, report.n_teacher_calls_saved) == (150, 10)
     assert report.model_bytes > 1000
     assert report.texts_per_second > 0
+    assert report.class_names == {}  # this student has no encoder
     for part in (
         "95 % interval",
         "Label issues",
@@ -71,6 +74,38 @@ def test_a_loaded_classifier_reports_on_texts_it_is_given(quick_classifier, news
     for others in (texts[80:90], texts[80:160], texts[1:80] + texts[:1]):
         with pytest.raises(InvalidParameterError, match="teacher"):
             loaded.report(others)
+
+
+def test_the_class_names_alone_stand_beside_teacher_and_student(
+    news, tiny_path, tmp_path, capsys
+):
+    texts, gold = [*news[0][:59], " "], np.array(news[1][:60])
+    folder = shutil.copytree(tiny_path, tmp_path / "encoder")
+    described = {name: f"about {name}" for name in reversed(TOPICS)}
+    classifier = LLKDClassifier(
+        PrecomputedTeacher(texts, gold),
+        described,
+        student=TransformerStudent(folder, device="cpu"),
+        n_epochs=1,
+        random_state=0,
+    )
+    with pytest.warns(MissingLabelWarning):
+        classifier.fit(texts)
+    names = EmbeddingTeacher(tiny_path, device="cpu").label(texts[:59], described)
+    closest = np.array(names.classes)[names.proba.argmax(axis=1)]
+    report = classifier.report()
+    agreements = report.class_names
+    assert agreements["teacher"].share == pytest.approx((closest == gold[:59]).mean())
+    student = classifier.predict(texts[:59])
+    assert agreements["student"].share == pytest.approx((closest == student).mean())
+    assert agreements["student"].n_texts == 59
+    shown = f"{agreements['teacher'].share:.1%} with the teacher"
+    assert f"Class names alone agree: {shown}" in capsys.readouterr().out
+    shutil.rmtree(folder)  # the encoder before it was tuned is gone
+    pretrained._known.clear()
+    feature_cache.memory = feature_cache._Memory()
+    assert classifier.report().class_names == {}
+    assert "Class names" not in capsys.readouterr().out
 
 
 def test_html_shows_parameters_and_once_fitted_a_summary(quick_classifier, news):

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
 from skllkd import LLKDClassifier
-from skllkd.students import FrozenEncoderStudent, GeneralizedCrossEntropy
+from skllkd.students import (
+    FrozenEncoderStudent,
+    GeneralizedCrossEntropy,
+    feature_cache,
+)
+from skllkd.students.text_encoder import TextEncoder
 from skllkd.teachers import PrecomputedTeacher
 
 from tests.conftest import TOPICS
@@ -13,14 +18,15 @@ from tests.conftest import TOPICS
 @pytest.fixture
 def encoded(monkeypatch):
     """Return the list of texts the encoder is given, as it grows."""
+    feature_cache.memory = feature_cache._Memory()
     seen = []
-    encode = FrozenEncoderStudent._encode
+    encode = TextEncoder._encode
 
     def counting(self, texts):
         seen.extend(texts)
         return encode(self, texts)
 
-    monkeypatch.setattr(FrozenEncoderStudent, "_encode", counting)
+    monkeypatch.setattr(TextEncoder, "_encode", counting)
     return seen
 
 

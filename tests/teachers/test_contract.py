@@ -13,6 +13,7 @@ from skllkd import teachers
 from skllkd.teachers import (
     CalibratedTeacher,
     CallableTeacher,
+    EmbeddingTeacher,
     EnsembleTeacher,
     PrecomputedTeacher,
     SklearnTeacher,
@@ -66,6 +67,11 @@ MAKE = {
 @pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
 def test_contract(make, check):
     check(make())
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[6:])
+def test_contract_of_a_sentence_encoder(check, tiny_path):
+    check(EmbeddingTeacher(tiny_path, device="cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def quick_reading() -> Iterator[None]:
 def _quick_reader(reader: Any) -> Any:
     """Return a reader whose views of the file are plain arrays, not memory maps."""
 
-    class Reader(reader):  # type: ignore[misc]
+    class Reader(reader):
         def _get(
             self, offset: int, dtype: Any, count: int = 1, override_order: Any = None
         ) -> Any:

@@ -19,8 +19,7 @@ from skllkd.teachers.prompting.label_trie import LabelTrie
 from skllkd.teachers.prompting.tokens import PromptTokens
 
 #: How far, in nats, a label scored in a batch may be from the same one scored alone.
-_TOLERANCE = {"float32": 0.01}
-_TOLERANCE_OF_HALF = 1.0
+_TOLERANCE = {"float32": 0.01, "bfloat16": 1.0, "float16": 1.0}
 
 models: Registry[Any] = Registry()
 
@@ -81,7 +80,7 @@ def check_scoring(model: HFModel, name: str) -> None:
         raise
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         apart, why = np.nan, f"{type(error).__name__}: {error}"
-    if not apart <= _TOLERANCE.get(dtype, _TOLERANCE_OF_HALF):
+    if not apart <= _TOLERANCE[dtype]:
         raise SavedModelError(
             f"`model`: {name!r} ({type(model.network).__name__}, {dtype}) does not score "
             f"prompts together as it scores them alone: {why}. Use another model, "

@@ -163,14 +163,10 @@ class HFScorer:
 
     def _read(self, logits: Any) -> FloatArray:
         """Return the labels' log-probabilities from logits by text and position."""
-        steps = self._trie.steps
-        log_prob = np.zeros((len(logits), len(steps)))
-        for position in range(logits.shape[1]):
+        log_prob = np.zeros((len(logits), len(self._trie.steps)))
+        for position, pairs in enumerate(self._trie.labels_at):
             row = logits[:, position].float()
-            wanted = [
-                (k, t) for k, path in enumerate(steps) for p, t in path if p == position
-            ]
-            labels, tokens = (list(part) for part in zip(*wanted, strict=True))
+            labels, tokens = (list(part) for part in zip(*pairs, strict=True))
             found = row[:, tokens] - row.logsumexp(dim=-1, keepdim=True)
             log_prob[:, labels] += found.double().cpu().numpy()
         return log_prob

@@ -192,10 +192,7 @@ class PromptContext:
 
 
 def new_nodes_by_branch(trie: LabelTrie) -> Iterator[list[int]]:
-    """Yield the nodes of each branch that the branch before lacks, parents first.
-
-    Every node is in one of these lists.
-    """
+    """Yield the nodes of each branch that the branch before lacks, parents first."""
     nodes: list[int] = []
     for node, depth in enumerate(trie.node_depths):
         if nodes and depth <= trie.node_depths[nodes[-1]]:

@@ -32,17 +32,12 @@ class LlamaScorer:
         self._batch_tokens = batch_tokens
         self._context: PromptContext | None = None
         self._lock = threading.Lock()
-        self._read_at: list[list[tuple[int, int]]] = [
-            [] for _ in range(1 + len(prompt.trie.node_tokens))
-        ]
-        for label, steps in enumerate(prompt.trie.steps):
-            for position, token in steps:
-                self._read_at[position].append((label, token))
 
     def score(self, bodies: Sequence[Sequence[int]]) -> FloatArray:
         """Return the labels' log-probabilities in nats, of shape (n_bodies, n_labels)."""
+        trie = self._prompt.trie
         prompts = [[*body, *self._prompt.suffix] for body in bodies]
-        log_prob = np.zeros((len(bodies), len(self._prompt.trie.steps)))
+        log_prob = np.zeros((len(bodies), len(trie.steps)))
         with self._lock:  # a scorer is shared by the threads of a process
             context = self._context_for([len(prompt) for prompt in prompts])
             for rows in _groups(context, prompts):
@@ -51,7 +46,7 @@ class LlamaScorer:
                     highest = float(logits.max())
                     total = float(np.exp(logits - highest).sum(dtype=np.float64))
                     log_total = highest + float(np.log(total))
-                    for label, token in self._read_at[position]:
+                    for label, token in trie.labels_at[position]:
                         step = float(logits[token]) - log_total
                         log_prob[rows[which], label] += step
         return log_prob

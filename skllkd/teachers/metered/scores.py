@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
-from skllkd.teachers.labels import NO_ANSWER, Usage
-
-_LEFT_OUT: Any = None
+from skllkd.teachers.labels import LEFT_OUT, NO_ANSWER, Usage
 
 
 @dataclass(eq=False)
@@ -48,29 +46,29 @@ class Scores:
     """
 
     log_prob: FloatArray
-    label_mass: FloatArray = _LEFT_OUT
-    error: npt.NDArray[np.object_] = _LEFT_OUT
-    n_tokens: IntArray = _LEFT_OUT
-    is_final: BoolArray = _LEFT_OUT
-    is_truncated: BoolArray = _LEFT_OUT
-    n_calls: IntArray = _LEFT_OUT
+    label_mass: FloatArray = LEFT_OUT
+    error: npt.NDArray[np.object_] = LEFT_OUT
+    n_tokens: IntArray = LEFT_OUT
+    is_final: BoolArray = LEFT_OUT
+    is_truncated: BoolArray = LEFT_OUT
+    n_calls: IntArray = LEFT_OUT
 
     def __post_init__(self) -> None:
         """Fill in the columns that were left out."""
         self.log_prob = np.asarray(self.log_prob, dtype=np.float64)
         n = len(self.log_prob)
         reasons = np.array(["", NO_ANSWER], dtype=object)
-        columns: dict[str, Callable[[], Any]] = {
-            "label_mass": lambda: np.full(n, np.nan),
-            "error": lambda: reasons[nan_rows(self.log_prob).astype(int)],
-            "n_tokens": lambda: np.zeros((n, 2), dtype=np.int64),
-            "is_final": lambda: np.zeros(n, dtype=bool),
-            "is_truncated": lambda: np.zeros(n, dtype=bool),
-            "n_calls": lambda: np.ones(n, dtype=np.int64),
+        columns = {
+            "label_mass": np.full(n, np.nan),
+            "error": reasons[nan_rows(self.log_prob).astype(int)],
+            "n_tokens": np.zeros((n, 2), dtype=np.int64),
+            "is_final": np.zeros(n, dtype=bool),
+            "is_truncated": np.zeros(n, dtype=bool),
+            "n_calls": np.ones(n, dtype=np.int64),
         }
-        for name, make in columns.items():
+        for name, column in columns.items():
             if getattr(self, name) is None:
-                setattr(self, name, make())
+                setattr(self, name, column)
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -30,6 +30,7 @@ _INSERT = (
 _ADD_USAGE = (
     "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET n_calls = n_calls + excluded.n_calls, "
+    "description = iif(description = '{}', excluded.description, description), "
     "input_tokens = input_tokens + excluded.input_tokens, "
     "output_tokens = output_tokens + excluded.output_tokens, "
     "seconds = seconds + excluded.seconds"
@@ -163,7 +164,7 @@ class LabelStore(StoreFile):
         fingerprint: str,
         texts: Sequence[str | bytes],
         scores: Scores,
-        usage: Usage | None = None,
+        usage: Usage = Usage(),  # noqa: B008  (frozen)
         description: dict[str, Any] | None = None,
     ) -> None:
         """Store answers and commit. The first answer stored for a text stays.
@@ -194,13 +195,12 @@ class LabelStore(StoreFile):
                 scores.label_mass[i],
                 "" if answered[i] else str(scores.error[i] or NO_ANSWER),
             )
-            for i in np.flatnonzero(answered | scores.is_final)
+            for i in np.flatnonzero(answered | scores.is_final).tolist()
         ]
         with self._writing() as connection:
             connection.executemany(_INSERT, rows)
-            if usage is not None:
-                described = json.dumps(description or {})
-                connection.execute(_ADD_USAGE, [fingerprint, described, *usage])
+            described = json.dumps(description or {})
+            connection.execute(_ADD_USAGE, [fingerprint, described, *usage])
 
     def usage(self, fingerprint: str) -> Usage:
         """Sum up the usage of a fingerprint, over all processes that used this file.
@@ -230,27 +230,23 @@ class LabelStore(StoreFile):
         list of StoredAnswers
             The most answers first.
         """
-        counts = self._rows(
-            "SELECT fingerprint, sum(reason = ''), sum(reason != ''), "
-            "max(iif(reason = '', answered_at, NULL)) FROM answers GROUP BY fingerprint"
+        rows = self._rows(
+            "SELECT usage.*, count(iif(reason = '', 1, NULL)) AS n_answers, "
+            "count(reason), max(iif(reason = '', answered_at, NULL)) "
+            "FROM usage LEFT JOIN answers USING (fingerprint) "
+            "GROUP BY fingerprint ORDER BY n_answers DESC"
         )
-        count_of = {key: count for key, *count in counts}
-        used = {key: usage for key, *usage in self._rows("SELECT * FROM usage")}
-        contents = []
-        for key in count_of | used:
-            n_answers, n_unanswered, last = count_of.get(key, (0, 0, None))
-            description, *usage = used.get(key, ["{}"])
-            contents.append(
-                StoredAnswers(
-                    key,
-                    json.loads(description),
-                    n_answers,
-                    n_unanswered,
-                    Usage(*usage),
-                    float("nan") if last is None else float(last),
-                )
+        return [
+            StoredAnswers(
+                key,
+                json.loads(description),
+                n_answers,
+                n_known - n_answers,
+                Usage(*usage),
+                float("nan") if last is None else float(last),
             )
-        return sorted(contents, key=lambda entry: -entry.n_answers)
+            for key, description, *usage, n_answers, n_known, last in rows
+        ]
 
     def export(
         self, path: str | os.PathLike[str], fingerprint: str | None = None

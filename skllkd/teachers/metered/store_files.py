@@ -46,11 +46,6 @@ CREATE TABLE notes (
 _WAIT_S = 60.0
 
 
-def default_store_path() -> Path:
-    """Locate the label store of teachers that name none."""
-    return cache_folder() / "labels.sqlite"
-
-
 class StoreFile:
     """A SQLite file in write-ahead mode, laid out as a label store."""
 
@@ -60,7 +55,8 @@ class StoreFile:
                 f"`store` must be a file's path, None for the default or False for none; "
                 f"got {path!r}."
             )
-        self.path = default_store_path() if path is None else Path(path).expanduser()
+        path = cache_folder() / "labels.sqlite" if path is None else Path(path)
+        self.path = path.expanduser()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=_WAIT_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from skllkd.exceptions import InvalidParameterError
 
@@ -26,6 +27,15 @@ class LabelTrie:
     node_tokens: Tokens  # the token of each evaluated node
     node_depths: Tokens  # distance of each node from the prompt's last token, from 1
     steps: tuple[tuple[tuple[int, int], ...], ...]  # (position, token) pairs by label
+
+    @cached_property
+    def labels_at(self) -> list[list[tuple[int, int]]]:
+        """The (label, token) pairs to be read at each position."""
+        pairs: list[list[tuple[int, int]]] = [[] for _ in (0, *self.node_tokens)]
+        for label, steps in enumerate(self.steps):
+            for position, token in steps:
+                pairs[position].append((label, token))
+        return pairs
 
     @classmethod
     def from_tokens(

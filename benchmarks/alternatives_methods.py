@@ -1,0 +1,351 @@
+"""The methods that `benchmarks.alternatives` compares, each of them as one function.
+
+A method takes a task, a pool of labelled texts with others to predict, and returns its
+outcome. What encodes is shared, and each method counts the time of encoding its texts.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import transformers
+from sentence_transformers import SentenceTransformer
+from sklearn.linear_model import LogisticRegression
+from skllkd import LLKDClassifier
+from skllkd.selection import LLKDSelection
+from skllkd.students import FrozenEncoderStudent, TransformerStudent, feature_cache
+
+from benchmarks.data import Pool
+
+#: Of the linear models, by the labels they learn: the best of 0.1, 1, 10 and 100 on dev.
+STRENGTHS = {"hard": 1.0, "soft": 10.0, "cleanlab": 1.0, "gold": 10.0}
+N_EPOCHS, BATCH, LEARNING_RATE = 3, 32, 5e-5  # the usual ones of `Trainer`
+SETFIT_BATCH, SETFIT_STEPS = 16, 500
+PREDICT_BATCH = 64
+MEGABYTE = 1e6
+
+
+class Outcome(NamedTuple):
+    """The labels a method predicts, and its cost."""
+
+    labels: np.ndarray  # class names, of the task's texts
+    training_s: float  # encoding and refinement included
+    predicting_s: float
+    megabytes: float  # of the files that predicting needs
+
+
+class Encoding:
+    """Rows of texts, each computed once, and the seconds that this takes.
+
+    Parameters
+    ----------
+    encode : callable
+        From a list of texts to a row for each of them.
+    """
+
+    def __init__(self, encode: Callable[[list[str]], Sequence[Any]]):
+        self._encode = encode
+        self._known: dict[str, Any] = {}
+        self._total_s = 0.0
+
+    def seconds(self, texts: list[str]) -> float:
+        """Return how long encoding takes, from the mean of all texts so far."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        begin = time.perf_counter()
+        if new:
+            self._known.update(zip(new, self._encode(new), strict=True))
+        self._total_s += time.perf_counter() - begin
+        return len(texts) * self._total_s / len(self._known)
+
+    def rows(self, texts: list[str]) -> np.ndarray:
+        """Return the rows of texts whose seconds were asked for."""
+        return np.stack([self._known[text] for text in texts])
+
+
+@dataclass
+class Task:
+    """A pool to learn from and texts to predict."""
+
+    pool: Pool
+    class_texts: list[str]  # each name with its description, if it has one
+    classes: Any  # as `LLKDClassifier` takes them
+    texts: list[str]
+    seed: int
+    model: str
+    device: str
+    embeddings: Encoding
+    features: Encoding  # those of our frozen student, which keeps them itself
+
+    @property
+    def names(self) -> np.ndarray:
+        """Return the class names."""
+        return np.array(self.pool.classes)
+
+    @property
+    def hard(self) -> np.ndarray:
+        """Return the classes that the teacher chose."""
+        return self.pool.teacher_proba.argmax(axis=1)
+
+    @property
+    def gold(self) -> np.ndarray:
+        """Return the gold classes."""
+        return np.searchsorted(self.names, self.pool.gold)
+
+
+Method = Callable[[Task], Outcome]
+
+
+def folder_megabytes(folder: Path) -> float:
+    """Return the size of the files below a folder."""
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files) / MEGABYTE
+
+
+def forget_features() -> None:
+    """Empty the cache of features, so that encoding is timed."""
+    feature_cache.memory = type(feature_cache.memory)()
+
+
+def embeddings(model: str, device: str) -> Encoding:
+    """Return the embeddings of sentence-transformers, of length 1."""
+    encoder = SentenceTransformer(model, device=device)
+    encoder.encode(["a text"])  # what is loaded at first is not timed
+    return Encoding(partial(encoder.encode, batch_size=PREDICT_BATCH))
+
+
+def features(model: str, device: str) -> Encoding:
+    """Return the features of our frozen student; it keeps them, so the rows are empty."""
+    student = FrozenEncoderStudent(model, device=device)
+    student.begin_fit(["a text"], 2, 0)
+
+    def encode(texts: list[str]) -> list[None]:
+        student.begin_fit(texts, 2, 0)
+        return [None] * len(texts)
+
+    return Encoding(encode)
+
+
+def _linear(task: Task, model: Any, fit: Callable[[Any, np.ndarray], Any]) -> Outcome:
+    """Fit a model on the embeddings of the pool and predict the texts."""
+    encoding_s = task.embeddings.seconds(task.pool.texts)
+    begin = time.perf_counter()
+    fit(model, task.embeddings.rows(task.pool.texts))
+    training_s = encoding_s + time.perf_counter() - begin
+    encoding_s = task.embeddings.seconds(task.texts)
+    begin = time.perf_counter()
+    labels = task.names[model.predict(task.embeddings.rows(task.texts))]
+    predicting_s = encoding_s + time.perf_counter() - begin
+    head = len(pickle.dumps(model)) / MEGABYTE
+    size = folder_megabytes(Path(task.model)) + head
+    return Outcome(labels, training_s, predicting_s, size)
+
+
+def _regression(labels: str) -> LogisticRegression:
+    """Return the linear model for labels of a kind."""
+    return LogisticRegression(C=STRENGTHS[labels], max_iter=1000)
+
+
+def regression_hard(task: Task) -> Outcome:
+    """Learn the teacher's choices by logistic regression on embeddings."""
+    return _linear(task, _regression("hard"), lambda m, rows: m.fit(rows, task.hard))
+
+
+def regression_gold(task: Task) -> Outcome:
+    """Learn gold labels by logistic regression on embeddings."""
+    return _linear(task, _regression("gold"), lambda m, rows: m.fit(rows, task.gold))
+
+
+def regression_soft(task: Task) -> Outcome:
+    """Learn the teacher's distributions: each text once per class, weighted."""
+    row, label = np.nonzero(task.pool.teacher_proba > 1e-6)
+    weight = task.pool.teacher_proba[row, label]
+
+    def fit(model: LogisticRegression, rows: np.ndarray) -> None:
+        model.fit(rows[row], label, weight)
+
+    return _linear(task, _regression("soft"), fit)
+
+
+def cleanlab(task: Task) -> Outcome:
+    """Learn the teacher's choices without those that cleanlab takes for wrong."""
+    from cleanlab.classification import CleanLearning
+
+    present, label = np.unique(task.hard, return_inverse=True)  # 0, 1, ... without gaps
+    model = CleanLearning(_regression("cleanlab"), seed=task.seed)
+    found = _linear(task, model, lambda m, rows: m.fit(rows, label))
+    place = np.searchsorted(task.names, found.labels)
+    return found._replace(labels=task.names[present][place])
+
+
+def class_names(task: Task) -> Outcome:
+    """Predict the class whose name and description are nearest by cosine."""
+    task.embeddings.seconds(task.class_texts)
+    columns = task.embeddings.rows(task.class_texts)
+    predicting_s = task.embeddings.seconds(task.texts)
+    cosine = task.embeddings.rows(task.texts) @ columns.T  # all are of length 1
+    labels = task.names[cosine.argmax(axis=1)]
+    return Outcome(labels, 0.0, predicting_s, folder_megabytes(Path(task.model)))
+
+
+def ours(tuned: bool, **parameters: Any) -> Method:
+    """Return a method that fits `LLKDClassifier`, by default with its defaults."""
+    kind = TransformerStudent if tuned else FrozenEncoderStudent
+
+    def encoding_s(task: Task, texts: list[str]) -> float:
+        return 0.0 if tuned else task.features.seconds(texts)
+
+    def run(task: Task) -> Outcome:
+        classifier = LLKDClassifier(
+            classes=task.classes,
+            student=kind(task.model, device=task.device),
+            on_missing_class="warn",
+            random_state=task.seed,
+            verbose=0,
+        ).set_params(**parameters)
+        if tuned:
+            forget_features()  # those of refinement
+        training_s = encoding_s(task, task.pool.texts)
+        begin = time.perf_counter()
+        classifier.fit(task.pool.texts, teacher_proba=task.pool.teacher_proba)
+        training_s += time.perf_counter() - begin
+        predicting_s = encoding_s(task, task.texts)
+        begin = time.perf_counter()
+        labels = classifier.predict(task.texts)
+        predicting_s += time.perf_counter() - begin
+        with tempfile.TemporaryDirectory() as folder:
+            classifier.save(folder)
+            size = folder_megabytes(Path(folder))
+        return Outcome(labels, training_s, predicting_s, size)
+
+    return run
+
+
+def trainer(gold: bool = False) -> Method:
+    """Return a method that fine-tunes with `transformers.Trainer` on hard labels."""
+
+    def run(task: Task) -> Outcome:
+        label = task.gold if gold else task.hard
+        with tempfile.TemporaryDirectory() as folder:
+            begin = time.perf_counter()
+            tokenize = transformers.AutoTokenizer.from_pretrained(task.model)
+            fitted = _trainer(task, folder, tokenize)
+            fitted.train_dataset = _rows(tokenize, task.pool.texts, label)
+            fitted.train()
+            training_s = time.perf_counter() - begin
+            begin = time.perf_counter()
+            logits = fitted.predict(_rows(tokenize, task.texts)).predictions
+            predicting_s = time.perf_counter() - begin
+            fitted.save_model(f"{folder}/fitted")
+            size = folder_megabytes(Path(folder) / "fitted")
+        labels = task.names[logits.argmax(axis=1)]
+        return Outcome(labels, training_s, predicting_s, size)
+
+    return run
+
+
+def _trainer(task: Task, folder: str, tokenizer: Any) -> transformers.Trainer:
+    """Return a trainer of the encoder with a new classification head."""
+    arguments = transformers.TrainingArguments(
+        folder,
+        per_device_train_batch_size=BATCH,
+        per_device_eval_batch_size=PREDICT_BATCH,
+        num_train_epochs=N_EPOCHS,
+        learning_rate=LEARNING_RATE,
+        seed=task.seed,
+        use_cpu=task.device == "cpu",
+        dataloader_pin_memory=task.device != "cpu",
+        report_to=[],
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+    )
+    transformers.set_seed(task.seed)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        task.model, num_labels=len(task.pool.classes), dtype=torch.float32
+    )
+    return transformers.Trainer(
+        model,
+        arguments,
+        data_collator=transformers.DataCollatorWithPadding(tokenizer),
+        processing_class=tokenizer,
+    )
+
+
+def _rows(
+    tokenizer: Any, texts: list[str], label: np.ndarray | None = None
+) -> list[dict[str, Any]]:
+    """Return texts as `Trainer` takes them."""
+    ids = tokenizer(texts, truncation=True, max_length=256)["input_ids"]
+    if label is None:
+        return [{"input_ids": row} for row in ids]
+    pairs = zip(ids, label.tolist(), strict=True)
+    return [{"input_ids": row, "labels": k} for row, k in pairs]
+
+
+def setfit(task: Task) -> Outcome:
+    """Train SetFit on the teacher's choices."""
+    import setfit as package
+
+    from datasets import Dataset
+
+    begin = time.perf_counter()
+    model = package.SetFitModel.from_pretrained(task.model, device=task.device)
+    rows = Dataset.from_dict({"text": task.pool.texts, "label": task.hard.tolist()})
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = package.TrainingArguments(
+            folder,
+            batch_size=SETFIT_BATCH,
+            max_steps=SETFIT_STEPS,
+            seed=task.seed,
+            report_to="none",
+            save_strategy="no",
+            logging_strategy="no",
+            show_progress_bar=False,
+        )
+        package.Trainer(model, arguments, train_dataset=rows).train()
+        training_s = time.perf_counter() - begin
+        begin = time.perf_counter()
+        label = model.predict(task.texts, batch_size=PREDICT_BATCH, as_numpy=True)
+        predicting_s = time.perf_counter() - begin
+        model.save_pretrained(f"{folder}/fitted")
+        size = folder_megabytes(Path(folder) / "fitted")
+    return Outcome(task.names[label], training_s, predicting_s, size)
+
+
+ON_EMBEDDINGS: dict[str, Method] = {
+    "class names": class_names,
+    "regression, hard": regression_hard,
+    "regression, soft": regression_soft,
+    "cleanlab": cleanlab,
+    "regression, gold": regression_gold,
+}
+PAPER = {"selection": LLKDSelection(), "refine": None}
+#: The methods that are compared, by the student of ours.
+METHODS: dict[str, dict[str, Method]] = {
+    "frozen": ON_EMBEDDINGS
+    | {
+        "ours": ours(False),
+        "ours, 10 epochs": ours(False, n_epochs=10),
+        "ours, not refined": ours(False, refine=None),
+        "ours, not refined, 10 epochs": ours(False, n_epochs=10, refine=None),
+        "LLKD, 10 epochs": ours(False, n_epochs=10, **PAPER),
+    },
+    "tuned": ON_EMBEDDINGS
+    | {
+        "ours": ours(True),
+        "ours, not refined": ours(True, refine=None),
+        "LLKD": ours(True, **PAPER),
+        "Trainer": trainer(),
+        "Trainer, gold": trainer(gold=True),
+        "SetFit": setfit,
+    },
+}
