@@ -31,8 +31,7 @@ the texts. A text is encoded once by sentence-transformers and once by our stude
 method that uses a frozen encoder counts the mean time of these for each text. Sizes are of
 all files that predicting needs.
 
-The methods of their names need the packages `cleanlab` (2.9) and `setfit` (1.2, with
-`evaluate`), which are no dependencies of this one; `--only` leaves them out.
+SetFit and cleanlab come with the extra `benchmarks`; `--only` leaves methods out.
 
 A run that was stopped can be resumed: cells in the output file are not run again. With
 `--workers` pools are spread over processes, and a pool's cells are kept when all are done.
@@ -58,10 +57,9 @@ import transformers
 from sklearn.metrics import f1_score
 from skllkd._core.classes import as_classes
 from skllkd._core.similarity import class_texts
-from skllkd.datasets import minilm_path, smollm2_path
+from skllkd.datasets import minilm_path
 
 from benchmarks.alternatives_methods import (
-    MEGABYTE,
     METHODS,
     Encoding,
     Outcome,
@@ -132,8 +130,7 @@ def cell_of(outcome: Outcome, gold: np.ndarray) -> dict[str, Any]:
 def teacher_cell(folder: Path, pool: Pool, texts: list[str]) -> dict[str, Any]:
     """Return the scores of the teacher, and the texts that they are of."""
     chosen, gold, where = _teacher_labels(folder, pool, texts)
-    own = {} if (folder / "llm.jsonl").exists() else {"megabytes": _smollm2_megabytes()}
-    return quality(chosen, gold) | {"scored_on": where, "n": len(gold)} | own
+    return quality(chosen, gold) | {"scored_on": where, "n": len(gold)}
 
 
 def _teacher_labels(
@@ -151,11 +148,6 @@ def _teacher_labels(
             return chosen, np.array([row["label"] for row in rows]), rows[0]["split"]
     chosen = np.array(pool.classes)[pool.teacher_proba.argmax(axis=1)]
     return chosen, pool.gold, "pool"
-
-
-def _smollm2_megabytes() -> float:
-    """Return the size of the package's own teacher."""
-    return round(smollm2_path().stat().st_size / MEGABYTE, 1)
 
 
 def cells_of(work: Work) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -31,7 +31,6 @@ STRENGTHS = {"hard": 1.0, "soft": 10.0, "cleanlab": 1.0, "gold": 10.0}
 N_EPOCHS, BATCH, LEARNING_RATE = 3, 32, 5e-5  # the usual ones of `Trainer`
 SETFIT_BATCH, SETFIT_STEPS = 16, 500
 PREDICT_BATCH = 64
-MEGABYTE = 1e6
 
 
 class Outcome(NamedTuple):
@@ -107,7 +106,7 @@ Method = Callable[[Task], Outcome]
 def folder_megabytes(folder: Path) -> float:
     """Return the size of the files below a folder."""
     files = (path for path in Path(folder).rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files) / MEGABYTE
+    return sum(path.stat().st_size for path in files) / 1e6
 
 
 def forget_features() -> None:
@@ -144,7 +143,7 @@ def _linear(task: Task, model: Any, fit: Callable[[Any, np.ndarray], Any]) -> Ou
     begin = time.perf_counter()
     labels = task.names[model.predict(task.embeddings.rows(task.texts))]
     predicting_s = encoding_s + time.perf_counter() - begin
-    head = len(pickle.dumps(model)) / MEGABYTE
+    head = len(pickle.dumps(model)) / 1e6
     size = folder_megabytes(Path(task.model)) + head
     return Outcome(labels, training_s, predicting_s, size)
 

@@ -28,6 +28,7 @@ PUBLIC = [
     "skllkd.datasets",
     "skllkd.exceptions",
     "skllkd.metrics",
+    "skllkd.refinement",
     "skllkd.selection",
     "skllkd.students",
     "skllkd.teachers",

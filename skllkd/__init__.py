@@ -15,12 +15,14 @@ if TYPE_CHECKING:
         ReliabilityDisplay,
         SelectionDisplay,
     )
+    from skllkd.inspection.refinement_display import RefinementDisplay
     from skllkd.persistence.onnx_classifier import ONNXClassifier
 
 __all__ = [
     "ConfidenceUncertaintyDisplay",
     "LLKDClassifier",
     "ONNXClassifier",
+    "RefinementDisplay",
     "ReliabilityDisplay",
     "SelectionDisplay",
 ]
@@ -30,10 +32,14 @@ _MODULES = {
     "ConfidenceUncertaintyDisplay": "inspection.displays",
     "LLKDClassifier": "_classifier",
     "ONNXClassifier": "persistence.onnx_classifier",
+    "RefinementDisplay": "inspection.refinement_display",
     "ReliabilityDisplay": "inspection.displays",
     "SelectionDisplay": "inspection.displays",
 }
-_PACKAGES = ("datasets", "exceptions", "metrics", "selection", "students", "teachers")
+_PACKAGES = (
+    *("datasets", "exceptions", "metrics"),
+    *("refinement", "selection", "students", "teachers"),
+)
 
 
 def __getattr__(name: str) -> Any:

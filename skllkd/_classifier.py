@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,8 @@ from typing_extensions import override
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
-from skllkd._core.params import check_number, check_option
+from skllkd._core.frozen import replace_nested, split_nested
+from skllkd._core.params import check_number, check_option, shown
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state, state_after
@@ -25,6 +26,8 @@ from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.report import Report, make_report, summary_html
 from skllkd.metrics import agreement_of_rows
 from skllkd.persistence.saving import SavingMixin
+from skllkd.refinement import Refinement
+from skllkd.refinement.record import RefinementRecord
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels
@@ -36,6 +39,7 @@ from skllkd.training.preparation import (
     prepare_student,
     warn_of_hard_targets,
 )
+from skllkd.training.refining import refined
 from skllkd.training.schedule import Schedule
 from skllkd.training.student_training import train_student
 from skllkd.training.targets import label_pool
@@ -45,11 +49,12 @@ from skllkd.training.training_set import TrainingSet, in_class_order
 class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
     """Text classifier distilled from a teacher, without labels.
 
-    The teacher, such as a language model, labels the texts once. The student, a small
-    transformer, is trained on its labels. A selection decides at each step which texts
-    it is trained on: with LLKD those with a confident label about which the student is
-    still uncertain; by default a sample weighted by the reliability of the label and
-    by the student's uncertainty.
+    The teacher, such as a language model, labels the texts once. Its labels are refined
+    by further evidence at hand: the class names, and the labels of the other texts. The
+    student, a small transformer, is trained on the refined labels. A selection decides
+    at each step which texts it is trained on: with LLKD those with a confident label
+    about which the student is still uncertain; by default a sample weighted by the
+    reliability of the label and by the student's uncertainty.
 
     Parameters
     ----------
@@ -60,12 +65,16 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
     classes : sequence or mapping
         The class names, or each name with a description for the teacher. A teacher's
         columns follow this order. May be None without a teacher.
+    refine : Refinement or None, default=Refinement()
+        The refinement of the teacher's labels before the student learns them; None for
+        the teacher's labels as they are. Labels given as `y` are never changed.
     selection : Selection, optional
         The selection of texts at each step. By default `RankedImportance()`, the best
         rule of our comparison; `LLKDSelection()` is the rule of the paper.
     acquisition : AcceptReject, optional
         The choice of the texts to be labelled if the budget does not suffice for all.
-        By default all texts. The others take no part in training.
+        By default all texts. The others take part with the labels that `refine` gives
+        them, and without it not at all.
     student : Student or estimator, optional
         A student of `skllkd.students`, or a scikit-learn classifier with `partial_fit`
         and `predict_proba`. By default `TransformerStudent()`.
@@ -105,6 +114,11 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
     teacher_proba_ : ndarray of shape (n_texts, n_classes)
         The teacher's calibrated distribution for each text given to `fit`; a row of
         NaN where it has none.
+    refined_proba_ : ndarray of shape (n_texts, n_classes)
+        The refined distributions, which the student learned; a row of NaN where there
+        is none. Only with `refine`.
+    refinement_ : RefinementRecord
+        The weights of the evidence and the labels it changed. Only with `refine`.
     pseudo_labels_ : ndarray of shape (n_texts,), object
         The teacher's most probable class of each text; None where there is none.
     label_mass_ : ndarray of shape (n_texts,)
@@ -134,7 +148,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
     feature_names_in_ : ndarray of shape (n_features,)
         The names of the features, if `X` was a DataFrame.
     seconds_ : dict of str to float
-        Wall time of "labelling" and "training".
+        Wall time of "labelling", "refinement" and "training".
 
     Notes
     -----
@@ -169,6 +183,8 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
     student_: Student
     selection_: Selection
     teacher_proba_: FloatArray
+    refined_proba_: FloatArray
+    refinement_: RefinementRecord
     pseudo_labels_: npt.NDArray[np.object_]
     label_mass_: FloatArray
     times_selected_: npt.NDArray[np.int32]
@@ -184,6 +200,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         teacher: Any = None,
         classes: Any = None,
         *,
+        refine: Refinement | None = Refinement(),  # noqa: B008  (frozen)
         selection: Selection | None = None,
         acquisition: AcceptReject | None = None,
         student: Any = None,
@@ -200,6 +217,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
     ) -> None:
         self.teacher = teacher
         self.classes = classes
+        self.refine = refine
         self.selection = selection
         self.acquisition = acquisition
         self.student = student
@@ -253,7 +271,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         MissingLabelWarning
-            If texts have no label; they take no part in training.
+            If texts have no label.
         TruncationWarning
             If texts are longer than a model's window.
         """
@@ -333,10 +351,14 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         given = (texts, y, classes, teacher_proba, resume, student, random_state)
         training_set = TrainingSet.of(texts, *self._label_pool(*given))
         training_set.check_labelled()
-        if not resume:  # what is new today need not hold every class
-            training_set.check_classes(self.on_missing_class)
         labelled = time.perf_counter()
         schedule = self._schedule(random_state, learned.n_steps if learned else 0)
+        if self.refine and (self.teacher is not None or teacher_proba is not None):
+            given = (self.refine, student, weight, schedule, resume)
+            training_set = refined(training_set, *given)
+        if not resume:  # what is new today need not hold every class
+            training_set.check_classes(self.on_missing_class)
+        ready = time.perf_counter()
         log, agreement = train_student(
             student, selection, training_set, weight, schedule, resume
         )
@@ -348,7 +370,11 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
             log,
             learned,
             agreement=agreement,
-            seconds={"labelling": labelled - start, "training": trained - labelled},
+            seconds={
+                "labelling": labelled - start,
+                "refinement": ready - labelled,
+                "training": trained - ready,
+            },
             **columns,
         )
         return self._with_state(state)  # a fit that fails changes nothing
@@ -564,11 +590,25 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
                     f"ask about every text; got {type(self.acquisition).__name__}."
                 )
             self.acquisition.check()
+        if self.refine is not None:
+            if not isinstance(self.refine, Refinement):
+                raise InvalidParameterError(
+                    "`refine` must be a skllkd.refinement.Refinement, or None for the "
+                    f"teacher's labels as they are; got {shown(self.refine)}."
+                )
+            self.refine.check()
         if classes is None and self.teacher is not None:
             raise InvalidParameterError(
                 "`classes` must name the labels the teacher chooses from; got None. "
                 "E.g. classes=['spam', 'ham']."
             )
+
+    @override
+    def set_params(self, **params: Any) -> Self:
+        nested, others = split_nested(params, "refine")
+        super().set_params(**others)
+        replace_nested(self, "refine", nested)
+        return self
 
     def __sklearn_clone__(self) -> LLKDClassifier:
         """Return an unfitted clone; a callable or classifier as teacher is shared."""

@@ -15,6 +15,7 @@ from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
+from skllkd.refinement.record import RefinementRecord, Source, refinement_record
 from skllkd.selection import Selection
 from skllkd.students import Student
 from skllkd.training.log import TrainingLog
@@ -32,6 +33,7 @@ _ATTRIBUTES = (
     ),
     *("times_selected", "history", "validation_agreement", "agreement", "seconds"),
     *("n_teacher_calls", "n_teacher_calls_saved", "n_features_in", "feature_names_in"),
+    *("refined_proba", "refinement"),
 )
 #: Learned attributes that are absent where they do not apply.
 _THRESHOLDS = ("teacher_thresholds_", "student_thresholds_")
@@ -60,6 +62,8 @@ class FittedState:
     pool: Any = None  # the texts of `fit`; not stored in files
     feature_names_in: npt.NDArray[np.object_] | None = None  # of numeric input
     n_features_in: int | None = None
+    refined_proba: FloatArray | None = None  # (n_texts, n_classes)
+    sources: tuple[Source, ...] = ()  # of the refinement
 
     @cached_property
     def pseudo_labels(self) -> npt.NDArray[np.object_]:
@@ -70,6 +74,14 @@ class FittedState:
         names = self.classes.astype(object)
         labels[known] = names[self.teacher_proba[known].argmax(axis=1)]
         return labels
+
+    @cached_property
+    def refinement(self) -> RefinementRecord | None:
+        """The record of the refinement, None without one."""
+        if self.refined_proba is None:
+            return None
+        labels = (self.classes, self.teacher_proba, self.refined_proba)
+        return refinement_record(*labels, self.sources)
 
     @property
     def n_steps(self) -> int:
@@ -130,11 +142,13 @@ class FittedState:
 
     def portable(self) -> FittedState:
         """Return the state as files hold it: without texts, in half the bytes."""
+        refined = self.refined_proba
         return replace(
             self,
             pool=None,
             teacher_proba=self.teacher_proba.astype(np.float32),
             label_mass=self.label_mass.astype(np.float32),
+            refined_proba=None if refined is None else refined.astype(np.float32),
         )
 
 
@@ -172,6 +186,8 @@ def state_after(
         validation_agreement=validation,
         n_teacher_calls=n_asked,
         n_teacher_calls_saved=n_reused,
+        refined_proba=labels.refined_proba,
+        sources=labels.sources,
         pool=labels.texts,
         pool_digest=digest(labels.texts),
         **others,

@@ -84,5 +84,5 @@ def gold_teacher(news):
 def quick_classifier(gold_teacher):
     """Return an unfitted classifier that trains in a second."""
     return LLKDClassifier(
-        gold_teacher, TOPICS, student=SklearnStudent(), random_state=0
+        gold_teacher, TOPICS, refine=None, student=SklearnStudent(), random_state=0
     )

@@ -69,7 +69,7 @@ def test_fitted_evidence(quick_classifier, news, gold_teacher):
     assert np.isfinite(classifier.student_thresholds_).all()
     assert classifier.n_teacher_calls_ == len(gold_teacher.asked) == 100
     assert classifier.n_teacher_calls_saved_ == 1
-    assert set(classifier.seconds_) == {"labelling", "training"}
+    assert set(classifier.seconds_) == {"labelling", "refinement", "training"}
 
 
 def test_columns_follow_sorted_classes_whatever_order_was_given(news):
@@ -355,7 +355,9 @@ def test_agreement_uses_the_calibration_of_the_pool(news):
         ]
 
     teacher = CallableTeacher(biased, calibration=BatchCalibration())
-    classifier = LLKDClassifier(teacher, ["z", "sports"], student=SklearnStudent())
+    classifier = LLKDClassifier(
+        teacher, ["z", "sports"], refine=None, student=SklearnStudent()
+    )
     classifier.fit(texts[:200])
     assert (classifier.pseudo_labels_ == "sports").mean() > 0.1
     sports = [texts[gold.index("sports")]]

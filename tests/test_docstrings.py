@@ -8,6 +8,7 @@ import skllkd
 import skllkd.datasets
 import skllkd.exceptions
 import skllkd.metrics
+import skllkd.refinement
 import skllkd.selection
 import skllkd.students
 import skllkd.teachers
@@ -18,6 +19,7 @@ MODULES = [
     skllkd.datasets,
     skllkd.exceptions,
     skllkd.metrics,
+    skllkd.refinement,
     skllkd.selection,
     skllkd.students,
     skllkd.teachers,
@@ -54,8 +56,12 @@ def public_things():
 #: Results that users read and do not make: documented, and not exported.
 RESULTS = [
     "skllkd.inspection.report.Agreement",
+    "skllkd.inspection.refinement_display.ChangedLabel",
     "skllkd.inspection.report.Report",
     "skllkd.persistence.onnx_export.ONNXExport",
+    "skllkd.refinement.record.ClassChange",
+    "skllkd.refinement.record.RefinementRecord",
+    "skllkd.refinement.record.Source",
     "skllkd.teachers.labels.Usage",
     "skllkd.teachers.metered.store.StoredAnswers",
     "skllkd.teachers.openai_api.batch.BatchStatus",

@@ -187,7 +187,12 @@ def test_partial_fit_goes_on_with_thresholds_calibration_and_counts(student, new
     texts, gold = news
     teacher = CallableTeacher(GoldTeacher(texts, gold), calibration=BatchCalibration())
     classifier = LLKDClassifier(
-        teacher, TOPICS, selection=LLKDSelection(), student=student, random_state=0
+        teacher,
+        TOPICS,
+        refine=None,
+        selection=LLKDSelection(),
+        student=student,
+        random_state=0,
     )
     classifier.partial_fit(texts[:200])
     first = classifier.student_
@@ -376,6 +381,7 @@ def test_early_stopping_needs_no_gold_and_keeps_the_best(student, news):
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=None,
         selection=LLKDSelection(),
         student=student,
         early_stopping=True,

@@ -140,7 +140,7 @@ def teacher_of(options: argparse.Namespace) -> Any:
     name, suffix = options.teacher, Path(options.teacher).suffix.lower()
     if SUFFIXES.get(suffix, "txt") != "txt":
         return teachers.PrecomputedTeacher.from_table(name)
-    if Path(name).is_dir():
+    if Path(name).is_dir() and options.base_url is None:
         return teachers.EmbeddingTeacher(name)
     settings: dict[str, Any] = {
         "examples": _examples(options),

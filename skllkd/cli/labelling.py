@@ -17,6 +17,7 @@ from skllkd.cli.arguments import (
     teacher_of,
     texts_of,
 )
+from skllkd.exceptions import InvalidParameterError
 
 
 def add_commands(commands: Any) -> None:
@@ -74,7 +75,11 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _label(options: argparse.Namespace) -> None:
     """Label texts and write a table of them."""
-    kind = output_format(options, None)
+    kind = output_format(options, "csv" if options.output == "-" else None)
+    if kind == "txt":
+        raise InvalidParameterError(
+            f"--output {options.output!r} must be a table: .csv, .tsv, .jsonl or .parquet."
+        )
     texts = texts_of(options)
     labels = teacher_of(options).label(texts, classes_of(options), verbose=1)
     rows = labels.to_pandas(texts).to_dict("records")

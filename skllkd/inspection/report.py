@@ -15,11 +15,15 @@ from skllkd._core.intervals import wilson_interval
 from skllkd._core.similarity import class_name_log_prob, class_texts
 from skllkd._fitted import FittedState
 from skllkd.exceptions import SavedModelError
+from skllkd.inspection.refinement_display import ChangedLabel, changed_labels
+from skllkd.refinement.record import RefinementRecord
 from skllkd.students import Student
 from skllkd.training.training_set import in_class_order
 
 #: Probability from which student and teacher count as sure.
 _SURE = 0.8
+#: Number of changed labels that are printed.
+_SHOWN_LABELS = 5
 #: Number of texts predicted to measure the speed.
 _TIMED_TEXTS = 256
 
@@ -82,6 +86,11 @@ class Report:
         all: the class whose name is the closest to the text, by the student's pretrained
         encoder, as `EmbeddingTeacher` finds it. Where it is close to 1, the teacher adds
         little. Empty where the student has no encoder.
+    refinement : RefinementRecord or None
+        The weights of the evidence and the labels it changed; None without.
+    changed_labels : list of ChangedLabel
+        The labels that the refinement changed, the surest first: those to read. Only of
+        the texts of `fit`.
 
     Examples
     --------
@@ -107,6 +116,8 @@ class Report:
     model_bytes: int
     texts_per_second: float
     class_names: dict[str, Agreement]
+    refinement: RefinementRecord | None
+    changed_labels: list[ChangedLabel]
 
     def __repr__(self) -> str:
         """Return the report in one line: `report` has printed it already."""
@@ -134,6 +145,7 @@ class Report:
                 f"Student: {self.model_bytes / 1e6:,.1f} MB, "
                 f"{self.texts_per_second:,.0f} texts per second",
                 *self._class_names(),
+                *self._refinement(),
             ]
         )
 
@@ -143,6 +155,17 @@ class Report:
             f"{row.share:.1%} with the {of}" for of, row in self.class_names.items()
         ]
         return [f"Class names alone agree: {', '.join(shares)}"] if shares else []
+
+    def _refinement(self) -> list[str]:
+        """Return the lines about the refinement, if there was one."""
+        if self.refinement is None:
+            return []
+        record, shown = self.refinement, self.changed_labels[:_SHOWN_LABELS]
+        return [
+            f"Refinement: {record.summary} ({record.sources_in_words})",
+            *(["Labels changed, the surest first:"] if shown else []),
+            *(f"  {label}" for label in shown),
+        ]
 
 
 def make_report(state: FittedState, X: Any, teacher_proba: FloatArray) -> Report:
@@ -173,6 +196,8 @@ def make_report(state: FittedState, X: Any, teacher_proba: FloatArray) -> Report
         model_bytes=student_bytes(state.student),
         texts_per_second=len(some) / seconds,
         class_names=_class_names_agreement(state, X, known, label, chosen),
+        refinement=state.refinement,
+        changed_labels=changed_labels(state, X) if state.is_pool(X) else [],
     )
 
 
@@ -226,6 +251,9 @@ def summary_html(state: FittedState) -> str:
         "agreement with the teacher": f"{state.agreement:.1%} "
         "(on a sample of the texts it was fitted on)",
     }
+    if state.refinement is not None:
+        record = state.refinement
+        rows["refinement"] = f"{record.summary}; {record.sources_in_words}"
     cells = "".join(
         f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
         f"<td style='text-align:left'>{html.escape(value)}</td></tr>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from numbers import Integral
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+import skllkd.refinement
 import skllkd.selection
 import skllkd.students
 from skllkd._core.classes import Classes
@@ -22,6 +24,8 @@ from skllkd._version import __version__
 from skllkd.exceptions import SavedModelError
 from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
+from skllkd.refinement import Refinement
+from skllkd.refinement.record import Source
 from skllkd.selection import AcceptReject, Selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
 from skllkd.students.encoder_base import EncoderStudent
@@ -38,7 +42,10 @@ _SCALARS = (
     "pool_digest",
 )
 #: Parameters that are objects, or that belong to this machine.
-_OBJECTS = ("teacher", "classes", "selection", "acquisition", "student", "callbacks")
+_OBJECTS = (
+    *("teacher", "classes", "refine", "selection", "acquisition", "student"),
+    "callbacks",
+)
 _STUDENTS = {kind.__name__: kind for kind in (TransformerStudent, FrozenEncoderStudent)}
 
 
@@ -68,10 +75,12 @@ def save(
         "history": list(state.history),
         "student": _description(student) | {"settings": settings},
         "selection": _description(state.selection),
+        "refine": _described_refinement(params["refine"]),
         "acquisition": params["acquisition"] and params["acquisition"].get_params(),
         "parameters": {k: v for k, v in params.items() if k not in _OBJECTS}
         | {"random_state": seed if isinstance(seed, Integral) else None},
         "state": {name: getattr(state, name) for name in _SCALARS},
+        "sources": [asdict(source) for source in state.sources],
     }
     text = json.dumps(description, indent=1, default=_plain)
     (folder / _SETTINGS).write_text(text, encoding="utf-8")
@@ -110,6 +119,8 @@ def _savable_student(state: FittedState) -> EncoderStudent:
 def _evidence(state: FittedState) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a state by name."""
     evidence = {name: getattr(state, name) for name in _ARRAYS}
+    if state.refined_proba is not None:
+        evidence["refined_proba"] = state.refined_proba
     evidence |= {f"history.{name}": a for name, a in state.history.items()}
     evidence |= {f"selection.{name}": a for name, a in state.selection.state().items()}
     return {name: np.ascontiguousarray(array) for name, array in evidence.items()}
@@ -128,6 +139,7 @@ def _restored(
         if any(descriptions)
         else names,
         "student": clone(student),
+        "refine": _refinement(description["refine"]),
         "selection": clone(selection),
         "acquisition": AcceptReject(**acquisition) if acquisition else None,
     }
@@ -138,6 +150,8 @@ def _restored(
         student=student,
         selection=selection,
         class_bias=None if bias is None else np.array(bias),
+        refined_proba=evidence.get("refined_proba"),
+        sources=tuple(Source(**source) for source in description["sources"]),
         history={name: evidence[f"history.{name}"] for name in description["history"]},
         **arrays,
         **description["state"],
@@ -145,12 +159,36 @@ def _restored(
     return params, state
 
 
+def _described_refinement(refine: Refinement | None) -> dict[str, Any] | None:
+    """Return a refinement for JSON, without sources that only this process knows."""
+    if refine is None:
+        return None
+    sources = [e for e in refine.portable().evidence if _is_ours(e, skllkd.refinement)]
+    return {"n_rounds": refine.n_rounds, "evidence": list(map(_description, sources))}
+
+
+def _refinement(description: dict[str, Any] | None) -> Refinement | None:
+    """Return the refinement of its description."""
+    if description is None:
+        return None
+    evidence = tuple(
+        getattr(skllkd.refinement, source["kind"])(**source["parameters"])
+        for source in description["evidence"]
+    )
+    return Refinement(evidence, description["n_rounds"])
+
+
+def _is_ours(part: Any, package: ModuleType) -> bool:
+    """Return whether a part's class is one of a package, which knows it by name."""
+    kind = type(part)
+    return getattr(package, kind.__name__, None) is kind
+
+
 def _refuse_own(name: str, part: Any, package: ModuleType) -> None:
     """Raise if a part is none of the package's, which alone can be loaded by name."""
-    kind = type(part)
-    if getattr(package, kind.__name__, None) is not kind:
+    if not _is_ours(part, package):
         raise NotImplementedError(
-            f"a {name} of your own ({kind.__name__}) cannot be saved without pickle. "
+            f"a {name} of your own ({type(part).__name__}) cannot be saved without pickle. "
             "Use joblib.dump instead."
         )
 

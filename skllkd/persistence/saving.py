@@ -28,6 +28,7 @@ class SavingMixin(BaseEstimator):
 
     teacher: Any
     callbacks: Any
+    refine: Any
     student: Any
     _fitted: FittedState
 
@@ -143,6 +144,8 @@ class SavingMixin(BaseEstimator):
             return state
         state = {k: v for k, v in state.items() if not k.endswith("_")}
         state |= {"_fitted": self._fitted.portable(), "teacher": None, "callbacks": ()}
+        if self.refine is not None:
+            state["refine"] = self.refine.portable()
         if isinstance(self.student, Student):
             state["student"] = self.student.portable()
         return state

@@ -132,6 +132,8 @@ class SklearnStudent(Student):
         self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
     ) -> float:
         row, label = np.nonzero(target > 1e-6)
+        if not weight[row].any():  # which scikit-learn refuses
+            return float("nan")
         self.classifier_.partial_fit(
             self._features[rows[row]],
             label,

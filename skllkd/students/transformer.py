@@ -16,8 +16,8 @@ from skllkd._core.device import (
     cpu_threads,
     named_memory_errors,
 )
-from skllkd._core.params import check_number, check_option
-from skllkd.exceptions import InvalidParameterError
+from skllkd._core.params import check_number, check_option, looks_like_path
+from skllkd.exceptions import InvalidParameterError, SavedModelError
 from skllkd.students.base import Student
 from skllkd.students.encoder_base import SMALLER_STEPS, EncoderStudent
 from skllkd.students.frozen_encoder import FrozenEncoderStudent
@@ -241,4 +241,9 @@ class TransformerStudent(EncoderStudent):
 
     @override
     def embed(self, texts: list[str], verbose: int = 0) -> Float32Array:
+        name = os.fspath(self.model)
+        if hasattr(self, "weights_") and not (looks_like_path(name) or "/" in name):
+            raise SavedModelError(  # a folder's name is none to look for on the hub
+                f"the encoder that the student was made from, {name!r}, is not at hand."
+            )
         return self._pretrained("memory").features(texts, verbose)[0]

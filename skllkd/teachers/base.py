@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, is_numeric_table
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.frozen import replace_nested, split_nested
 from skllkd._core.texts import as_texts, is_blank
 from skllkd.exceptions import (
     InvalidParameterError,
@@ -28,7 +29,6 @@ from skllkd.teachers.plan import LabellingPlan
 
 #: Number of reasons for missing labels that a warning names.
 _REASONS = 3
-_NESTED = "calibration__"
 
 
 class Teacher(BaseEstimator, ABC):
@@ -191,21 +191,9 @@ class Teacher(BaseEstimator, ABC):
 
     @override
     def set_params(self, **params: Any) -> Self:
-        nested = {
-            name.removeprefix(_NESTED): params.pop(name)
-            for name in list(params)
-            if name.startswith(_NESTED)
-        }
-        super().set_params(**params)
-        if nested:  # a calibration may be shared, so it is never changed itself
-            calibration: Any = self.calibration
-            known = calibration.get_params() if calibration else {}
-            if unknown := sorted(nested.keys() - known.keys()):
-                raise InvalidParameterError(
-                    f"`{_NESTED}{unknown[0]}` is no parameter of calibration="
-                    f"{calibration!r}, which has {sorted(known)}."
-                )
-            self.calibration = type(calibration)(**{**known, **nested})
+        nested, others = split_nested(params, "calibration")
+        super().set_params(**others)
+        replace_nested(self, "calibration", nested)
         return self
 
     def _label_distinct(

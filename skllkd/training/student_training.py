@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd.selection import Pool, Selection
 from skllkd.students import Student
 from skllkd.training.cross_fit import out_of_fold_proba
@@ -34,8 +34,8 @@ def train_student(
     random_state, first_step = schedule.random_state, schedule.first_step
     seed = int(random_state.randint(2**31 - 1))
     rows = training_set.labelled
-    texts, proba = take(training_set.texts, rows), training_set.teacher_proba
-    proba, row_weight = take(proba, rows), take(row_weight, rows)
+    texts, proba = take(training_set.texts, rows), take(training_set.proba, rows)
+    row_weight = take(row_weight, rows)
     student_proba, n_folds = None, selection.n_folds
     if n_folds:
         student_proba = out_of_fold_proba(
@@ -46,14 +46,16 @@ def train_student(
     n_steps = schedule.n_steps(len(proba))
     selection.begin(Pool(proba, student_proba), n_steps, random_state, first_step)
     log = distil(student, selection, proba, row_weight, schedule)
-    agreement = _sample_agreement(student, proba, schedule.batch_size)
+    teacher_proba = take(training_set.teacher_proba, rows)
+    agreement = _sample_agreement(student, teacher_proba, schedule.batch_size)
     student.end_fit()
     return log, agreement
 
 
 def _sample_agreement(student: Student, proba: FloatArray, batch_size: int) -> float:
     """Return a student's agreement with the teacher on a sample of its pool."""
-    rows = np.random.RandomState(0).permutation(len(proba))[:SAMPLE_SIZE]
+    known = np.flatnonzero(~nan_rows(proba))
+    rows = known[np.random.RandomState(0).permutation(len(known))[:SAMPLE_SIZE]]
     parts = np.array_split(rows, -(-len(rows) // batch_size))
     chosen = np.concatenate(
         [student.predict_rows(part).argmax(axis=1) for part in parts]

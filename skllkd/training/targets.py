@@ -54,7 +54,7 @@ def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Class
         raise InvalidParameterError(
             f"`y` must hold one label a text; got {len(given)} for {len(texts)} texts."
         )
-    is_blank_row = _blank_rows(texts)
+    is_blank_row = blank_rows(texts)
     pairs = zip(is_blank_row, _whole_numbers(given), strict=True)
     given = [None if is_empty else label for is_empty, label in pairs]
     named = as_classes(_distinct(given) if classes is None else classes)
@@ -73,7 +73,7 @@ def _labels_in_proba(
     named = as_classes(classes)
     proba = np.asarray(teacher_proba, dtype=np.float64)
     log_prob = log_prob_of_output(proba, len(texts), named)
-    is_blank_row = _blank_rows(texts)
+    is_blank_row = blank_rows(texts)
     log_prob[is_blank_row] = np.nan
     return _known_labels(named, log_prob, is_blank_row, "teacher_proba"), named
 
@@ -109,7 +109,7 @@ def take(texts: Any, rows: IntArray) -> Any:
     return [texts[row] for row in rows]
 
 
-def _blank_rows(texts: Any) -> BoolArray:
+def blank_rows(texts: Any) -> BoolArray:
     """Return a mask of empty and white-space texts; rows of numbers are never blank."""
     if isinstance(texts, np.ndarray):
         return np.zeros(len(texts), dtype=bool)

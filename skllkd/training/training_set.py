@@ -16,12 +16,13 @@ from skllkd.exceptions import (
     MissingLabelWarning,
     TeacherOutputError,
 )
+from skllkd.refinement.record import Source
 from skllkd.teachers import TeacherLabels
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Texts with their teacher distributions, columns in the order of `classes`."""
+    """Texts with their distributions, columns in the order of `classes`."""
 
     texts: Any  # list of str or ndarray of shape (n_rows, n_features)
     classes: npt.NDArray[Any]  # sorted
@@ -32,6 +33,8 @@ class TrainingSet:
     is_recalibrated: bool
     n_asked: int
     n_reused: int
+    refined_proba: FloatArray | None = None  # (n_texts, n_classes)
+    sources: tuple[Source, ...] = ()  # of the refinement
 
     @classmethod
     def of(cls, texts: Any, labels: TeacherLabels, classes: Classes) -> TrainingSet:
@@ -48,10 +51,15 @@ class TrainingSet:
             n_reused=labels.n_reused,
         )
 
+    @property
+    def proba(self) -> FloatArray:
+        """The distributions to learn: the refined ones, or else the teacher's."""
+        return self.teacher_proba if self.refined_proba is None else self.refined_proba
+
     @cached_property
     def labelled(self) -> IntArray:
-        """The rows with a label."""
-        return np.flatnonzero(~nan_rows(self.teacher_proba))
+        """The rows with a label to learn."""
+        return np.flatnonzero(~nan_rows(self.proba))
 
     def check_labelled(self) -> None:
         """Raise if no text has a label."""
@@ -64,7 +72,7 @@ class TrainingSet:
 
     def check_classes(self, on_missing_class: str) -> None:
         """Raise or warn if the teacher chose a class for no text."""
-        chosen = self.teacher_proba[self.labelled].argmax(axis=1)
+        chosen = self.proba[self.labelled].argmax(axis=1)
         counts = np.bincount(chosen, minlength=len(self.classes))
         absent = self.classes[counts == 0].tolist()
         if not absent:
@@ -88,3 +96,9 @@ def in_class_order(columns: FloatArray, classes: Classes) -> FloatArray:
     """Return columns in the user's order of classes as columns in sorted order."""
     names = np.unique(np.array(classes.names)).tolist()
     return columns[:, [classes.names.index(name) for name in names]]
+
+
+def in_given_order(columns: FloatArray, classes: Classes) -> FloatArray:
+    """Return columns in sorted order of classes as columns in the user's order."""
+    names = np.unique(np.array(classes.names)).tolist()
+    return columns[:, [names.index(name) for name in classes.names]]

@@ -13,8 +13,10 @@ from skllkd import LLKDClassifier
 from skllkd.cli.arguments import teacher_of
 from skllkd.cli.main import main
 from skllkd.teachers import (
+    EmbeddingTeacher,
     LabelStore,
     LlamaCppTeacher,
+    OpenAITeacher,
     PrecomputedTeacher,
     Scores,
     TransformersTeacher,
@@ -285,3 +287,27 @@ def test_a_gguf_file_is_read_by_what_is_installed(monkeypatch, capsys):
         assert (teacher.max_calls, teacher.instruction) == (9, "Which?")
         said = "read by transformers" in capsys.readouterr().err
         assert said == (kind is TransformersTeacher)
+
+
+def test_a_folder_is_a_sentence_encoder_unless_a_server_is_named(
+    answers, tiny_path, capsys
+):
+    command = ["label", str(answers), "--teacher", str(tiny_path), "--classes", *TOPICS]
+    assert main(command) == 0
+    found = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    expected = EmbeddingTeacher(tiny_path).label(found["text"], TOPICS)
+    names = np.array(TOPICS)[expected.proba.argmax(axis=1)]
+    assert found["label"].tolist() == names.tolist()
+    options = argparse.Namespace(
+        teacher=str(tiny_path), base_url="http://localhost:1/v1", examples=None,
+        max_calls=None, instruction=None, api_key_env=None, max_cost=None, price=None,
+    )  # fmt: skip
+    assert type(teacher_of(options)) is OpenAITeacher
+
+
+def test_labels_are_a_table_on_standard_output_too(answers, tmp_path, capsys):
+    command = ["label", str(answers), "--teacher", str(answers), "--classes", *TOPICS]
+    assert main(command) == 0
+    assert capsys.readouterr().out.startswith("text,label,proba_business,")
+    assert main([*command, "-o", str(tmp_path / "labels.txt")]) != 0
+    assert "labels.txt' must be a table" in capsys.readouterr().err

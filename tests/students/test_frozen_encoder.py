@@ -55,6 +55,7 @@ def new(news, tiny_path, *, n_epochs=4, **student):
     return LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=None,
         selection=SelectAll(),
         student=FrozenEncoderStudent(tiny_path, **{"device": "cpu"} | student),
         n_epochs=n_epochs,

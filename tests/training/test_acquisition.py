@@ -28,6 +28,7 @@ def classifier(texts, gold, budget=0.4, **parameters):
         GoldTeacher(texts, gold),
         TOPICS,
         acquisition=AcceptReject(budget),
+        refine=None,
         selection=SelectAll(),
         student=SklearnStudent(),
         random_state=0,

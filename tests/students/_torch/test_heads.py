@@ -26,6 +26,7 @@ def fit(short_news, tiny_path, n_texts=64, **student):
     return LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=None,
         selection=SelectAll(),
         student=TransformerStudent(tiny_path, device="cpu", **student),
         n_epochs=1,
@@ -188,6 +189,7 @@ def test_held_out_rows_and_rows_of_no_weight_give_no_linear_probe(
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=None,
         student=TransformerStudent(tiny_path, device="cpu", linear_probe_epochs=1),
         early_stopping=True,
         validation_fraction=0.25,

@@ -232,7 +232,11 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path, monke
     def highest(n):
         student = TransformerStudent(tiny_path, device="cpu", precision="float32")
         classifier = LLKDClassifier(
-            classes=["a", "b"], student=student, n_epochs=1, batch_size=256
+            classes=["a", "b"],
+            refine=None,
+            student=student,
+            n_epochs=1,
+            batch_size=256,
         )
         classifier.fit(texts[:300], teacher_proba=proba[:300])  # caches are filled
         gc.collect()
@@ -275,9 +279,10 @@ def test_memory_that_runs_out_says_what_to_lower_and_is_freed(
 
     texts, proba = news[0][:24], np.random.RandomState(0).dirichlet(np.ones(3), 24)
     student = TransformerStudent(tiny_path, device="cpu")
-    classifier = LLKDClassifier(classes=list("abc"), student=student, n_epochs=1)
+    parameters = {"classes": list("abc"), "refine": None, "n_epochs": 1}
+    classifier = LLKDClassifier(student=student, **parameters)
     frozen_student = FrozenEncoderStudent(tiny_path, device="cpu", cache=None)
-    fitted = LLKDClassifier(classes=list("abc"), student=student, n_epochs=1)
+    fitted = LLKDClassifier(student=student, **parameters)
     fitted.fit(texts, teacher_proba=proba)
     with monkeypatch.context() as patched:
         patched.setattr(TokenizedTexts, "padded", short_of_memory)
