@@ -94,9 +94,9 @@ def made_texts(n: int, seed: int = 0, mean_words: float = 20) -> Texts:
 
 def classifier(setting: Setting, student: dict[str, Any] | None = None, **parameters):
     """Return an unfitted classifier, one epoch and the seed 0 where not said."""
-    parameters = {"n_epochs": 1, "random_state": 0, "verbose": 0} | parameters
+    usual = {"refine": None, "n_epochs": 1, "random_state": 0, "verbose": 0}
     own = TransformerStudent(minilm_path(), device=setting.device, **(student or {}))
-    return LLKDClassifier(classes=CLASSES, student=own, **parameters)
+    return LLKDClassifier(classes=CLASSES, student=own, **usual | parameters)
 
 
 def synchronize() -> None:

@@ -58,6 +58,7 @@ def candidates(seed):
             vectorizer=TfidfVectorizer(**VECTORIZERS[vectorizer]),
         )
         yield LLKDClassifier(
+            refine=None,
             selection=SELECTIONS[selection],
             student=student,
             on_missing_class="warn",

@@ -6,9 +6,10 @@ Of each set 200 texts of the train split are labelled with ten prompts, and each
 scored by `teacher.compare`, which sees no gold label. Reported is how a score ranks the
 prompts (Kendall's tau with the accuracy of the calibrated labels) and the accuracy lost by
 choosing the prompt with the highest score. Two of the prompts show examples proposed from
-the answers to others (texts that are shown as examples take no part in the accuracy); the
-embedding teacher, which has no prompt, stands beside them. Answers are stored: a run that
-was stopped goes on. Some 5 minutes a set on one core.
+the answers to others (texts that are shown as examples take no part in the accuracy). The
+embedding teacher, which has no prompt, stands beside them, alone and in an ensemble with
+the prompt that `compare` puts first. Answers are stored: a run that was stopped goes on.
+Some 5 minutes a set on one core.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scipy.stats import kendalltau
 from sklearn.base import clone
 from skllkd.datasets import minilm_path, smollm2_path
 from skllkd.students import FrozenEncoderStudent
-from skllkd.teachers import EmbeddingTeacher, TransformersTeacher
+from skllkd.teachers import EmbeddingTeacher, EnsembleTeacher, TransformersTeacher
 
 from benchmarks.cells import Cells, about, benchmark_parser
 from benchmarks.data import add_data_option
@@ -72,6 +73,8 @@ def one_set(name, folder, store):
     shown = {text for p in prompts.values() for text, _ in p.get("examples", ())}
     names = EmbeddingTeacher(minilm_path(), device="cpu")
     described = prompts["described"]["classes"]
+    best = comparison.best
+    both = EnsembleTeacher([names, clone(teacher).set_params(**best.params)])
     return {
         "prompts": {
             score.name: {
@@ -86,6 +89,8 @@ def one_set(name, folder, store):
         "described classes": accuracy(
             names.label(texts, described), texts, gold, shown
         ),
+        "first prompt": accuracy(best.labels, texts, gold, shown),
+        "ensemble": accuracy(both.label(texts, best.classes), texts, gold, shown),
     }
 
 
@@ -106,10 +111,10 @@ def print_tables(cells):
         right = [cell["prompts"][prompt]["accuracy"] for cell in cells.values()]
         row = " | ".join(f"{value:.2f}" for value in [*right, np.mean(right)])
         print(f"| {prompt} | {row} |")
-    for other in ("class names", "described classes"):
+    for other in ("class names", "described classes", "first prompt", "ensemble"):
         right = [cell[other] for cell in cells.values()]
         row = " | ".join(f"{value:.2f}" for value in [*right, np.mean(right)])
-        print(f"| embedding teacher, {other} | {row} |")
+        print(f"| {other} | {row} |")
     for column in SCORES:
         taus, lost = zip(
             *(ranking(cell, column) for cell in cells.values()), strict=True

@@ -33,6 +33,9 @@ PUBLIC = [
     "skllkd.students",
     "skllkd.teachers",
 ]
+# Before labels were refined, the bars were 17,000 lines (16,986 at ff7d8d3) and 65 names.
+# Refinement, class names as a teacher and the comparison of prompts raise them.
+LINES, NAMES = 20_000, 75
 # Function-level imports of our own that have a reason: torch, and a quick start.
 FENCE = re.compile(r"skllkd\.students\._torch\b")
 QUICK_START = ("skllkd/cli/", "skllkd/__main__.py")
@@ -180,7 +183,7 @@ def module_lines() -> list[Figure]:
     return [
         Figure("median lines of a module", median, 160),
         Figure("lines of the longest module", max(filled.values()), 600, long),
-        Figure("lines of skllkd/", total, 17_000, [f"{p} {lines[p]}" for p in longest]),
+        Figure("lines of skllkd/", total, LINES, [f"{p} {lines[p]}" for p in longest]),
         Figure("lines of skllkd/ without docstrings", total - of_docstrings, np.inf),
     ]
 
@@ -203,7 +206,7 @@ def public_names() -> Figure:
     """Count the names in `__all__` of the public packages."""
     modules = [importlib.import_module(name) for name in PUBLIC]
     places = [f"{m.__name__} {len(m.__all__)}: {', '.join(m.__all__)}" for m in modules]
-    return Figure("public names", sum(len(m.__all__) for m in modules), 65, places)
+    return Figure("public names", sum(len(m.__all__) for m in modules), NAMES, places)
 
 
 def constructors() -> Figure:

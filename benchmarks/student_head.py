@@ -40,6 +40,7 @@ N_TEXTS, N_DEV, N_EPOCHS = 1500, 600, 3
 def variant(selection, n_epochs=N_EPOCHS, kind=TransformerStudent, **student):
     """Return a classifier that differs from the default in what is given."""
     return LLKDClassifier(
+        refine=None,
         selection=selection,
         student=kind(demo_student().model, device="cpu", **student),
         n_epochs=n_epochs,
@@ -48,7 +49,7 @@ def variant(selection, n_epochs=N_EPOCHS, kind=TransformerStudent, **student):
     )
 
 
-LLKD, ALL, RANKED = LLKDSelection(), SelectAll(), RankedImportance()
+LLKD, ALL, RANKED = LLKDSelection(), SelectAll(), RankedImportance(rank_power=1.0)
 VARIANTS = {  # name: (classifier, what it is compared with)
     "LLKD": (variant(LLKD), None),
     "LLKD, head start 1": (variant(LLKD, linear_probe_epochs=1), "LLKD"),

@@ -119,6 +119,7 @@ def one_size(data, n, encoder):
         student = TransformerStudent(model, device="cpu", precision="float32")
         classifier = LLKDClassifier(
             classes=["bad", "good"],
+            refine=None,
             student=student,
             n_epochs=1,
             batch_size=256 if encoder == "small" else 32,

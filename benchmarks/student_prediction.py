@@ -118,6 +118,7 @@ def trained(data, n_texts, n_epochs):
     dev = load_pool(data / "rtpolarity_llm", "dev")
     classifier = LLKDClassifier(
         classes=pool.classes,
+        refine=None,
         student=demo_student().set_params(device="cpu"),
         selection=SelectAll(),
         n_epochs=n_epochs,

@@ -38,6 +38,7 @@ def variant(selection=None, **student):
     """Return a classifier that differs from the exact rule in what is given."""
     parameters = {"precision": "float32", "trainable_layers": "all"} | student
     return LLKDClassifier(
+        refine=None,
         selection=LLKDSelection() if selection is None else selection,
         student=TransformerStudent(demo_student().model, device="cpu", **parameters),
         on_missing_class="warn",

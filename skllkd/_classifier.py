@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._repr_html.estimator import estimator_html_repr
 from sklearn.utils.validation import _check_sample_weight, validate_data
@@ -18,13 +18,12 @@ from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.frozen import replace_nested, split_nested
-from skllkd._core.params import check_number, check_option, shown
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state, state_after
 from skllkd.exceptions import InvalidParameterError
-from skllkd.inspection.report import Report, make_report, summary_html
-from skllkd.metrics import agreement_of_rows
+from skllkd.inspection.mixin import InspectionMixin
+from skllkd.inspection.report import summary_html
 from skllkd.persistence.saving import SavingMixin
 from skllkd.refinement import Refinement
 from skllkd.refinement.record import RefinementRecord
@@ -35,6 +34,7 @@ from skllkd.teachers.wrapping import as_teacher
 from skllkd.training.acquisition import label_in_rounds
 from skllkd.training.log import Callback
 from skllkd.training.preparation import (
+    check_parameters,
     prepare_selection,
     prepare_student,
     warn_of_hard_targets,
@@ -43,10 +43,10 @@ from skllkd.training.refining import refined
 from skllkd.training.schedule import Schedule
 from skllkd.training.student_training import train_student
 from skllkd.training.targets import label_pool
-from skllkd.training.training_set import TrainingSet, in_class_order
+from skllkd.training.training_set import TrainingSet
 
 
-class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
+class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
     """Text classifier distilled from a teacher, without labels.
 
     The teacher, such as a language model, labels the texts once. Its labels are refined
@@ -87,8 +87,8 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         Whether to raise or to warn if the teacher chose a class for no text: the
         student cannot learn that class.
     early_stopping : bool, default=False
-        Whether to stop when the agreement with the teacher on held-out texts no longer
-        rises, and to keep the best student. Needs no gold labels.
+        Whether to stop when the agreement with the labels learned no longer rises on
+        held-out texts, and to keep the best student. Needs no gold labels.
     validation_fraction : float in (0, 1), default=0.1
         Share of the texts held out for `early_stopping`.
     n_iter_no_change : int, default=1
@@ -141,8 +141,8 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         The agreement of student and teacher on a sample of 500 texts of `fit`, in
         [0, 1].
     validation_agreement_ : ndarray of shape (n_epochs,)
-        The agreement on the held-out texts after each epoch; empty without
-        `early_stopping`.
+        The agreement with the labels learned on the held-out texts after each epoch;
+        empty without `early_stopping`.
     n_features_in_ : int
         The number of features, for a student that takes numbers.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -333,7 +333,7 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         resume: bool,
     ) -> LLKDClassifier:
         """Learn from a pool, anew or going on from the learned state."""
-        self._check_parameters(classes)
+        check_parameters(self, classes)
         learned = self._fitted if resume else None
         selection = prepare_selection(
             self.selection, learned.selection if learned else None
@@ -354,8 +354,8 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         labelled = time.perf_counter()
         schedule = self._schedule(random_state, learned.n_steps if learned else 0)
         if self.refine and (self.teacher is not None or teacher_proba is not None):
-            given = (self.refine, student, weight, schedule, resume)
-            training_set = refined(training_set, *given)
+            how = (self.refine, student, weight, schedule, resume)
+            training_set = refined(training_set, *how)
         if not resume:  # what is new today need not hold every class
             training_set.check_classes(self.on_missing_class)
         ready = time.perf_counter()
@@ -419,128 +419,6 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
             "feature_names_in": getattr(reader, "feature_names_in_", None),
         }
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the accuracy against labels, or the agreement with the teacher.
-
-        Parameters
-        ----------
-        X : sequence of str of shape (n_texts,)
-            The texts.
-        y : array-like of shape (n_texts,), optional
-            Their gold labels. Without, the teacher is asked about texts it has not
-            labelled before, and the score is the mean probability its calibrated
-            distribution gives to the student's prediction.
-        sample_weight : array-like of shape (n_texts,), optional
-            The weight of each text.
-
-        Returns
-        -------
-        float
-            The score, in [0, 1].
-
-        Raises
-        ------
-        InvalidParameterError
-            If there are neither labels nor a teacher.
-        """
-        if y is not None:
-            return float(super().score(X, y, sample_weight=sample_weight))
-        texts = self._read(X)
-        teacher_proba = self._ask_teacher(texts)
-        student_proba = self._fitted.student.predict_proba(texts)
-        agreement, known = agreement_of_rows(student_proba, teacher_proba)
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average(agreement, weights=weight))
-
-    def label(self, X: Any) -> FloatArray:
-        """Return the teacher's distribution for texts, calibrated as in `fit`.
-
-        The teacher is asked only about texts it has not labelled before.
-
-        Parameters
-        ----------
-        X : sequence of str of shape (n_texts,)
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes)
-            Distributions, columns as `classes_`; rows of NaN without an answer.
-
-        Raises
-        ------
-        InvalidParameterError
-            If there is no teacher.
-        """
-        return self._ask_teacher(self._read(X))
-
-    def _ask_teacher(self, texts: Any) -> FloatArray:
-        """Return the teacher's distribution for texts that were read."""
-        if self.teacher is None:
-            raise InvalidParameterError(
-                "this needs the teacher, and the classifier has none (a loaded one has "
-                "left it behind). Give gold labels as `y`, or set_params(teacher=...)."
-            )
-        state = self._fitted
-        labels = as_teacher(self.teacher).label(
-            texts,
-            state.given_classes,
-            class_bias=state.fixed_bias,
-            verbose=self.verbose,
-        )
-        return in_class_order(labels.proba, state.given_classes)
-
-    def report(self, X: Any = None) -> Report:
-        """Measure, print and return the agreement with the teacher and the label issues.
-
-        Parameters
-        ----------
-        X : sequence of str of shape (n_texts,), optional
-            The texts to measure on. By default those it was fitted on, which it
-            remembers as long as it lives, but not in pickles. Of others the teacher
-            is asked what it has not labelled before.
-
-        Returns
-        -------
-        Report
-            Agreement with the teacher, label issues, costs, size and speed.
-
-        Raises
-        ------
-        InvalidParameterError
-            If `X` is needed, or a teacher.
-        """
-        state = fitted_state(self)
-        if X is None and state.pool is None:
-            raise InvalidParameterError(
-                "`report` of a loaded classifier needs `X`: the texts it was fitted on, "
-                "or others."
-            )
-        texts = state.pool if X is None else self._read(X)
-        report = make_report(state, texts, self._teacher_proba_of(texts))
-        print(report)
-        return report
-
-    def known_teacher_proba(self, X: Any) -> FloatArray:
-        """Return the teacher's distribution: that of `fit` for the texts of `fit`.
-
-        Parameters
-        ----------
-        X : sequence of str of shape (n_texts,)
-            The texts `fit` was given, or others, which the teacher is asked about.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes)
-            Distributions, columns as `classes_`; rows of NaN without an answer.
-        """
-        return self._teacher_proba_of(self._read(X))
-
-    def _teacher_proba_of(self, texts: Any) -> FloatArray:
-        """Return the distributions of `fit` for its own texts, or ask the teacher."""
-        is_pool = self._fitted.is_pool(texts)
-        return self._fitted.teacher_proba if is_pool else self._ask_teacher(texts)
-
     def _label_pool(
         self,
         texts: Any,
@@ -568,40 +446,6 @@ class LLKDClassifier(PredictMixin, SavingMixin, ClassifierMixin, BaseEstimator):
         named, teacher = as_classes(classes), as_teacher(self.teacher)
         rounds = (self.acquisition, teacher, student, texts, named)
         return label_in_rounds(*rounds, self._schedule(random_state, 0)), named
-
-    def _check_parameters(self, classes: Any) -> None:
-        """Raise if a parameter has a value that is not allowed."""
-        check_number(self.n_epochs, "n_epochs", 1, integer=True)
-        check_number(self.batch_size, "batch_size", 1, integer=True)
-        check_option(self.on_missing_class, "on_missing_class", ["raise", "warn"])
-        inside = {"open_low": True, "open_high": True}
-        check_number(self.validation_fraction, "validation_fraction", 0, 1, **inside)
-        check_number(self.n_iter_no_change, "n_iter_no_change", 1, integer=True)
-        if not isinstance(self.callbacks, Iterable) or not all(
-            map(callable, self.callbacks)
-        ):
-            raise InvalidParameterError(
-                f"`callbacks` must hold functions of an EpochEnd; got {self.callbacks!r}."
-            )
-        if self.acquisition is not None:
-            if not isinstance(self.acquisition, AcceptReject):
-                raise InvalidParameterError(
-                    "`acquisition` must be a skllkd.selection.AcceptReject, or None to "
-                    f"ask about every text; got {type(self.acquisition).__name__}."
-                )
-            self.acquisition.check()
-        if self.refine is not None:
-            if not isinstance(self.refine, Refinement):
-                raise InvalidParameterError(
-                    "`refine` must be a skllkd.refinement.Refinement, or None for the "
-                    f"teacher's labels as they are; got {shown(self.refine)}."
-                )
-            self.refine.check()
-        if classes is None and self.teacher is not None:
-            raise InvalidParameterError(
-                "`classes` must name the labels the teacher chooses from; got None. "
-                "E.g. classes=['spam', 'ham']."
-            )
 
     @override
     def set_params(self, **params: Any) -> Self:

@@ -23,12 +23,13 @@ LAYERS = [
 GRAPH = grimp.build_graph("skllkd", exclude_type_checking_imports=False)
 #: The way of a text, as the page counts it.
 STEPS = {
-    "skllkd._classifier": "1, 6",
+    "skllkd._classifier": "1, 7",
     "skllkd.teachers": "2",
-    "skllkd.training": "3",
-    "skllkd.selection": "4",
-    "skllkd.students": "4, 6",
-    "skllkd._fitted": "5",
+    "skllkd.refinement": "3",
+    "skllkd.training": "4",
+    "skllkd.selection": "5",
+    "skllkd.students": "5, 7",
+    "skllkd._fitted": "6",
 }
 LEFT_OUT = {"skllkd.__main__", "skllkd._version"}
 BLUE, ORANGE, GREY = "#dbe7f3", "#fbe3cc", "0.45"

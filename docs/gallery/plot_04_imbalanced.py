@@ -97,8 +97,8 @@ plt.show()
 # sample weight is the same for all classes:
 
 selection = RankedImportance()
-selection.begin(Pool(clf.teacher_proba_), 1, np.random.RandomState(0))
+selection.begin(Pool(clf.refined_proba_), 1, np.random.RandomState(0))
 for k, name in enumerate(classes):
-    own = selection.sample_weight_[clf.teacher_proba_.argmax(axis=1) == k]
+    own = selection.sample_weight_[clf.refined_proba_.argmax(axis=1) == k]
     if len(own):
         print(f"{name:13} {len(own):3} texts, mean weight {own.mean():.2f}")

@@ -108,8 +108,8 @@ classes = list(words)
 print(teacher.plan(texts, classes))
 
 # %%
-# Texts without an answer are reported by a warning and excluded from training. The student
-# can predict every text.
+# Texts without an answer are reported by a warning, and take part with the labels that
+# refinement gives them. The student can predict every text.
 
 clf = LLKDClassifier(
     teacher,

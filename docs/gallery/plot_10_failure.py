@@ -65,13 +65,15 @@ teachers = {
 # %%
 # Compute three indicators without gold labels: the label mass, the confidence of the
 # teacher after calibration, and the agreement with the teacher *on unseen texts*, compared
-# with a constant prediction of the most frequent class of the teacher.
+# with a constant prediction of the most frequent class of the teacher. The student learns
+# the labels of the teacher as they are (``refine=None``), since they are to be judged.
 
 figures = {}
 for name, (teacher, classes) in teachers.items():
     clf = LLKDClassifier(
         teacher,
         classes,
+        refine=None,
         student=FrozenEncoderStudent(minilm_path()),
         n_epochs=20,
         on_missing_class="warn",

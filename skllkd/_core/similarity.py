@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import log_softmax
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import Float32Array, FloatArray
 from skllkd._core.classes import Classes
 
 
@@ -18,8 +18,8 @@ def class_texts(classes: Classes) -> list[str]:
 
 
 def class_name_log_prob(
-    text_embeddings: FloatArray,
-    class_embeddings: FloatArray,
+    text_embeddings: FloatArray | Float32Array,
+    class_embeddings: FloatArray | Float32Array,
     temperature: float,
     *,
     centred: bool = True,
@@ -57,7 +57,7 @@ def _spelled(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").split())
 
 
-def _unit(rows: FloatArray) -> FloatArray:
+def _unit(rows: FloatArray | Float32Array) -> FloatArray:
     """Scale rows to length 1; rows of zeros stay."""
     rows = np.asarray(rows, dtype=np.float64)
     length = np.linalg.norm(rows, axis=1, keepdims=True)

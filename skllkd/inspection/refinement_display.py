@@ -168,7 +168,7 @@ class RefinementDisplay(_Display):
     @override
     def _draw(self, ax: Any) -> None:
         def moved(change: Any) -> int:
-            return -(change.n_left + change.n_came + change.n_new)
+            return -int(change.n_left + change.n_came + change.n_new)
 
         rows = sorted(self.record.per_class, key=moved)[:_MAX_CLASSES][::-1]
         place = np.arange(len(rows))

@@ -13,6 +13,7 @@ from skllkd._core.params import looks_like_path
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
+from skllkd.refinement.record import RefinementRecord
 from skllkd.training.student_training import SAMPLE_SIZE
 
 _FIELDS = ("name", "description", "data", "language", "licence", "teacher")
@@ -103,7 +104,16 @@ def _classes(state: FittedState) -> list[str]:
         f"{len(state.teacher_proba):,} texts without gold labels, {len(labels):,} of "
         "which the teacher labelled:",
         f"| class | texts | share |\n|---|---|---|\n{rows}",
+        *([] if state.refinement is None else [_refinement(state.refinement)]),
     ]
+
+
+def _refinement(record: RefinementRecord) -> str:
+    """Return the changes of the labels before the student learned them."""
+    return (
+        f"Before training the labels were refined: {record.summary} "
+        f"({record.sources_in_words})."
+    )
 
 
 def _agreement(state: FittedState) -> str:

@@ -125,7 +125,7 @@ class Evidence(BaseEstimator, ABC):
     """
 
     #: Whether the evidence depends on the labels so far: it is then asked in each
-    #: round, and its weight is 1.
+    #: round, and its weight is not estimated.
     uses_labels: ClassVar[bool] = False
     #: Requirement without which the source stands aside, as the report names it.
     requirement: ClassVar[str] = ""

@@ -12,7 +12,12 @@ from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.classes import Classes
 from skllkd.exceptions import SavedModelError
 from skllkd.refinement.base import EvidenceContext
-from skllkd.refinement.cross_fitting import folds_of, linear_proba, student_proba
+from skllkd.refinement.cross_fitting import (
+    by_linear_model,
+    by_student,
+    folds_of,
+    out_of_fold,
+)
 from skllkd.students import Student
 
 
@@ -75,14 +80,15 @@ class PoolEvidence:
         """Return out-of-fold distributions of a model trained on labels."""
         fold = folds_of(self._texts, n_folds, self._seed)
         weight, n_classes = weight * self._row_weight, len(self._classes)
+        labels = (label, weight, n_classes)
         if self._features is not None:
-            return linear_proba(self._features, label, weight, fold, n_classes)
-        if self._lacks_encoder:
+            fit_predict = by_linear_model(self._features, *labels)
+        elif self._lacks_encoder:
             return None
-        proxy, n_epochs = self._proxy
-        return student_proba(
-            proxy, n_epochs, label, weight, fold, n_classes, self._seed
-        )
+        else:
+            fit_predict = by_student(*self._proxy, *labels, self._seed)
+        labels = (label, weight, fold, n_classes)
+        return out_of_fold(fit_predict, *labels, self._seed, self._verbose)
 
     @cached_property
     def _proxy(self) -> tuple[Student, int]:

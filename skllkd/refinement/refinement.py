@@ -23,6 +23,8 @@ from skllkd.refinement.weights import evidence_weights
 _FLOOR = 1e-4
 #: The smallest weight of evidence that alone can label a text.
 _SMALLEST_WEIGHT = 1e-3
+#: Number of texts from which a source that learns has half its weight.
+_FEW_TEXTS = 50
 #: The largest number of texts from which weights are estimated.
 _MOST_TEXTS = 10_000
 
@@ -39,8 +41,17 @@ class Refinement(BaseEstimator):
 
     The weights :math:`b_j \ge 0` are those of a multinomial logistic regression of the
     teacher's labels on the evidence: near 0 where it says nothing of the classes. A
-    source that learns from the labels, as `OutOfFold` does, has the weight 1, and is
-    asked again in each round, with the labels of the round before.
+    source that learns from the labels, as `OutOfFold` does, is asked again in each
+    round, with the labels of the round before. Its weight is n / (n + 50) for n texts
+    with a teacher's label, so about 1, and little where it has hardly anything to learn
+    from. If it agrees with the labels less often than it would if it were as good as
+    they claim to be, it speaks only of texts without a teacher's label:
+
+    .. math:: a < t^2 + (1 - t)^2 / (n_{classes} - 1)
+
+    with a the agreement in the first round and t the mean of the largest probabilities.
+    A good teacher is thus not corrected by a student that knows less. Labels without
+    confidences claim nothing.
 
     Parameters
     ----------
@@ -112,12 +123,20 @@ class Refinement(BaseEstimator):
         fixed = [_ask(e, context) for e in self.evidence if not e.uses_labels]
         fixed = _weighted(fixed, teacher)
         proba = _combined(teacher, fixed)
+        n_known = np.count_nonzero(~nan_rows(teacher))
+        weight = n_known / (n_known + _FEW_TEXTS)
         learners = [e for e in self.evidence if e.uses_labels]
         learned: list[_Answer] = []
+        equals: list[bool] = []
         for _ in range(self.n_rounds if learners else 0):
             so_far = replace(context, labels=proba)
-            learned = [_ask(e, so_far) for e in learners]
+            learned = [_ask(e, so_far)._replace(weight=weight) for e in learners]
+            equals = equals or [_equals(answer, so_far) for answer in learned]
+            pairs = zip(learned, equals, strict=True)
+            learned = [a if good else _for_unlabelled(a, context) for a, good in pairs]
             proba = _combined(teacher, [*fixed, *learned])
+            if all(answer.log_prob is None for answer in learned):
+                break
         proba = _with_every_class(proba, context.teacher_proba)
         return proba, tuple(answer.described() for answer in [*fixed, *learned])
 
@@ -147,18 +166,20 @@ class _Answer(NamedTuple):
         FloatArray | None
     )  # (n_texts, n_classes), floored; None if it stands aside
     weight: float = 1.0
+    missing: str = ""  # without which it stands aside
 
     @property
     def weighted(self) -> FloatArray | None:
         """The log-probabilities times the weight, None if they say nothing."""
         if self.log_prob is None or self.weight < _SMALLEST_WEIGHT:
             return None
-        return self.weight * self.log_prob
+        return _floored(log_softmax(self.weight * self.log_prob, axis=1))
 
     def described(self) -> Source:
         """Return the record of the answer."""
         if self.log_prob is None:
-            return Source(self.source.name, 0.0, 0, self.source.requirement)
+            missing = self.missing or self.source.requirement
+            return Source(self.source.name, 0.0, 0, missing)
         n_texts = int(np.count_nonzero(~nan_rows(self.log_prob)))
         return Source(self.source.name, self.weight, n_texts)
 
@@ -198,6 +219,35 @@ def _weighted(answers: list[_Answer], teacher: FloatArray) -> list[_Answer]:
         else answer._replace(weight=float(next(weights)))
         for answer in answers
     ]
+
+
+def _equals(answer: _Answer, so_far: EvidenceContext) -> bool:
+    """Return whether a source that learned the labels is as good as they claim to be.
+
+    Two independent judges who are right with probability t agree in t^2 + (1 - t)^2 /
+    (n_classes - 1) of the texts. A source that agrees with the labels less often, with t
+    their mean probability, is worse than they are: it would replace them by its errors.
+    """
+    if answer.log_prob is None:
+        return True
+    known = ~(nan_rows(so_far.teacher_proba) | nan_rows(answer.log_prob))
+    if not known.any() or so_far.teacher_proba[known].max(axis=1).min() > 1 - _FLOOR:
+        return True  # a teacher without confidences claims nothing
+    labels = so_far.labels[known]
+    claim = float(labels.max(axis=1).mean())
+    same = labels.argmax(axis=1) == answer.log_prob[known].argmax(axis=1)
+    n_others = max(1, labels.shape[1] - 1)
+    return bool(same.mean() >= claim**2 + (1 - claim) ** 2 / n_others)
+
+
+def _for_unlabelled(answer: _Answer, context: EvidenceContext) -> _Answer:
+    """Return an answer that leaves the texts with a teacher's label alone."""
+    if answer.log_prob is None:
+        return answer
+    unlabelled = nan_rows(context.teacher_proba)[:, None]
+    if not unlabelled.any():
+        return answer._replace(log_prob=None, missing="labels that it predicts better")
+    return answer._replace(log_prob=np.where(unlabelled, answer.log_prob, np.nan))
 
 
 def _combined(teacher: FloatArray, answers: list[_Answer]) -> FloatArray:

@@ -239,7 +239,8 @@ class Teacher(BaseEstimator, ABC):
         if n_missing:
             warnings.warn(
                 f"{n_missing} of {len(labels)} texts have no teacher label "
-                f"({_reasons(labels)}). They take no part in training.",
+                f"({_reasons(labels)}). They take part in training only with the "
+                "labels that a refinement gives them.",
                 MissingLabelWarning,
                 stacklevel=3,
             )

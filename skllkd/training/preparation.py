@@ -1,19 +1,63 @@
-"""The selection and the student of a training run, new or going on."""
+"""Checks before a training run, and its selection and student, new or going on."""
 
 from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from sklearn.base import clone
 
+from skllkd._core.params import check_number, check_option, shown
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
-from skllkd.selection import RankedImportance, Selection
+from skllkd.refinement import Refinement
+from skllkd.selection import AcceptReject, RankedImportance, Selection
 from skllkd.students import Student, as_student
 
 #: A selection or a student.
 Part = TypeVar("Part", Selection, Student)
+
+
+def check_parameters(classifier: Any, classes: Any) -> None:
+    """Raise if a parameter of a classifier has a value that is not allowed."""
+    check_number(classifier.n_epochs, "n_epochs", 1, integer=True)
+    check_number(classifier.batch_size, "batch_size", 1, integer=True)
+    check_option(classifier.on_missing_class, "on_missing_class", ["raise", "warn"])
+    inside = {"open_low": True, "open_high": True}
+    check_number(classifier.validation_fraction, "validation_fraction", 0, 1, **inside)
+    check_number(classifier.n_iter_no_change, "n_iter_no_change", 1, integer=True)
+    callbacks = classifier.callbacks
+    if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks)):
+        raise InvalidParameterError(
+            f"`callbacks` must hold functions of an EpochEnd; got {callbacks!r}."
+        )
+    _check_part(
+        classifier.acquisition, "acquisition", AcceptReject, "ask about every text"
+    )
+    _check_part(
+        classifier.refine,
+        "refine",
+        Refinement,
+        "learn the teacher's labels as they are",
+    )
+    if classes is None and classifier.teacher is not None:
+        raise InvalidParameterError(
+            "`classes` must name the labels the teacher chooses from; got None. "
+            "E.g. classes=['spam', 'ham']."
+        )
+
+
+def _check_part(part: Any, name: str, kind: type[Any], without: str) -> None:
+    """Raise unless a part is None or one of its kind that is as it should be."""
+    if part is None:
+        return
+    if not isinstance(part, kind):
+        raise InvalidParameterError(
+            f"`{name}` must be a skllkd.{kind.__module__.split('.')[1]}.{kind.__name__}, "
+            f"or None to {without}; got {shown(part)}."
+        )
+    part.check()
 
 
 def prepare_selection(given: Any, learned: Selection | None) -> Selection:

@@ -16,6 +16,13 @@ from skllkd.teachers import TeacherLabels
 from skllkd.teachers.outputs import log_prob_of_output
 from skllkd.teachers.wrapping import as_teacher
 
+#: What becomes of texts without a label, by the argument that lacks it.
+_CONSEQUENCE = {
+    "y": "They take no part in training.",
+    "teacher_proba": "They take part in training only with the labels that `refine` "
+    "gives them.",
+}
+
 
 def label_pool(
     texts: Any,
@@ -93,7 +100,7 @@ def _known_labels(
         warnings.warn(
             f"{n_missing} of {len(labels)} texts have no label ({labels.n_blank} empty "
             f"or white space, {n_missing - labels.n_blank} without one in `{name}`). "
-            "They take no part in training.",
+            f"{_CONSEQUENCE[name]}",
             MissingLabelWarning,
             stacklevel=7,
         )

@@ -54,6 +54,7 @@ def test_it_says_what_was_done(fitted, tmp_path):
     ):
         assert f"| {name} | {n} | {n / 80:.1%} |" in text
     assert "| te\\|ch |" in text
+    assert f"labels were refined: {fitted.refinement_.summary} (class names" in text
     assert "`CallableTeacher`" in text
     assert "SelectAll(target='soft')" in text
     assert "learning_rate=0.0005" in text

@@ -25,8 +25,10 @@ from skllkd.exceptions import (
 from skllkd.persistence.onnx_classifier import SETTINGS
 from skllkd.selection import SelectAll
 from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
-from skllkd.students._torch.onnx import in_eight_bits
+from skllkd.students._torch import onnx as room
+from skllkd.students._torch.encoder import new_classifier
 from skllkd.students.encoder_base import onnx_graph
+from transformers import AutoConfig, AutoModel
 
 from tests.conftest import TOPICS
 
@@ -106,6 +108,25 @@ def test_the_graph_is_fused(exported):
     assert "SkipLayerNormalization" not in operators  # slow in onnxruntime
 
 
+@pytest.mark.parametrize("kind", sorted(room._LIKE_BERT))
+@pytest.mark.parametrize("pooling", ["mean", "architecture"])
+def test_every_known_architecture_is_fused(kind, pooling):
+    """Whatever the versions of transformers and onnxruntime: .ci/lower_bounds has both."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = AutoConfig.for_model(kind, vocab_size=99, intermediate_size=32, **sizes)
+    if kind == "distilbert":
+        config = AutoConfig.for_model(
+            kind, vocab_size=99, dim=16, n_layers=2, n_heads=2
+        )
+    encoder = AutoModel.from_config(config)
+    model = new_classifier(encoder, 3, pooling, 0.0, "linear").eval()
+    operators = [
+        node.op_type for node in room.onnx_graph(model, quantize=None).graph.node
+    ]
+    assert operators.count("Attention") == 2
+    assert "Softmax" not in operators
+
+
 def test_opening_the_file_does_not_slow_it_down(exported, tmp_path, monkeypatch):
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "opened.onnx")
@@ -118,8 +139,6 @@ def test_opening_the_file_does_not_slow_it_down(exported, tmp_path, monkeypatch)
 
 def test_an_architecture_the_optimizer_does_not_know(fitted, monkeypatch):
     """Then the graph is torch's own, and as right."""
-    from skllkd.students._torch import onnx as room
-
     monkeypatch.setattr(room, "_LIKE_BERT", set())
     operators = {n.op_type for n in onnx_graph(fitted.student_).graph.node}
     assert "Attention" not in operators
@@ -127,8 +146,6 @@ def test_an_architecture_the_optimizer_does_not_know(fitted, monkeypatch):
 
 
 def test_a_fused_graph_that_is_wrong_is_not_used(fitted, monkeypatch):
-    from skllkd.students._torch import onnx as room
-
     monkeypatch.setattr(room, "_TOLERANCE", -1.0)  # nothing is near enough
     operators = {n.op_type for n in onnx_graph(fitted.student_).graph.node}
     assert "Attention" not in operators
@@ -169,7 +186,7 @@ def test_a_large_token_leaves_the_others_their_digits_in_eight_bits():
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
     )
-    eight = in_eight_bits(model)
+    eight = room.in_eight_bits(model)
     assert "MatMulInteger" in {node.op_type for node in eight.graph.node}
     session = onnxruntime.InferenceSession(
         eight.SerializeToString(), providers=["CPUExecutionProvider"]

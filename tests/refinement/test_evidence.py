@@ -11,7 +11,12 @@ from skllkd.refinement import (
     OutOfFold,
     Rules,
 )
-from skllkd.refinement.cross_fitting import folds_of, linear_proba, student_proba
+from skllkd.refinement.cross_fitting import (
+    by_linear_model,
+    by_student,
+    folds_of,
+    out_of_fold,
+)
 from skllkd.students import SklearnStudent
 
 CLASSES = {"sports": "games", "politics": "votes"}
@@ -88,6 +93,11 @@ def test_another_teacher_is_asked_in_the_user_s_order_and_may_be_silent():
 # ---- out-of-fold predictions
 
 
+def linear_proba(features, label, weight, fold, n_classes=2):
+    model = by_linear_model(features, label, weight, n_classes)
+    return out_of_fold(model, label, weight, fold, n_classes, seed=0)
+
+
 def test_equal_texts_share_their_fold_and_folds_are_even():
     texts = [f"text {i % 50}" for i in range(200)]
     fold = folds_of(texts, 4, seed=0)
@@ -114,12 +124,13 @@ def test_a_label_that_the_others_contradict_is_predicted_right(kind):
     label[-20:] = -1  # without a label
     fold = folds_of(features, 4, seed=0)
     if kind == "linear":
-        proba = linear_proba(features, label, np.ones(200), fold, 2)
+        proba = linear_proba(features, label, np.ones(200), fold)
     else:
         linear = SGDClassifier(loss="log_loss", alpha=1.0, random_state=0)
         student = SklearnStudent(linear, vectorizer="passthrough")
         student.begin_fit(features, 2, seed=0)
-        proba = student_proba(student, 3, label, np.ones(200), fold, 2, seed=0)
+        model = by_student(student, 3, label, np.ones(200), 2, seed=0)
+        proba = out_of_fold(model, label, np.ones(200), fold, 2, seed=0)
     np.testing.assert_array_equal(proba.argmax(axis=1), gold)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
 
@@ -127,11 +138,26 @@ def test_a_label_that_the_others_contradict_is_predicted_right(kind):
 def test_a_row_has_no_part_in_its_own_prediction():
     features, label = clusters(40)
     fold = folds_of(features, 4, seed=0)
-    proba = linear_proba(features, label, np.ones(40), fold, 2)
+    proba = linear_proba(features, label, np.ones(40), fold)
     label[7] = 1 - label[7]
-    changed = linear_proba(features, label, np.ones(40), fold, 2)
+    changed = linear_proba(features, label, np.ones(40), fold)
     same = np.isclose(proba, changed).all(axis=1)
     np.testing.assert_array_equal(same, fold == fold[7])
+
+
+def test_models_of_large_pools_learn_from_a_part(monkeypatch):
+    monkeypatch.setattr("skllkd.refinement.cross_fitting._MOST_TEXTS", 30)
+    label, learned = np.arange(200) % 2, []
+
+    def fit_predict(train, rows):
+        learned.append(train)
+        return np.full((len(rows), 2), 0.5)
+
+    fold = folds_of(np.zeros((200, 1)), 4, seed=0)
+    proba = out_of_fold(fit_predict, label, np.ones(200), fold, 2, seed=0)
+    assert [len(rows) for rows in learned] == [30] * 4
+    assert all((fold[rows] != test).all() for test, rows in enumerate(learned))
+    assert (proba == 0.5).all()
 
 
 def test_rows_of_weight_nothing_are_not_learned_from():
@@ -139,7 +165,7 @@ def test_rows_of_weight_nothing_are_not_learned_from():
     label, weight = gold.copy(), np.ones(200)
     label[:120], weight[:120] = 1 - label[:120], 0
     fold = folds_of(features, 4, seed=0)
-    proba = linear_proba(features, label, weight, fold, 2)
+    proba = linear_proba(features, label, weight, fold)
     np.testing.assert_array_equal(proba.argmax(axis=1), gold)
 
 
@@ -149,7 +175,7 @@ def test_an_absent_class_has_no_probability_and_one_class_says_nothing():
     proba = linear_proba(features, label, np.ones(40), fold, 5)
     assert proba.shape == (40, 5)
     assert (proba[:, 2:] == 0).all()
-    alone = linear_proba(features, np.zeros(40, dtype=int), np.ones(40), fold, 2)
+    alone = linear_proba(features, np.zeros(40, dtype=int), np.ones(40), fold)
     assert np.isnan(alone).all()
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -46,25 +47,44 @@ class Learner(Given):
         return self.answer
 
 
-def refine(teacher_proba, *evidence, n_rounds=2):
+def refine(teacher_proba, *evidence, n_rounds=2, few_texts=0):
     proba = np.array(teacher_proba, dtype=float)
     texts, names = [f"text {i}" for i in range(len(proba))], NAMES[: proba.shape[1]]
     context = EvidenceContext.of(texts, names)
     context = replace(context, teacher_proba=proba, labels=proba)
-    return Refinement(evidence, n_rounds)(context)
+    with patch("skllkd.refinement.refinement._FEW_TEXTS", few_texts):
+        return Refinement(evidence, n_rounds)(context)
 
 
 def proba_of(rng, n_texts, n_classes=3, scale=1.0):
     return softmax(scale * rng.normal(size=(n_texts, n_classes)), axis=1)
 
 
+def agreeing(rng, teacher):
+    """Return evidence that puts the classes of each text in the teacher's order."""
+    evidence = np.sort(proba_of(rng, *teacher.shape), axis=1)
+    return np.take_along_axis(evidence, teacher.argsort(axis=1).argsort(axis=1), 1)
+
+
 def test_log_probabilities_of_teacher_and_learner_are_added():
     rng = np.random.RandomState(0)
-    teacher, evidence = proba_of(rng, 20), proba_of(rng, 20)
+    teacher = proba_of(rng, 20)
+    evidence = agreeing(rng, teacher)
     proba, (source,) = refine(teacher, Learner(np.log(evidence)))
     product = teacher * evidence
     np.testing.assert_allclose(proba, product / product.sum(axis=1, keepdims=True))
     assert (source.name, source.weight, source.n_texts) == ("learner", 1.0, 20)
+
+
+def test_a_learner_with_few_labels_to_learn_from_has_little_weight():
+    rng = np.random.RandomState(0)
+    teacher = proba_of(rng, 20)
+    evidence = agreeing(rng, teacher)
+    teacher[10:] = np.nan
+    proba, (source,) = refine(teacher, Learner(np.log(evidence)), few_texts=50)
+    assert source.weight == 10 / 60
+    product = np.nan_to_num(teacher, nan=1) * evidence ** (10 / 60)
+    np.testing.assert_allclose(proba, product / product.sum(axis=1, keepdims=True))
 
 
 def test_other_evidence_is_weighted_by_its_agreement_with_the_teacher():
@@ -84,8 +104,18 @@ def test_no_evidence_outweighs_ten_thousand_to_one():
     with np.errstate(divide="ignore"):
         against = np.log([[0.0, 1.0], [0.5, 0.5], [0.0, 1.0]])
     proba, _ = refine(hard, Learner(against))
-    np.testing.assert_allclose(proba[0], [0.5, 0.5])
-    np.testing.assert_allclose(proba[1], [1 / 1.0001, 1e-4 / 1.0001])
+    np.testing.assert_allclose(proba[0], [0.5, 0.5], atol=1e-4)
+    np.testing.assert_allclose(proba[1], [1 / 1.0001, 1e-4 / 1.0001], rtol=1e-3)
+
+
+def test_nor_does_a_weight_above_1_let_it():
+    """The labels follow the evidence so closely that its weight is far above 1."""
+    teacher = np.tile([[0.999, 0.001], [0.001, 0.999]], (200, 1))
+    evidence = np.log(np.tile([[0.6, 0.4], [0.4, 0.6]], (200, 1)))
+    evidence[0] = np.log([0.001, 0.999])
+    proba, (source,) = refine(teacher, Given(evidence))
+    assert source.weight > 2
+    np.testing.assert_allclose(proba[0, 1] / proba[0, 0], 1e-3 / 0.999 * 1e4, rtol=0.01)
 
 
 def test_silence_is_no_evidence_and_of_silence_alone_comes_no_label():
@@ -118,13 +148,52 @@ def test_without_evidence_the_labels_are_the_teacher_s():
 
 def test_each_round_shows_the_labels_of_the_round_before():
     teacher = proba_of(np.random.RandomState(0), 10)
-    learner = Learner(np.log(proba_of(np.random.RandomState(1), 10)))
+    learner = Learner(np.log(agreeing(np.random.RandomState(1), teacher)))
     proba, _ = refine(teacher, learner, n_rounds=3)
     first, second, third = learner.shown
     np.testing.assert_allclose(first, teacher)
     np.testing.assert_allclose(second, third)
     np.testing.assert_allclose(second, proba)
     assert np.abs(first - second).max() > 0.1
+
+
+@pytest.mark.parametrize(("n_others", "stays"), [(7, True), (9, False)])
+def test_a_learner_worse_than_the_labels_leaves_them_alone(n_others, stays):
+    """Of two judges who are right in 80 %, 68 % of the answers are the same."""
+    teacher = np.tile([0.8, 0.2], (25, 1))
+    evidence = np.tile([0.9, 0.1], (25, 1))
+    evidence[:n_others] = [0.1, 0.9]  # agrees in 18 or 16 of 25
+    learner = Learner(np.log(evidence))
+    proba, (source,) = refine(teacher, learner)
+    assert (proba[0, 0] < 0.5) == stays
+    assert len(learner.shown) == (2 if stays else 1)
+    assert (source.weight, source.n_texts) == ((1.0, 25) if stays else (0.0, 0))
+    assert (
+        "stood aside (needs labels that it predicts better)" in str(source)
+    ) != stays
+
+
+def test_it_still_speaks_of_texts_without_a_label():
+    teacher = np.tile([0.95, 0.05], (20, 1))
+    teacher[15:] = np.nan
+    evidence = np.tile([0.3, 0.7], (20, 1))
+    learner = Learner(np.log(evidence))
+    proba, (source,) = refine(teacher, learner)
+    np.testing.assert_allclose(proba[:15], teacher[:15])
+    np.testing.assert_allclose(proba[15:], evidence[15:])
+    assert source.n_texts == 5
+    assert len(learner.shown) == 2
+
+
+def test_it_is_judged_in_the_first_round_only():
+    """Later labels hold its own evidence, and claim more."""
+    teacher = np.tile([0.6, 0.4], (20, 1))
+    learner = Learner(np.log(np.tile([0.999, 0.001], (20, 1))))
+    learner.answer[:6] = np.log([0.4, 0.6])  # .7 of the labels, which claim .6
+    proba, (source,) = refine(teacher, learner, n_rounds=3)
+    assert source.weight == 1
+    assert len(learner.shown) == 3
+    assert proba[0, 0] == pytest.approx(0.5)
 
 
 def test_a_class_keeps_its_texts_if_it_would_lose_all_of_them():

@@ -31,6 +31,7 @@ def test_the_strategy_shown_trains_a_classifier():
     proba[1::2] = proba[1::2, ::-1]
     clf = LLKDClassifier(
         classes=["site", "card"],
+        refine=None,
         selection=names["AboveMean"](),
         student=SklearnStudent(),
         random_state=0,

@@ -7,7 +7,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 
 from skllkd._core.params import optional_import
 from skllkd.students._torch.encoder import Classifier
+from skllkd.students._torch.onnx_attention import known_attention, with_number_of_heads
 
 _OPSET = 17
 #: Architectures whose graph onnxruntime's optimizer of BERT knows.
@@ -40,10 +41,12 @@ def onnx_graph(model: Classifier, *, quantize: str | None) -> Any:
 def _traced(model: Classifier) -> bytes:
     """Return the graph of a classifier as torch writes it."""
     encoder: Any = model.encoder
-    encoder.set_attn_implementation("eager")  # the form that is known when fusing
+    encoder.set_attn_implementation("eager")  # the other forms cannot be traced
+    is_known = encoder.config.model_type in _LIKE_BERT
+    attention = known_attention(encoder) if is_known else nullcontext()
     ids, mask = _example(model, n_rows=2, length=8)
     file: Any = io.BytesIO()  # which it takes, whatever its annotation says
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), attention:
         # Parts that tracing cannot follow do not depend on the texts; the file is checked.
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -87,12 +90,10 @@ def _fused(plain: Any, model: Classifier) -> Any:
     options = FusionOptions("bert")
     # onnxruntime adds and normalises ten times as fast in two steps as in this one.
     options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
-    copy = type(plain)()
-    copy.CopyFrom(plain)
     with _quiet():
         try:
             fused = optimizer.optimize_model(
-                copy,
+                with_number_of_heads(plain, config.num_attention_heads),
                 model_type="bert",
                 num_heads=config.num_attention_heads,
                 hidden_size=config.hidden_size,
@@ -103,7 +104,7 @@ def _fused(plain: Any, model: Classifier) -> Any:
                 opset = fused.opset_import.add()  # which the optimizer leaves out
                 opset.domain, opset.version = "com.microsoft", 1
             return fused if _agrees(fused, model) else plain
-        except Exception:  # it knows the graphs of some versions of transformers only
+        except Exception:  # it may not know the graph of another version of torch
             return plain
 
 

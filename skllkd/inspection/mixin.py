@@ -1,0 +1,151 @@
+"""Methods of the classifier that measure it, most of which ask the teacher."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from skllkd._core.arrays import FloatArray
+from skllkd._fitted import FittedState, fitted_state
+from skllkd.exceptions import InvalidParameterError
+from skllkd.inspection.report import Report, make_report
+from skllkd.metrics import agreement_of_rows
+from skllkd.teachers.wrapping import as_teacher
+from skllkd.training.training_set import in_class_order
+
+
+class InspectionMixin(ClassifierMixin):
+    """`score`, `label` and `report` of a classifier that holds a `FittedState`."""
+
+    teacher: Any
+    verbose: int
+    _fitted: FittedState
+
+    @abstractmethod
+    def _read(self, X: Any) -> Any:
+        """Return the input as the fitted student takes it."""
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy against labels, or the agreement with the teacher.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+        y : array-like of shape (n_texts,), optional
+            Their gold labels. Without, the teacher is asked about texts it has not
+            labelled before, and the score is the mean probability its calibrated
+            distribution gives to the student's prediction.
+        sample_weight : array-like of shape (n_texts,), optional
+            The weight of each text.
+
+        Returns
+        -------
+        float
+            The score, in [0, 1].
+
+        Raises
+        ------
+        InvalidParameterError
+            If there are neither labels nor a teacher.
+        """
+        if y is not None:
+            return float(super().score(X, y, sample_weight=sample_weight))
+        texts = self._read(X)
+        teacher_proba = self._ask_teacher(texts)
+        student_proba = self._fitted.student.predict_proba(texts)
+        agreement, known = agreement_of_rows(student_proba, teacher_proba)
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(np.average(agreement, weights=weight))
+
+    def label(self, X: Any) -> FloatArray:
+        """Return the teacher's distribution for texts, calibrated as in `fit`.
+
+        The teacher is asked only about texts it has not labelled before.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, columns as `classes_`; rows of NaN without an answer.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there is no teacher.
+        """
+        return self._ask_teacher(self._read(X))
+
+    def _ask_teacher(self, texts: Any) -> FloatArray:
+        """Return the teacher's distribution for texts that were read."""
+        if self.teacher is None:
+            raise InvalidParameterError(
+                "this needs the teacher, and the classifier has none (a loaded one has "
+                "left it behind). Give gold labels as `y`, or set_params(teacher=...)."
+            )
+        state = self._fitted
+        labels = as_teacher(self.teacher).label(
+            texts,
+            state.given_classes,
+            class_bias=state.fixed_bias,
+            verbose=self.verbose,
+        )
+        return in_class_order(labels.proba, state.given_classes)
+
+    def report(self, X: Any = None) -> Report:
+        """Measure, print and return the agreement with the teacher and the label issues.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,), optional
+            The texts to measure on. By default those it was fitted on, which it
+            remembers as long as it lives, but not in pickles. Of others the teacher
+            is asked what it has not labelled before.
+
+        Returns
+        -------
+        Report
+            Agreement with the teacher, label issues, costs, size and speed.
+
+        Raises
+        ------
+        InvalidParameterError
+            If `X` is needed, or a teacher.
+        """
+        state = fitted_state(self)
+        if X is None and state.pool is None:
+            raise InvalidParameterError(
+                "`report` of a loaded classifier needs `X`: the texts it was fitted on, "
+                "or others."
+            )
+        texts = state.pool if X is None else self._read(X)
+        report = make_report(state, texts, self._teacher_proba_of(texts))
+        print(report)
+        return report
+
+    def known_teacher_proba(self, X: Any) -> FloatArray:
+        """Return the teacher's distribution: that of `fit` for the texts of `fit`.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts `fit` was given, or others, which the teacher is asked about.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, columns as `classes_`; rows of NaN without an answer.
+        """
+        return self._teacher_proba_of(self._read(X))
+
+    def _teacher_proba_of(self, texts: Any) -> FloatArray:
+        """Return the distributions of `fit` for its own texts, or ask the teacher."""
+        is_pool = self._fitted.is_pool(texts)
+        return self._fitted.teacher_proba if is_pool else self._ask_teacher(texts)
