@@ -64,7 +64,7 @@ def plain_llama(f32_path):
 
 
 def reference_log_prob(llm, template, text):
-    """Score a text alone: whole prompt and answer in one plain evaluation."""
+    """Score a text alone: the whole prompt in one plain evaluation, then each answer."""
 
     def tokens(part, special):
         return llm.tokenize(part.encode(), add_bos=False, special=special)
@@ -79,9 +79,11 @@ def reference_log_prob(llm, template, text):
     if any(a != b and b[: len(a)] == a for a in answers for b in answers):
         answers = [[*answer, end] for answer in answers]
     result = []
+    llm.reset()
+    llm.eval(body)
     for answer in answers:
-        llm.reset()
-        llm.eval(body + answer)
+        llm.n_tokens = len(body)  # what was evaluated behind it is forgotten
+        llm.eval(answer)
         places = slice(len(body) - 1, len(body) + len(answer) - 1)
         scores = np.array(llm.scores[places], dtype=np.float64)
         scores -= np.logaddexp.reduce(scores, axis=1, keepdims=True)
