@@ -79,6 +79,8 @@ def demo_teacher(back_end: str) -> Any:
     puts more probability on the labels there, which can be seen without gold labels.
     """
     check_option(back_end, "teacher", list(BACK_ENDS))
+    if back_end == "llama.cpp":
+        optional_import("llama_cpp", "llama")
     kind: Any = BACK_ENDS[back_end]
     return kind(smollm2_path(), examples=EXAMPLES, chat=False)
 
@@ -144,7 +146,8 @@ _STEP_2 = """
        print(teacher.plan(texts, classes))
 """
 _STEP_3 = """
-3. Labels, and a student trained on them (all-MiniLM-L6-v2, 23 million parameters):
+3. Labels, refined by the names of the classes and by predictions on texts left out, and a
+   student trained on them (all-MiniLM-L6-v2, 23 million parameters):
 
        clf = LLKDClassifier(teacher, classes, student=TransformerStudent(minilm_path()))
        clf.fit(texts)
@@ -167,8 +170,8 @@ def _score(classifier: LLKDClassifier, split: Split) -> DemoFigures:
     start = time.perf_counter()
     predicted = classifier.predict(held_out.texts)
     seconds = time.perf_counter() - start
-    gold = np.array(held_out.labels)
-    return figures_of(classifier, labels, predicted, gold, seconds)
+    gold = np.array(split.pool.labels), np.array(held_out.labels)
+    return figures_of(classifier, labels, predicted, *gold, seconds)
 
 
 def _save(

@@ -19,6 +19,8 @@ class DemoFigures(NamedTuple):
     pool: int
     held_out: int
     most_frequent: float  # the accuracy of always naming the most frequent class
+    labels_right: float  # the share of the pool's labels, as the teacher gave them
+    refined_labels_right: float
     teacher_accuracy_raw: float
     teacher_accuracy_calibrated: float
     student_accuracy: float
@@ -39,10 +41,12 @@ def figures_of(
     classifier: LLKDClassifier,
     labels: TeacherLabels,
     predicted: Any,
+    pool_gold: Any,
     gold: Any,
     seconds_predicting: float,
 ) -> DemoFigures:
     """Return the figures of a classifier, with the teacher's labels of held-out stories."""
+    refined = classifier.classes_[classifier.refined_proba_.argmax(axis=1)]
     names = np.array(labels.classes)
     raw_right = names[labels.raw_proba.argmax(axis=1)] == gold
     teacher_right = names[labels.proba.argmax(axis=1)] == gold
@@ -55,6 +59,8 @@ def figures_of(
         pool=n_pool,
         held_out=len(gold),
         most_frequent=max(_share(gold == name) for name in names),
+        labels_right=_share(classifier.pseudo_labels_ == pool_gold),
+        refined_labels_right=_share(refined == pool_gold),
         teacher_accuracy_raw=_share(raw_right),
         teacher_accuracy_calibrated=_share(teacher_right),
         student_accuracy=_share(student_right),
@@ -83,6 +89,8 @@ def format_table(figures: DemoFigures) -> str:
     """Return the figures as a table."""
     rate = figures.teacher_texts_per_second
     rows = [
+        ("labels right, before refinement", f"{figures.labels_right:.1%}"),
+        ("labels right, after refinement", f"{figures.refined_labels_right:.1%}"),
         ("teacher accuracy, raw", f"{figures.teacher_accuracy_raw:.1%}"),
         ("teacher accuracy, calibrated", f"{figures.teacher_accuracy_calibrated:.1%}"),
         ("student accuracy", f"{figures.student_accuracy:.1%}"),

@@ -1,5 +1,6 @@
 """The demonstration's table and verdict."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,12 +12,14 @@ from skllkd.cli.demo_figures import (
     format_table,
     format_verdict,
 )
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import InvalidParameterError, MissingDependencyError
 
 FIGURES = DemoFigures(
     pool=1200,
     held_out=400,
     most_frequent=0.24,
+    labels_right=0.7,
+    refined_labels_right=0.8,
     teacher_accuracy_raw=0.5,
     teacher_accuracy_calibrated=0.75,
     student_accuracy=0.825,
@@ -87,13 +90,19 @@ def test_figures_are_those_of_the_held_out_stories():
         history_={"n_selected": np.array([1, 2]), "n_presented": np.array([4, 2])},
         times_selected_=np.array([0, 3, 0, 0, 1]),
         n_teacher_calls_=5,
+        classes_=np.array(["a", "b"]),
+        pseudo_labels_=np.array(["a", "a", "b", "b", "a"], dtype=object),
+        refined_proba_=np.array([[1, 0], [0, 1], [1, 0], [0, 1], [0, 1]]),
         seconds_={"labelling": 2.0, "training": 9.0},
     )
-    predicted = np.array(["a", "a", "b", "b"])
-    assert figures_of(classifier, labels, predicted, gold, 0.5) == DemoFigures(
+    predicted, pool_gold = np.array(["a", "a", "b", "b"]), np.array(list("abbbb"))
+    figures = figures_of(classifier, labels, predicted, pool_gold, gold, 0.5)
+    assert figures == DemoFigures(
         pool=5,
         held_out=4,
         most_frequent=0.75,
+        labels_right=0.6,
+        refined_labels_right=0.8,
         teacher_accuracy_raw=0.25,
         teacher_accuracy_calibrated=0.5,
         student_accuracy=0.75,
@@ -111,7 +120,7 @@ def test_figures_are_those_of_the_held_out_stories():
     )
 
 
-def test_either_back_end_asks_the_same_question():
+def test_either_back_end_asks_the_same_question(monkeypatch):
     for name, kind in BACK_ENDS.items():
         teacher = demo_teacher(name)
         assert type(teacher) is kind
@@ -119,3 +128,6 @@ def test_either_back_end_asks_the_same_question():
     assert {label for _, label in EXAMPLES} == set(CLASSES)
     with pytest.raises(InvalidParameterError, match="`teacher` must be one of"):
         demo_teacher("gpt")
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    with pytest.raises(MissingDependencyError, match=r"skllkd\[llama\]"):
+        demo_teacher("llama.cpp")

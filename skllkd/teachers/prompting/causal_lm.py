@@ -33,7 +33,7 @@ from skllkd.teachers.prompting.tokens import (
 )
 
 #: Prompts of 16 tokens that a plan times.
-_TIMED_PROMPTS = 32
+_TIMED_PROMPTS = 16
 
 
 class PromptScorer(Protocol):
@@ -136,7 +136,7 @@ class CausalLMTeacher(MeteredTeacher):
         prompt, n_body = PromptTokens((0,), (0,), one_label), 15
         scorer = self._new_scorer(self._model(), prompt, n_body)
         batch = [[0] * n_body] * _TIMED_PROMPTS
-        scorer.score(batch)  # touches every weight
+        scorer.score([[0]] * _TIMED_PROMPTS)  # touches every weight
         start = time.perf_counter()
         scorer.score(batch)
         n_timed = len(batch) * (n_body + prompt.n_tail)
