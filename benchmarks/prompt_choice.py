@@ -31,6 +31,8 @@ from benchmarks.tables import interval
 
 N_TEXTS = 200
 SCORES = ["class_names", "predictability", "confidence", "label_mass"]
+RANKED = ["mean_rank", *SCORES]
+COSTS = ["tokens_per_call", "seconds_per_call"]
 
 
 def sample_of(folder: Path) -> tuple[list[str], np.ndarray]:
@@ -47,7 +49,8 @@ def accuracy(labels, texts, gold, without=()) -> float:
     """Return how often the calibrated labels are right, classes in sorted order."""
     kept = [text not in without for text in texts]
     names = np.unique(gold)
-    return float(np.mean((names[labels.proba.argmax(axis=1)] == gold)[kept]))
+    right = names[labels.proba.argmax(axis=1)] == gold
+    return round(float(np.mean(right[kept])), 4)
 
 
 def all_prompts(name, teacher, texts, classes, embed):
@@ -79,9 +82,7 @@ def one_set(name, folder, store):
         "prompts": {
             score.name: {
                 "accuracy": accuracy(score.labels, texts, gold, shown),
-                **{column: getattr(score, column) for column in SCORES},
-                "tokens_per_call": score.tokens_per_call,
-                "seconds_per_call": score.seconds_per_call,
+                **{name: round(getattr(score, name), 4) for name in [*RANKED, *COSTS]},
             }
             for score in sorted(comparison, key=lambda score: score.name)
         },
@@ -99,6 +100,7 @@ def ranking(cell, column):
     rows = list(cell["prompts"].values())
     right = np.array([row["accuracy"] for row in rows])
     score = np.array([row[column] for row in rows])
+    score = -score if column == "mean_rank" else score
     tau = kendalltau(right, score).statistic
     return float(tau), float(right.max() - right[score.argmax()])
 
@@ -115,7 +117,7 @@ def print_tables(cells):
         right = [cell[other] for cell in cells.values()]
         row = " | ".join(f"{value:.2f}" for value in [*right, np.mean(right)])
         print(f"| {other} | {row} |")
-    for column in SCORES:
+    for column in RANKED:
         taus, lost = zip(
             *(ranking(cell, column) for cell in cells.values()), strict=True
         )

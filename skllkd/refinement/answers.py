@@ -89,13 +89,13 @@ def weighted_by_teacher(
 
 
 def equals_labels(answer: Answer, so_far: EvidenceContext) -> bool:
-    """Return whether a source that learned the labels is as good as they claim to be.
+    """Return whether what the encoder knows is as good as the labels claim to be.
 
     Two independent judges who are right with probability t agree in t^2 + (1 - t)^2 /
     (n_classes - 1) of the texts. A source that agrees with the labels less often, with t
     their mean probability, is worse than they are: it would replace them by its errors.
     """
-    if answer.log_prob is None:
+    if answer.log_prob is None or not answer.source.of_encoder:
         return True
     known = ~(nan_rows(so_far.teacher_proba) | nan_rows(answer.log_prob))
     if not known.any() or so_far.teacher_proba[known].max(axis=1).min() > 1 - _FLOOR:
@@ -113,7 +113,7 @@ def for_unlabelled(answer: Answer, context: EvidenceContext) -> Answer:
         return answer
     unlabelled = nan_rows(context.teacher_proba)[:, None]
     if not unlabelled.any():
-        return answer._replace(log_prob=None, missing="labels that it predicts better")
+        return answer._replace(log_prob=None, missing="labels that are less sure")
     return answer._replace(log_prob=np.where(unlabelled, answer.log_prob, np.nan))
 
 

@@ -131,6 +131,9 @@ class Evidence(BaseEstimator, ABC):
     #: Whether the evidence depends on the labels so far: it is then asked in each
     #: round, and its weight is not estimated.
     uses_labels: ClassVar[bool] = False
+    #: Whether the source knows no more than the student's encoder: it is then heard
+    #: about a teacher's labels only if it is as good as they claim to be.
+    of_encoder: ClassVar[bool] = False
     #: Requirement without which the source stands aside, as the report names it.
     requirement: ClassVar[str] = ""
 

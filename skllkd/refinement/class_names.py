@@ -42,6 +42,7 @@ class ClassNames(Evidence):
     """
 
     temperature: float = 0.05
+    of_encoder = True
     requirement = "the student's pretrained encoder"
 
     @override

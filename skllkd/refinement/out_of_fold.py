@@ -41,6 +41,7 @@ class OutOfFold(Evidence):
 
     n_folds: int = 4
     uses_labels = True
+    of_encoder = True
     requirement = "the student's pretrained encoder"
 
     @override

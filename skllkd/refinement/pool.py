@@ -83,15 +83,15 @@ class PoolEvidence:
         """Return out-of-fold distributions of a model trained on labels."""
         fold = folds_of(self._texts, n_folds, self._seed)
         weight, n_classes = weight * self._row_weight, len(self._classes)
-        labels = (label, weight, n_classes)
         if self._features is not None:
-            fit_predict = by_linear_model(self._features, *labels)
+            model = by_linear_model(self._features, label, weight, n_classes)
         elif self._lacks_encoder:
             return None
         else:
-            fit_predict = by_student(*self._proxy, *labels, self._seed)
-        labels = (label, weight, fold, n_classes)
-        return out_of_fold(fit_predict, *labels, self._seed, self._verbose)
+            model = by_student(*self._proxy, label, weight, n_classes, self._seed)
+        return out_of_fold(
+            model, label, weight, fold, n_classes, self._seed, self._verbose
+        )
 
     @cached_property
     def _proxy(self) -> tuple[Student, int]:

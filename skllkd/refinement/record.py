@@ -149,7 +149,8 @@ def refinement_record(
     surest = np.argsort(-refined_proba[rows].max(axis=1), kind="stable")
 
     def count(labels: IntArray, mask: npt.NDArray[np.bool_]) -> list[int]:
-        return np.bincount(labels[mask], minlength=len(classes)).tolist()
+        counts: list[int] = np.bincount(labels[mask], minlength=len(classes)).tolist()
+        return counts
 
     columns = (
         classes.tolist(),

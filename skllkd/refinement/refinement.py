@@ -49,14 +49,17 @@ class Refinement(BaseEstimator):
     source that learns from the labels, as `OutOfFold` does, is asked again in each
     round, with the labels of the round before. Its weight is n / (n + 50) for n texts
     with a teacher's label, so about 1, and little where it has hardly anything to learn
-    from. If it agrees with the labels less often than it would if it were as good as
-    they claim to be, it speaks only of texts without a teacher's label:
+    from.
 
-    .. math:: a < t^2 + (1 - t)^2 / (n_{classes} - 1)
+    What the student's encoder knows, `ClassNames` and `OutOfFold`, must be as good as
+    the labels claim to be: a source that agrees with them less often than two judges
+    who are right with probability t,
 
-    with a the agreement in the first round and t the mean of the largest probabilities.
-    A good teacher is thus not corrected by a student that knows less. Labels without
-    confidences claim nothing.
+    .. math:: t^2 + (1 - t)^2 / (n_{classes} - 1),
+
+    with t the mean of the largest probabilities before the source is heard, speaks only
+    of texts without a teacher's label. A good teacher is thus not corrected by a
+    student that knows less. Labels without confidences claim nothing.
 
     With gold labels of some texts
 
@@ -135,6 +138,14 @@ class Refinement(BaseEstimator):
         blind = replace(context, gold=None)  # to be judged by it
         fixed = [ask(e, blind) for e in self.evidence if not e.uses_labels]
         fixed = weighted_by_teacher(fixed, teacher_proba)
+        if context.gold is None:
+            so_far = replace(context, labels=teacher_proba)
+            fixed = [
+                answer
+                if equals_labels(answer, so_far)
+                else for_unlabelled(answer, so_far)
+                for answer in fixed
+            ]
         proba, answers, _ = self._rounds([teacher, *fixed], context)
         proba = with_gold(with_every_class(proba, teacher_proba), context.gold)
         sources = tuple(answer.described() for answer in answers)

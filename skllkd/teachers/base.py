@@ -179,8 +179,7 @@ class Teacher(BaseEstimator, ABC):
         Returns
         -------
         PromptComparison
-            The prompts with scores and costs: first those whose labels agree the most with
-            the class names alone, or without `embed` the most predictable.
+            The prompts with scores and costs, sorted by the mean of their ranks.
 
         Raises
         ------

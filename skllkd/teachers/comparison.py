@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 from sklearn.base import clone
 
 from skllkd._core.arrays import IntArray
@@ -21,8 +22,10 @@ from skllkd.teachers.features import features_of_texts
 from skllkd.teachers.label_free import agreement, predictability
 from skllkd.teachers.labels import TeacherLabels, Usage
 
-#: Scores that a comparison can be sorted by, all the higher the better.
-SCORES = ("class_names", "predictability", "confidence", "label_mass", "answered")
+#: Scores that are ranked, all the higher the better.
+_RANKED = ("class_names", "predictability", "confidence", "label_mass")
+#: Scores that a comparison can be sorted by.
+SCORES = ("mean_rank", *_RANKED, "answered")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class PromptScore:
         The classes, as worded in the prompt.
     labels : TeacherLabels
         The labels of the sample.
+    mean_rank : float
+        The mean of the prompt's ranks by class names, predictability, confidence and
+        label mass, as far as they are known: 1 for a prompt that is first by all.
     class_names : float
         The agreement with the class names alone, as `EmbeddingTeacher` labels by them:
         Cohen's kappa, 0 for chance; NaN without an encoder. The names are weak labels,
@@ -72,6 +78,7 @@ class PromptScore:
     params: Mapping[str, Any]
     classes: Classes
     labels: TeacherLabels = field(repr=False)
+    mean_rank: float
     class_names: float
     predictability: float
     confidence: float
@@ -84,6 +91,7 @@ class PromptScore:
 
 #: Heads and formats of the table's columns.
 _COLUMNS = {
+    "mean_rank": ("mean rank", ".1f"),
     "class_names": ("class names", ".2f"),
     "predictability": ("predictable", ".2f"),
     "confidence": ("confidence", ".2f"),
@@ -110,8 +118,8 @@ class PromptComparison:
     >>> teacher = CallableTeacher(lambda texts: [[0.3, 0.7]] * len(texts), store=False)
     >>> comparison = teacher.compare({"as it is": {}}, ["hi", "hello"], ["spam", "ham"])
     >>> print(comparison)  # doctest: +ELLIPSIS
-    prompt    class names  predictable  confidence  label mass  answered  ...
-    as it is            -         0.00        0.70           -      100%  ...
+    prompt    mean rank  class names  predictable  confidence  label mass  ...
+    as it is        1.0            -         0.00        0.70           -  ...
     """
 
     scores: tuple[PromptScore, ...]
@@ -134,8 +142,9 @@ class PromptComparison:
 
         Parameters
         ----------
-        score : {"class_names", "predictability", "confidence", "label_mass", "answered"}
-            The score; the highest comes first.
+        score : {"mean_rank", "class_names", "predictability", "confidence", \
+                "label_mass", "answered"}
+            The score; the best comes first.
 
         Returns
         -------
@@ -146,7 +155,9 @@ class PromptComparison:
 
         def value(prompt: PromptScore) -> float:
             number = float(getattr(prompt, score))
-            return -math.inf if math.isnan(number) else number
+            if math.isnan(number):
+                return -math.inf
+            return -number if score == "mean_rank" else number
 
         return PromptComparison(tuple(sorted(self.scores, key=value, reverse=True)))
 
@@ -198,7 +209,7 @@ def compare_prompts(
         _variant(teacher, *prompt, named) for prompt in _checked(prompts).items()
     ]
     for _, _, variant, worded in variants:  # a bad one is found before others are paid
-        variant.plan(texts, worded)
+        variant.plan([""], worded)
     sample = _sample(texts, named, embed)
     scores = []
     for name, params, variant, worded in variants:
@@ -209,8 +220,19 @@ def compare_prompts(
         if not usage.n_calls:
             usage = variant.plan(texts, worded).spent
         scores.append(_score(name, params, worded, labels, usage, sample))
-    order = "predictability" if embed is None else "class_names"
-    return PromptComparison(tuple(scores)).sorted_by(order)
+    return PromptComparison(_ranked(scores)).sorted_by("mean_rank")
+
+
+def _ranked(scores: list[PromptScore]) -> tuple[PromptScore, ...]:
+    """Return the prompts with the mean of their ranks by the scores that are known."""
+    table = np.array([[getattr(one, name) for name in _RANKED] for one in scores])
+    known = ~np.isnan(table).all(axis=0)
+    worst_where_unknown = np.nan_to_num(-table[:, known], nan=np.inf)
+    rank = rankdata(worst_where_unknown, axis=0).mean(axis=1)
+    return tuple(
+        replace(one, mean_rank=float(mean))
+        for one, mean in zip(scores, rank, strict=True)
+    )
 
 
 def _sample(texts: list[str], classes: Classes, embed: Any) -> _Sample:
@@ -281,6 +303,7 @@ def _score(
         params=params,
         classes=classes,
         labels=labels,
+        mean_rank=math.nan,  # of all prompts together
         class_names=agreement(proba, sample.by_name, known),
         predictability=predictability(proba, sample.features[known]),
         confidence=float(proba.max(axis=1).mean()) if len(known) else math.nan,

@@ -24,7 +24,7 @@ class EmbeddingTeacher(Teacher):
     description where it has one, is close to the text in the encoder's space:
     :math:`p(k \mid x) \propto e^{\cos(x, k) / T}`, calibrated on the pool. Where names
     and texts are about the same things, as topics and intents are, this comes close to a
-    small language model; of sentiment or tone it knows next to nothing. It costs no call
+    small language model; of sentiment or tone it knows little. It costs no call
     and a pass of an encoder, so it is the baseline that a language model has to beat,
     and a member of an `EnsembleTeacher` that errs elsewhere than the others do.
 

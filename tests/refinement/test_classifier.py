@@ -104,10 +104,15 @@ def test_every_student_is_refined_for_and_says_what_stood_aside(student):
         fitted.fit(TEXTS, teacher_proba=teacher_proba())
     names, out_of_fold = fitted.refinement_.sources
     assert out_of_fold.n_texts == 120
-    assert bool(names.missing) == isinstance(student, SklearnStudent)
-    assert names.n_texts == (0 if names.missing else 120)
-    said = "stood aside (needs the student's pretrained encoder)"
-    assert (said in repr(fitted.refinement_)) == bool(names.missing)
+    lacks = (
+        "an encoder" if isinstance(student, SklearnStudent) else "worse than the labels"
+    )
+    needed = {
+        "an encoder": "stood aside (needs the student's pretrained encoder)",
+        "worse than the labels": "stood aside (needs labels that are less sure)",
+    }  # the tiny encoder has random weights: its class names say nothing
+    assert names.n_texts == 0
+    assert f"class names: {needed[lacks]}" in repr(fitted.refinement_)
     np.testing.assert_allclose(fitted.refined_proba_.sum(axis=1), 1)
 
 
@@ -385,8 +390,8 @@ def test_a_loaded_classifier_goes_on_and_says_if_the_encoder_is_gone(
     fitted.fit(TEXTS, teacher_proba=teacher_proba()).save(tmp_path)
     loaded = LLKDClassifier.load(tmp_path)
     loaded.partial_fit(TEXTS, teacher_proba=teacher_proba())
-    is_aside = [bool(source.missing) for source in loaded.refinement_.sources]
-    assert is_aside == [kind is TransformerStudent] * 2
+    lacks = ["encoder" in source.missing for source in loaded.refinement_.sources]
+    assert lacks == [kind is TransformerStudent] * 2
 
 
 def test_report_and_notebook_show_the_changed_labels(capsys):

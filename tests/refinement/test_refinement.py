@@ -41,6 +41,7 @@ class Learner(Given):
 
     shown: list = field(default_factory=list)
     uses_labels = True
+    of_encoder = True
 
     def log_prob(self, context):
         self.shown.append(context.labels)
@@ -168,9 +169,22 @@ def test_a_learner_worse_than_the_labels_leaves_them_alone(n_others, stays):
     assert (proba[0, 0] < 0.5) == stays
     assert len(learner.shown) == (2 if stays else 1)
     assert (source.weight, source.n_texts) == ((1.0, 25) if stays else (0.0, 0))
-    assert (
-        "stood aside (needs labels that it predicts better)" in str(source)
-    ) != stays
+    assert ("stood aside (needs labels that are less sure)" in str(source)) != stays
+
+
+def test_so_do_class_names_but_not_other_knowledge():
+    teacher = np.tile([0.95, 0.05], (20, 1))
+    evidence = np.tile([0.4, 0.6], (20, 1))
+    evidence[:12] = [0.6, 0.4]
+
+    @dataclass(frozen=True)
+    class OfTheEncoder(Given):
+        of_encoder = True
+
+    _, sources = refine(
+        teacher, OfTheEncoder(np.log(evidence)), Given(np.log(evidence))
+    )
+    assert [bool(source.missing) for source in sources] == [True, False]
 
 
 def test_it_still_speaks_of_texts_without_a_label():

@@ -130,9 +130,21 @@ def by_side(texts):
 def test_prompts_that_agree_with_the_class_names_come_first():
     comparison = compare(["at random", "always one", "by word"], embed=by_side)
     score = {one.name: one.class_names for one in comparison}
+    assert comparison.sorted_by("class_names").best.name == "by word"
     assert comparison.best.name == "by word" and score["by word"] == 1
     assert abs(score["at random"]) < 0.3 and score["always one"] == 0
     assert all(np.isnan(one.class_names) for one in compare(["by word"]))
+
+
+def test_the_mean_rank_is_that_over_the_scores_that_are_known():
+    # By predictability, confidence and label mass; ties share their ranks.
+    comparison = compare(["always one", "by word", "unsure"])
+    rank = {one.name: one.mean_rank for one in comparison}
+    assert rank["by word"] == pytest.approx((1.5 + 1.5 + 1.5) / 3)
+    assert rank["always one"] == pytest.approx((3 + 1.5 + 1.5) / 3)
+    assert rank["unsure"] == pytest.approx((1.5 + 3 + 3) / 3)
+    assert [one.name for one in comparison] == ["by word", "always one", "unsure"]
+    assert comparison.sorted_by("mean_rank") == comparison
 
 
 def test_a_wording_in_another_order_is_put_in_the_order_of_the_classes():
@@ -160,7 +172,7 @@ def test_a_bad_function_of_texts_is_named(embed, message):
 def test_it_prints_as_a_table_and_makes_a_frame():
     comparison = compare(["by word", "unsure"])
     head, first, second = repr(comparison).splitlines()
-    assert head.split()[:3] == ["prompt", "class", "names"] and len(comparison) == 2
+    assert head.split()[:3] == ["prompt", "mean", "rank"] and len(comparison) == 2
     assert len(head) == len(first) == len(second)
     assert first.split()[-7:-1] != second.split()[-7:-1]
     frame = comparison.to_frame()
