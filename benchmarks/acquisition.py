@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import clone
 from skllkd import LLKDClassifier
-from skllkd.selection import AcceptReject, RankedImportance
+from skllkd.selection import AcceptReject
 from skllkd.teachers import CallableTeacher
 
 from benchmarks.cells import RESULTS, Cells, about
@@ -41,7 +41,6 @@ def one_cell(pool, texts, gold, rule, budget, seed):
         teacher,
         pool.classes,
         refine=None,
-        selection=RankedImportance(rank_power=1.0),
         acquisition=AcceptReject(budget, **RULES[rule]) if budget < 1 else None,
         student=clone(student),
         n_epochs=min(round(n_epochs / budget), 60),

@@ -89,7 +89,7 @@ def rules_table(cells):
     arms = [*(arm for pair in PAIRS.values() for arm in pair), *MORE]
     held = [arm for arm in arms if any(arm in of_arm for of_arm in cells.values())]
     cells = complete(cells, *held)
-    header = ["selection", "labels", "macro-F1", "- rank power 1, teacher"]
+    header = ["selection", "labels", "macro-F1", "- default, teacher"]
     header += ["- default, refined", "passes"]
     rows = []
     for arm in held:

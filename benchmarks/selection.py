@@ -85,15 +85,15 @@ STRATEGIES = {
     "InfoBatch": InfoBatch(),
     "small loss": SmallLoss(),
     "weighted distillation": WeightedDistillation(),
-    "ranked importance": RankedImportance(rank_power=1.0),
-    "ranked, all rows": RankedImportance(share=1.0, floor=0.0, rank_power=1.0),
+    "ranked importance": RankedImportance(),
+    "ranked, all rows": RankedImportance(share=1.0, floor=0.0),
     "ranked, power 2": RankedImportance(rank_power=2.0),
     "importance alone": RankedImportance(rank_power=0.0),
     "random, matched": RandomSubset(),
     "confident, matched": TopConfidence(),
     "confident per class, matched": TopConfidence(per_class=True),
     "uncertain, matched": TopUncertainty(),
-    "ranked importance, matched": RankedImportance(rank_power=1.0),
+    "ranked importance, matched": RankedImportance(),
 }
 #: The strategies for fine-tuning, which takes minutes for a cell.
 FEW = ["all, hard", REFERENCE, "ranked importance", "random, matched"]

@@ -49,7 +49,7 @@ def variant(selection, n_epochs=N_EPOCHS, kind=TransformerStudent, **student):
     )
 
 
-LLKD, ALL, RANKED = LLKDSelection(), SelectAll(), RankedImportance(rank_power=1.0)
+LLKD, ALL, RANKED = LLKDSelection(), SelectAll(), RankedImportance()
 VARIANTS = {  # name: (classifier, what it is compared with)
     "LLKD": (variant(LLKD), None),
     "LLKD, head start 1": (variant(LLKD, linear_probe_epochs=1), "LLKD"),

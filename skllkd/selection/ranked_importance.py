@@ -51,9 +51,9 @@ class RankedImportance(Selection):
     floor : float in [0, 1], default=0.05
         The lowest sampling probability of a row, at most `share`. It bounds the weight
         of a sampled row.
-    rank_power : float, default=0.5
+    rank_power : float, default=1.0
         :math:`a`: how fast the sample weight falls with the rank; 0 weighs all rows
-        alike. Without refinement of the labels, 1 serves as well.
+        alike.
     momentum : float in [0, 1), default=0.9
         The share of the old mean gradient norm kept at each step.
 
@@ -88,7 +88,7 @@ class RankedImportance(Selection):
     >>> rule = RankedImportance(share=1.0)
     >>> rule.begin(Pool(teacher), 1, np.random.RandomState(0))
     >>> rule.sample_weight_.round(2)  # 1 on average
-    array([1.35, 1.05, 0.6 ], dtype=float32)
+    array([1.67, 1.  , 0.33], dtype=float32)
     """
 
     learned_arrays = ("mean_gradient_", "sample_weight_")
@@ -97,7 +97,7 @@ class RankedImportance(Selection):
         self,
         share: float = 0.4,
         floor: float = 0.05,
-        rank_power: float = 0.5,
+        rank_power: float = 1.0,
         momentum: float = 0.9,
     ) -> None:
         self.share = share
