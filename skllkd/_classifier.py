@@ -33,7 +33,7 @@ from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels
 from skllkd.teachers.wrapping import as_teacher
 from skllkd.training.acquisition import label_in_rounds
-from skllkd.training.gold import gold_columns, with_gold_weight
+from skllkd.training.gold import gold_columns
 from skllkd.training.log import Callback
 from skllkd.training.preparation import (
     check_parameters,
@@ -367,7 +367,6 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
             )
         has_teacher = self.teacher is not None or teacher_proba is not None
         gold_of_rows = self._read_gold(gold, texts, classes, has_teacher)
-        weight = with_gold_weight(weight, gold_of_rows)
         start = time.perf_counter()
         given = (texts, y, classes, teacher_proba, resume, student, random_state)
         training_set = TrainingSet.of(texts, *self._label_pool(*given))

@@ -633,6 +633,17 @@ def test_the_accuracy_on_gold_labels_is_that_of_the_teacher_and_of_others(
     assert list(calibrated) == ["teacher", "labels"]
 
 
+def test_gold_labels_that_nothing_foretells_are_not_said_to_be_predicted(
+    news, poor_teacher
+):
+    texts, gold = news
+    shuffled = np.random.RandomState(0).permutation(gold)[:150].tolist()
+    classifier = LLKDClassifier(None, TOPICS, student=SklearnStudent(), random_state=0)
+    classifier.fit(texts, teacher_proba=poor_teacher, gold=dict(enumerate(shuffled)))
+    for found in classifier.gold_accuracy_.values():
+        assert found.interval[0] < 0.25
+
+
 def test_labels_of_a_class_the_teacher_is_too_fond_of_are_calibrated(news):
     column = np.array([TOPICS.index(topic) for topic in news[1]])
     logit = 2.0 * np.eye(5)[column] + 2.5 * (np.arange(5) == 3)

@@ -107,6 +107,8 @@ def by_student(
                 some = order[first : first + _BATCH_SIZE]
                 progress = (epoch + (i + 1) / len(starts)) / n_epochs
                 student.train_step(some, one_hot[label[some]], weight[some], progress)
-        return student.predict_rows(rows)
+        proba = student.predict_rows(rows)
+        student.restore(start)  # the next labels must not start from what these taught
+        return proba
 
     return fit_predict

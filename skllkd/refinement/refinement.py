@@ -61,12 +61,16 @@ class Refinement(BaseEstimator):
     of texts without a teacher's label. A good teacher is thus not corrected by a
     student that knows less. Labels without confidences claim nothing.
 
-    With gold labels of some texts, those decide: the weights, the teacher's among them,
-    and offsets of the classes are those of the regression of the gold labels, under
-    normal priors around the weights above and around 0 (precisions 50 and 4). A gold
-    label is certain in the refined distributions, and the sources that learn are taught
-    it. The accuracy is that of labels found in five parts without the gold labels of
-    the part.
+    With gold labels of some texts
+
+    .. math:: q = \mathrm{softmax}\bigl(s\, (a + b_T z_T + \sum_j b_j\, z_j)\bigr)
+
+    with the factor s, the offsets a of the classes and the weights of the regression of
+    the gold labels, under normal priors: of log s around 0 (precision 1), of a around 0
+    (4), and of the weights around those above and that of the teacher around 1 (50). A
+    gold label is certain in the refined distributions, and the sources that learn are
+    taught it. The accuracy is that of labels found in five parts without the gold
+    labels of the part.
 
     Parameters
     ----------

@@ -9,22 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
+from skllkd._core.arrays import BoolArray, IntArray, is_missing
 from skllkd._core.classes import Classes
 from skllkd._core.params import shown
 from skllkd._core.texts import column_entries
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.training.targets import blank_rows, whole_numbers
-
-#: Weight of a text with a gold label beside a sure label of the teacher.
-_GOLD_WEIGHT = 5.0
-
-
-def with_gold_weight(row_weight: FloatArray, gold: IntArray | None) -> FloatArray:
-    """Return the weights of texts, larger for those with a gold label."""
-    if gold is None:
-        return row_weight
-    return row_weight * np.where(gold >= 0, _GOLD_WEIGHT, 1.0)
 
 
 def gold_columns(gold: Any, texts: Any, classes: Classes) -> IntArray | None:

@@ -145,6 +145,21 @@ def test_a_row_has_no_part_in_its_own_prediction():
     np.testing.assert_array_equal(same, fold == fold[7])
 
 
+def test_a_student_forgets_the_labels_it_was_taught_before():
+    features, gold = clusters()
+    fold, weight = folds_of(features, 4, seed=0), np.ones(200)
+    student = SklearnStudent(vectorizer="passthrough")
+    student.begin_fit(features, 2, seed=0)
+
+    def proba_of(label):
+        model = by_student(student, 3, label, weight, 2, seed=0)
+        return out_of_fold(model, label, weight, fold, 2, seed=0)
+
+    first = proba_of(gold)
+    proba_of(1 - gold)
+    np.testing.assert_array_equal(proba_of(gold), first)
+
+
 def test_models_of_large_pools_learn_from_a_part(monkeypatch):
     monkeypatch.setattr("skllkd.refinement.cross_fitting._MOST_TEXTS", 30)
     label, learned = np.arange(200) % 2, []
