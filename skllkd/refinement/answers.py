@@ -95,7 +95,8 @@ def equals_labels(answer: Answer, so_far: EvidenceContext) -> bool:
     (n_classes - 1) of the texts. A source that agrees with the labels less often, with t
     their mean probability, is worse than they are: it would replace them by its errors.
     """
-    if answer.log_prob is None or not answer.source.of_encoder:
+    source = answer.source
+    if answer.log_prob is None or source is None or not source.of_encoder:
         return True
     known = ~(nan_rows(so_far.teacher_proba) | nan_rows(answer.log_prob))
     if not known.any() or so_far.teacher_proba[known].max(axis=1).min() > 1 - _FLOOR:

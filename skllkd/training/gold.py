@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,7 @@ def _row(key: Any, place: dict[Any, int], texts: Any) -> int:
         raise InvalidParameterError(
             f"`gold` must have keys among {of}, or row numbers; got {shown(key)}."
         )
-    if isinstance(key, Integral) and not isinstance(key, bool):
+    if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
         if 0 <= key < len(texts):
             return int(key)
         raise InvalidParameterError(
