@@ -264,7 +264,11 @@ def test_a_few_gold_labels_do_not_lift_the_doubt_about_a_source():
     rng = np.random.RandomState(0)
     gold = rng.randint(3, size=600)
     teacher = softmax(log_prob_of(right_in(0.9, gold, rng), 6, rng), axis=1)
-    poor = Given(log_prob_of(right_in(0.3, gold, rng), 6, rng))
+
+    class OfEncoder(Given):
+        of_encoder = True
+
+    poor = OfEncoder(log_prob_of(right_in(0.3, gold, rng), 6, rng))
     without = refined(teacher, None, poor)
     assert without.sources[0].missing
     few = refined(teacher, some_of(gold, 10), poor)
