@@ -109,10 +109,15 @@ def equals_labels(answer: Answer, so_far: EvidenceContext) -> bool:
 
 
 def for_unlabelled(answer: Answer, context: EvidenceContext) -> Answer:
-    """Return an answer that leaves the texts with a teacher's label alone."""
+    """Return an answer that leaves the texts with a teacher's label alone.
+
+    If that is all texts, gold labels may still give it a weight.
+    """
     if answer.log_prob is None:
         return answer
     unlabelled = nan_rows(context.teacher_proba)[:, None]
+    if not unlabelled.any() and context.gold is not None:
+        return answer._replace(weight=0.0)
     if not unlabelled.any():
         return answer._replace(log_prob=None, missing="labels that are less sure")
     return answer._replace(log_prob=np.where(unlabelled, answer.log_prob, np.nan))

@@ -138,14 +138,11 @@ class Refinement(BaseEstimator):
         blind = replace(context, gold=None)  # to be judged by it
         fixed = [ask(e, blind) for e in self.evidence if not e.uses_labels]
         fixed = weighted_by_teacher(fixed, teacher_proba)
-        if context.gold is None:
-            so_far = replace(context, labels=teacher_proba)
-            fixed = [
-                answer
-                if equals_labels(answer, so_far)
-                else for_unlabelled(answer, so_far)
-                for answer in fixed
-            ]
+        so_far = replace(context, labels=teacher_proba)
+        fixed = [
+            answer if equals_labels(answer, so_far) else for_unlabelled(answer, so_far)
+            for answer in fixed
+        ]
         proba, answers, _ = self._rounds([teacher, *fixed], context)
         proba = with_gold(with_every_class(proba, teacher_proba), context.gold)
         sources = tuple(answer.described() for answer in answers)

@@ -258,3 +258,19 @@ def test_a_text_without_the_teacher_s_label_teaches_by_its_gold_label(pool):
     assert (label[:20] == gold[:20]).all()
     assert (label[20:50] == -1).all()
     assert (weight[:20] > 0).all()
+
+
+def test_a_few_gold_labels_do_not_lift_the_doubt_about_a_source():
+    rng = np.random.RandomState(0)
+    gold = rng.randint(3, size=600)
+    teacher = softmax(log_prob_of(right_in(0.9, gold, rng), 6, rng), axis=1)
+
+    class OfEncoder(Given):
+        of_encoder = True
+
+    poor = OfEncoder(log_prob_of(right_in(0.3, gold, rng), 6, rng))
+    without = refined(teacher, None, poor)
+    assert without.sources[0].missing
+    few = refined(teacher, some_of(gold, 10), poor)
+    changed = few.proba.argmax(axis=1) != without.proba.argmax(axis=1)
+    assert changed[10:].mean() < 0.02
