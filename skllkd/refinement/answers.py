@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd.exceptions import InvalidParameterError
 from skllkd.refinement.base import Evidence, EvidenceContext
 from skllkd.refinement.record import Source
@@ -158,6 +158,12 @@ def _with_weights(answers: list[Answer], weights: FloatArray) -> list[Answer]:
     """Return answers with the weights of those that do not stand aside."""
     own = iter(weights.tolist())
     return [a if a.log_prob is None else a._replace(weight=next(own)) for a in answers]
+
+
+def silent(answers: list[Answer], proba: FloatArray) -> BoolArray:
+    """Return a mask of the rows of which no answer says anything, (n_texts, 1)."""
+    said = [nan_rows(a.weighted) for a in answers if a.weighted is not None]
+    return np.logical_and.reduce([np.ones(len(proba), dtype=bool), *said])[:, None]
 
 
 def with_every_class(proba: FloatArray, teacher_proba: FloatArray) -> FloatArray:

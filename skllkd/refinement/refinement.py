@@ -19,6 +19,7 @@ from skllkd.refinement.answers import (
     combined,
     equals_labels,
     for_unlabelled,
+    silent,
     teacher_answer,
     weighted_by_teacher,
     with_every_class,
@@ -49,7 +50,7 @@ class Refinement(BaseEstimator):
     source that learns from the labels, as `OutOfFold` does, is asked again in each
     round, with the labels of the round before. Its weight is n / (n + 50) for n texts
     with a teacher's label, so about 1, and little where it has hardly anything to learn
-    from.
+    from. A text of which no source says anything keeps the teacher's distribution.
 
     What the student's encoder knows, `ClassNames` and `OutOfFold`, must be as good as
     the labels claim to be: a source that agrees with them less often than two judges
@@ -144,10 +145,11 @@ class Refinement(BaseEstimator):
             for answer in fixed
         ]
         proba, answers, _ = self._rounds([teacher, *fixed], context)
-        proba = with_gold(with_every_class(proba, teacher_proba), context.gold)
         sources = tuple(answer.described() for answer in answers)
         if context.gold is None:
-            return Refined(proba, sources[1:])
+            proba = np.where(silent(answers[1:], proba), teacher_proba, proba)
+            return Refined(with_every_class(proba, teacher_proba), sources[1:])
+        proba = with_gold(with_every_class(proba, teacher_proba), context.gold)
         rows = distinct_rows(context.texts, context.gold)
         judged = self._put_aside([teacher, *fixed], context, context.gold)
         judged = {"teacher": teacher_proba, **judged}
