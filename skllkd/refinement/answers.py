@@ -162,8 +162,11 @@ def _with_weights(answers: list[Answer], weights: FloatArray) -> list[Answer]:
 
 def silent(answers: list[Answer], proba: FloatArray) -> BoolArray:
     """Return a mask of the rows of which no answer says anything, (n_texts, 1)."""
-    said = [nan_rows(a.weighted) for a in answers if a.weighted is not None]
-    return np.logical_and.reduce([np.ones(len(proba), dtype=bool), *said])[:, None]
+    mask: BoolArray = np.ones(len(proba), dtype=bool)
+    for answer in answers:
+        if answer.weighted is not None:
+            mask &= nan_rows(answer.weighted)
+    return mask[:, None]
 
 
 def with_every_class(proba: FloatArray, teacher_proba: FloatArray) -> FloatArray:
