@@ -27,11 +27,10 @@ NAMES = {
         "regression, hard": "embeddings, logistic regression, hard labels",
         "regression, soft": "embeddings, logistic regression, soft labels",
         "cleanlab": "embeddings, cleanlab `CleanLearning`",
-        "LLKD, 10 epochs": "`LLKDClassifier` as in the paper, 10 epochs",
+        "LLKD": "`LLKDClassifier` as in the paper",
         "ours, not refined": "`LLKDClassifier`, `refine=None`",
-        "ours, not refined, 10 epochs": "`LLKDClassifier`, `refine=None`, 10 epochs",
+        "ours, 3 epochs": "`LLKDClassifier`, 3 epochs",
         OURS: "**`LLKDClassifier`**",
-        "ours, 10 epochs": "**`LLKDClassifier`**, 10 epochs",
         "regression, gold": "*embeddings, logistic regression, gold labels*",
     },
     "tuned": {
@@ -47,6 +46,7 @@ NAMES = {
         "Trainer, gold": "*`transformers.Trainer`, gold labels*",
     },
 }
+COSTS = ["seconds of training", "texts per second", "MB"]
 TEACHER_NAME = "the teacher itself"
 
 #: {set: {method: {seed: cell}}}
@@ -112,19 +112,16 @@ def summary_table(found: Found, student: str) -> str:
                 *costs(found, method),
             ]
         )
-    header = [
-        "",
-        "macro-F1",
-        "accuracy",
-        "`LLKDClassifier` minus it",
-        "higher / level / lower",
-    ]
-    header += ["seconds of training", "texts per second", "MB"]
+    header = ["", "macro-F1", "accuracy", "`LLKDClassifier` minus it"]
+    header += ["higher / level / lower", *(COSTS if rows[0][5:] else [])]
     return markdown_table(header, rows)
 
 
 def costs(found: Found, method: str) -> list[str]:
-    """Return seconds, speed and size of a method; medians, as others used the machine."""
+    """Return seconds, speed and size of a method, if all have them; medians."""
+    methods = (rows[m] for rows in found.values() for m in rows if m != TEACHER)
+    if any("training_s" not in c for cells in methods for c in cells.values()):
+        return []
     seconds = np.median(column(found, method, "training_s"))
     speed = np.median(column(found, method, "texts_per_s"))
     size = column(found, method, "megabytes").mean()
@@ -165,20 +162,15 @@ def _mark(difference: np.ndarray) -> str:
 
 
 def readme_table(both: dict[str, Found]) -> str:
-    """Return the few rows of the README."""
-    rows = []
+    """Return the few rows of the README: means over the sets."""
+    names = {m: name for rows in NAMES.values() for m, name in rows.items()}
+    header, rows = ["learns by"], [[TEACHER_NAME], *([name] for name in names.values())]
     for student, found in both.items():
-        kind = {"frozen": "frozen", "tuned": "fine-tuned"}[student]
-        for method, name in present(found, student).items():
-            if "LLKD" in method or "10 epochs" in method:
-                continue
-            if student == "tuned" and method in NAMES["frozen"] and OURS not in method:
-                continue
-            f1 = f"{column(found, method).mean():.3f}"
-            accuracy = f"{column(found, method, 'accuracy').mean():.3f}"
-            rows.append([kind, name, f1, accuracy, *costs(found, method)])
-    header = ["MiniLM", "learns by", "macro-F1", "accuracy", "seconds of training"]
-    return markdown_table([*header, "texts per second", "MB"], rows)
+        header += [{"frozen": "frozen MiniLM", "tuned": "fine-tuned MiniLM"}[student]]
+        for row, method in zip(rows, [TEACHER, *names], strict=True):
+            known = method == TEACHER or method in present(found, student)
+            row.append(f"{column(found, method).mean():.3f}" if known else "")
+    return markdown_table(header, [row for row in rows if any(row[1:])])
 
 
 def main() -> None:

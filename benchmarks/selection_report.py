@@ -2,7 +2,7 @@
 
     python -m benchmarks.selection_report
 
-Writes the tables between the marks of docs/selection.md and README.md, and the plots.
+Writes the tables between the marks of docs/selection.md, and the plots.
 Means are over seeds, then over data sets. A difference is paired by data set and seed; its
 interval is a t interval over the data sets' mean differences in the tables of all
 strategies, and over the seeds in those of each set.
@@ -34,7 +34,6 @@ from benchmarks.selection import (
 from benchmarks.tables import markdown_table, marked_difference, put_table
 
 PAGE, PICTURES = Path("docs/selection.md"), Path("docs/images")
-README = Path("README.md")
 NAMES = {
     "frozen": "a head on frozen MiniLM",
     "tfidf": "TF-IDF and a linear model",
@@ -181,28 +180,6 @@ def full_batches_table(cells):
         reached = [f"{once.mean():.3f}", f"{full.mean():.3f}"]
         rows.append([folder, *reached, marked_difference(full - once)])
     return markdown_table(["set", "at once", "full batches", "difference"], rows)
-
-
-def readme_table():
-    """Return the few rows of the README: each student, averaged over its sets."""
-    students = {
-        student: read(student, FEW if student == "tuned" else None) for student in NAMES
-    }
-    names = {
-        ALL: "all texts (`SelectAll`)",
-        "random, matched": "random texts, as many as LLKD",
-        REFERENCE: "LLKD (`LLKDSelection`)",
-        BEST: "default (`RankedImportance`)",
-    }
-    header, rows = ["learns from"], []
-    for student in students:
-        header += [NAMES[student], "passes"]
-    for s, name in names.items():
-        rows.append([name])
-        for cells in students.values():
-            rows[-1].append(f"{column(cells, s).mean():.3f}")
-            rows[-1].append(f"{np.nanmean(column(cells, s, 'share')):.0%}")
-    return markdown_table(header, rows)
 
 
 def noise_table(cells):
@@ -416,8 +393,6 @@ def main():
         page = put_table(page, "calls", f"{n_seeds} seeds.\n\n{table}")
         draw_acquisition(reached, calls)
     PAGE.write_text(page, encoding="utf-8")
-    readme = README.read_text(encoding="utf-8")
-    README.write_text(put_table(readme, "results", readme_table()), encoding="utf-8")
 
 
 if __name__ == "__main__":

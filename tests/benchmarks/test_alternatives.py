@@ -1,11 +1,10 @@
 """The benchmark against alternatives: its methods, its cells and its tables."""
 
 import json
-import time
 
 import numpy as np
 import pytest
-from benchmarks.alternatives_methods import Encoding, Task
+from benchmarks.alternatives_methods import Task
 from benchmarks.data import Pool
 
 from benchmarks import alternatives, alternatives_methods, alternatives_report
@@ -54,8 +53,8 @@ def task(tmp_path):
     proba = np.where(chosen == np.array(sorted(WORDS)), 0.8, 0.2)
     pool = Pool([row["text"] for row in rows], gold, proba, sorted(WORDS))
     texts = [row["text"] for row in some_rows(20, "test")]
-    names, shared = sorted(WORDS), Encoding(counted)
-    return Task(pool, names, names, texts, 0, str(tmp_path), "cpu", shared, shared)
+    names, none = sorted(WORDS), {"sentence-transformers": 0.0, "skllkd": 0.0}
+    return Task(pool, names, names, texts, 0, str(tmp_path), "cpu", counted, none)
 
 
 def test_soft_labels_that_are_sure_are_hard_ones(task):
@@ -67,20 +66,17 @@ def test_soft_labels_that_are_sure_are_hard_ones(task):
     assert list(gold) == [row["label"] for row in some_rows(20, "test")]
 
 
-def test_a_text_is_encoded_once_and_counted_every_time():
-    asked = []
+def test_every_method_counts_the_time_of_encoding(task):
+    task.encoding_s = {"sentence-transformers": 10.0, "skllkd": 0.0}
+    found = alternatives_methods.regression_hard(task)
+    assert 0 < found.training_s - 400 < 10 and 0 < found.predicting_s - 200 < 10
 
-    def encode(texts):
-        asked.extend(texts)
-        time.sleep(0.1)
-        return counted(texts)
 
-    encoding = Encoding(encode)
-    first = encoding.seconds(["rain", "goal"])
-    again = encoding.seconds(["goal", "rain", "goal", "rain"])
-    assert asked == ["rain", "goal"]
-    assert again == pytest.approx(2 * first, rel=0.05) and first > 0.09
-    np.testing.assert_array_equal(encoding.rows(["goal"]), counted(["goal"]))
+def test_the_time_of_encoding_is_the_best_of_three_per_text():
+    asked, ticks = [], iter([0, 9, 9, 13, 13, 19])
+    texts = ["a", "b", "c", "d"]
+    found = alternatives_methods.seconds_per_text(asked.append, texts, ticks.__next__)
+    assert found == 1.0 and asked == [["a"], texts, texts, texts]
 
 
 def test_class_names_are_compared_with_the_texts(task):
@@ -99,8 +95,9 @@ def test_a_class_the_teacher_never_chose_is_no_gap_for_cleanlab(task):
 
 def run(folder, output, monkeypatch, *only):
     monkeypatch.setattr(alternatives, "SETS", [folder.name])
-    shared = Encoding(counted)
-    monkeypatch.setattr(alternatives, "encodings", lambda *_: (shared, shared))
+    none = {"sentence-transformers": 0.0, "skllkd": 0.0}
+    monkeypatch.setattr(alternatives, "embedding", lambda device: counted)
+    monkeypatch.setattr(alternatives, "encoding_seconds", lambda *_: none)
     monkeypatch.setattr(alternatives, "minilm_path", lambda: folder)
     given = [
         "--student",
