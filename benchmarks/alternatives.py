@@ -149,7 +149,7 @@ def cell_of(outcome: Outcome, gold: np.ndarray) -> dict[str, Any]:
     """Return the figures of a method."""
     return quality(outcome.labels, gold) | {
         "training_s": round(outcome.training_s, 2),
-        "texts_per_s": round(len(gold) / outcome.predicting_s, 1),
+        "texts_per_s": round(len(gold) / max(outcome.predicting_s, 1e-6), 1),
         "megabytes": round(outcome.megabytes, 1),
     }
 
