@@ -89,7 +89,7 @@ def weighted_by_teacher(
 
 
 def equals_labels(answer: Answer, so_far: EvidenceContext) -> bool:
-    """Return whether what the encoder knows is as good as the labels claim to be.
+    """Return whether an encoder's answer is as good as the labels claim to be.
 
     Two independent judges who are right with probability t agree in t^2 + (1 - t)^2 /
     (n_classes - 1) of the texts. A source that agrees with the labels less often, with t
