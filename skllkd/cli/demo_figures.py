@@ -140,10 +140,7 @@ def _lead(figures: DemoFigures) -> str:
     if abs(lead) <= 1.96 * figures.student_lead_error:
         return f"Its teacher is right on {teacher}: no clear difference."
     if lead > 0:
-        return (
-            f"It surpasses its teacher, which is right on {teacher}: errors that differ "
-            "from text to text average out in training."
-        )
+        return f"It surpasses its teacher, which is right on {teacher}."
     return f"Its teacher is right on {teacher}: give it more stories (--pool)."
 
 
