@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, is_numeric_table
 from skllkd._core.classes import Classes, as_classes
-from skllkd._core.frozen import replace_nested, split_nested
+from skllkd._core.nested import replace_nested, set_nested, split_nested
 from skllkd._core.texts import as_texts, is_blank
 from skllkd.exceptions import (
     InvalidParameterError,
@@ -191,7 +191,7 @@ class Teacher(BaseEstimator, ABC):
     @override
     def set_params(self, **params: Any) -> Self:
         nested, others = split_nested(params, "calibration")
-        super().set_params(**others)
+        set_nested(self, others, {})
         replace_nested(self, "calibration", nested)
         return self
 

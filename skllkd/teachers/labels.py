@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows, normalise
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.calibration import normalise
 from skllkd.teachers.features import features_of_texts, sure_and_diverse
 
 #: The reason for a missing answer where none is given.

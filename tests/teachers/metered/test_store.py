@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from skllkd.exceptions import SkllkdWarning, StoreError
+from skllkd.exceptions import InvalidParameterError, SkllkdWarning, StoreError
 from skllkd.teachers import CallableTeacher, LabelStore, Scores
 from skllkd.teachers.labels import DECLINED, Usage
 from skllkd.teachers.metered import cache as cache_module
@@ -338,7 +338,22 @@ def test_pruning_forgets_what_it_is_told_to_and_shrinks_the_file(tmp_path):
         assert store.prune("large") == 20_000
         store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         assert path.stat().st_size < size / 2
-        assert store.prune() == 3 and store.contents() == []
+        assert store.prune(older_than_days=0, dry_run=True) == 3
+        assert store.prune(older_than_days=0) == 3 and store.contents() == []
+
+
+@pytest.mark.parametrize("key", [{}, {"fingerprint": ""}, {"dry_run": True}])
+def test_pruning_without_a_criterion_forgets_nothing(tmp_path, key):
+    with filled(tmp_path / "labels.sqlite") as store:
+        before = len(store)
+        if "fingerprint" in key:  # a key nobody has
+            assert store.prune(**key) == 0
+        else:
+            with pytest.raises(InvalidParameterError, match="needs a criterion"):
+                store.prune(**key)
+        with pytest.raises(InvalidParameterError, match="older_than_days"):
+            store.prune(older_than_days=float("nan"))
+        assert len(store) == before
 
 
 # --- One process asks -----------------------------------------------------------------
