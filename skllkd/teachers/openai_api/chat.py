@@ -15,17 +15,17 @@ import numpy as np
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
-from skllkd.teachers.openai_api.capabilities import (
-    Capabilities,
-    form_fault,
-    listed_tokens,
-)
 from skllkd.teachers.labels import (
     CUT_SHORT,
     DECLINED,
     ENDED,
     LISTS_NO_CODE,
     NAMES_NO_CLASS,
+)
+from skllkd.teachers.openai_api.capabilities import (
+    Capabilities,
+    form_fault,
+    listed_tokens,
 )
 from skllkd.teachers.outputs import log_prob_of_output
 from skllkd.teachers.prompting.template import Message, one_line

@@ -177,7 +177,5 @@ def test_another_store_cannot_bring_words_in(own_store, tmp_path):
         store.merge(tmp_path / "export.jsonl")
         assert store.contents()[0].n_unanswered == 1
         assert not [
-            path
-            for path in own_store.parent.iterdir()
-            if b"Jane" in path.read_bytes()
+            path for path in own_store.parent.iterdir() if b"Jane" in path.read_bytes()
         ]
