@@ -42,6 +42,12 @@ class SklearnStudent(Student):
     --------
     TransformerStudent : A pretrained text encoder, fine-tuned.
 
+    Notes
+    -----
+    The vocabulary of the default vectorizer, and with it each file of the fitted
+    student, holds words and word pairs of the pool, names and numbers included. A
+    `HashingVectorizer` keeps none.
+
     Examples
     --------
     >>> from sklearn.naive_bayes import MultinomialNB
