@@ -96,7 +96,9 @@ def _write_sentence_transformers(student: EncoderStudent, folder: Path) -> None:
     """Write the files sentence-transformers reads beside the encoder."""
     modules = [
         {"idx": i, "name": str(i), "path": path, "type": f"{_PACKAGE}.{kind}"}
-        for i, (path, kind) in enumerate([(_ENCODER, "Transformer"), (_POOL, "Pooling")])
+        for i, (path, kind) in enumerate(
+            [(_ENCODER, "Transformer"), (_POOL, "Pooling")]
+        )
     ]
     _save_json(modules, folder / "modules.json")
     window = {"max_seq_length": student.max_length_}
