@@ -57,9 +57,12 @@ def _label(options: argparse.Namespace) -> None:
             f"--output {options.output!r} must be a table: .csv, .tsv, .jsonl or .parquet."
         )
     texts = texts_of(options)
+    from skllkd.inspection.verdict import judge_labels
+
     labels = teacher_of(options).label(texts, classes_of(options), verbose=1)
     rows = labels.to_pandas(texts).to_dict("records")
     n_written = write_rows(rows, options.output, kind)
+    say(judge_labels(labels))
     say(
         f"{n_written:,} texts labelled, {labels.n_asked:,} of them sent to the teacher now."
     )
