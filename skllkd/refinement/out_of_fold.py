@@ -23,9 +23,9 @@ class OutOfFold(Evidence):
     far of each text that the teacher labelled, weighted by the rank of its probability
     among those of the class. A label that the other texts contradict is probably wrong.
 
-    A student without an encoder knows of the texts only what the labels taught it: it
-    would repeat their errors, and stands aside unless gold labels or other evidence
-    speak as well.
+    A student without an encoder knows of the texts only what the labels taught it, and
+    repeats their errors: of texts with a teacher's label it is heard only if gold
+    labels or other evidence speak as well.
 
     Parameters
     ----------
@@ -54,8 +54,6 @@ class OutOfFold(Evidence):
 
     @override
     def log_prob(self, context: EvidenceContext) -> FloatArray | None:
-        if _is_only_taught(context) and context.embed(context.texts[:1]) is None:
-            return None
         # The rest, labelled by class names alone, would teach the errors of these.
         is_known = ~nan_rows(context.teacher_proba)
         if context.gold is not None:
@@ -70,9 +68,3 @@ class OutOfFold(Evidence):
             return None
         with np.errstate(divide="ignore"):
             return np.log(proba)
-
-
-def _is_only_taught(context: EvidenceContext) -> bool:
-    """Return whether the labels so far are the teacher's and nobody else's."""
-    so_far = context.labels, context.teacher_proba
-    return context.gold is None and np.array_equal(*so_far, equal_nan=True)

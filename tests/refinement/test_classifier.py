@@ -100,9 +100,10 @@ def test_a_student_without_encoder_and_other_evidence_learns_the_teacher_s_label
         for refine in (Refinement(), None)
     )
     assert len(default.refinement_.changed) == 0
-    assert [source.missing for source in default.refinement_.sources] == [
-        "the student's pretrained encoder"
-    ] * 2
+    names, out_of_fold = default.refinement_.sources
+    assert (names.weight, out_of_fold.weight) == (0, 0)
+    assert out_of_fold.missing == "an encoder or other evidence"
+    assert out_of_fold.agreement > 0.9  # its predictions are known nevertheless
     np.testing.assert_array_equal(
         default.predict_proba(TEXTS), plain.predict_proba(TEXTS)
     )
@@ -110,6 +111,24 @@ def test_a_student_without_encoder_and_other_evidence_learns_the_teacher_s_label
         TEXTS, teacher_proba=teacher_proba(), gold={0: "fruit", 1: "town"}
     )
     assert with_gold.refinement_.sources[-1].n_texts == 120
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=["sorted", "reversed"])
+def test_predictions_out_of_fold_and_agreements_are_kept(order):
+    texts = [*TEXTS, "  "]
+    proba = np.vstack([teacher_proba()[:, order], [0.5, 0.5]])
+    fitted = classifier(refine=Refinement()).set_params(classes=[NAMES[i] for i in order])
+    with pytest.warns(MissingLabelWarning):
+        fitted.fit(texts, teacher_proba=proba)
+    for state in (fitted._fitted, fitted._fitted.portable()):
+        predicted = state.out_of_fold
+        assert predicted[-1] == -1  # of the blank text
+        assert fitted.classes_[predicted[:-1]].tolist() == GOLD
+    names, out_of_fold = fitted.refinement_.sources
+    assert out_of_fold.agreement == pytest.approx(1 - 3 / 120)  # with the teacher
+    assert names.agreement is None  # it has no encoder
+    without = classifier(refine=None).fit(TEXTS, teacher_proba=teacher_proba())
+    assert without._fitted.out_of_fold is None
 
 
 def test_no_evidence_leaves_everything_as_without_refinement():
