@@ -51,6 +51,25 @@ class Student(BaseEstimator, ABC):
         Called before labels are bought.
         """
 
+    def try_loading(self) -> int:
+        """Load what training needs, so that what is missing is known before it costs.
+
+        Called before labels are bought.
+
+        Returns
+        -------
+        int
+            The size of the weights that are to be saved, in bytes; 0 where not known.
+
+        Raises
+        ------
+        SavedModelError
+            If the pretrained encoder cannot be loaded.
+        MissingDependencyError
+            If a package is not installed.
+        """
+        return 0
+
     def fast_proxy(self, n_epochs: int) -> tuple[Student, int]:
         """Return an untrained student that learns quickly, for cross-fitting.
 
