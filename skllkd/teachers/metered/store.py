@@ -16,7 +16,7 @@ import numpy as np
 from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number
 from skllkd.exceptions import InvalidParameterError, StoreError
-from skllkd.teachers.labels import NO_ANSWER, Usage
+from skllkd.teachers.labels import NO_ANSWER, Usage, without_quote
 from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store_files import StoreFile, answer_checksum
 
@@ -171,7 +171,8 @@ class LabelStore(StoreFile):
         """Store answers and commit. The first answer stored for a text stays.
 
         Rows that are final but have no answer are stored as unanswered: the model was
-        asked and paid, and the text is not sent until `prune(unanswered_only=True)`. Other
+        asked and paid, and the text is not sent until `prune(unanswered_only=True)`. The
+        reason is stored without the words of the model, which may repeat the text. Other
         rows without an answer are not stored.
 
         Parameters
@@ -194,7 +195,7 @@ class LabelStore(StoreFile):
                 text_key(texts[i]),
                 scores.log_prob[i],
                 scores.label_mass[i],
-                "" if answered[i] else str(scores.error[i] or NO_ANSWER),
+                "" if answered[i] else without_quote(str(scores.error[i]), NO_ANSWER),
             )
             for i in np.flatnonzero(answered | scores.is_final).tolist()
         ]
@@ -441,5 +442,6 @@ def _statement(fingerprint: str, line: dict[str, Any]) -> tuple[str, tuple[Any, 
         values = (fingerprint, json.dumps(line["description"]), *used)
         return "INSERT OR IGNORE INTO usage VALUES (?, ?, ?, ?, ?, ?)", values
     key, reason = bytes.fromhex(line["text"]), str(line.get("unanswered", ""))
+    reason = reason and without_quote(reason, NO_ANSWER)
     log_prob = [np.nan] if reason else line["log_prob"]
     return _INSERT, _row(fingerprint, key, log_prob, line.get("label_mass"), reason)

@@ -15,6 +15,13 @@ import numpy as np
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
+from skllkd.teachers.labels import (
+    CUT_SHORT,
+    DECLINED,
+    ENDED,
+    LISTS_NO_CODE,
+    NAMES_NO_CLASS,
+)
 from skllkd.teachers.openai_api.capabilities import (
     Capabilities,
     form_fault,
@@ -217,7 +224,7 @@ class ChatRequest:
         named = [self.chosen(choice) for choice in choices]
         valid = [column for column in named if column is not None]
         if not valid:
-            return self.no_result(f"of {len(named)} votes: {_said(choices[0])}")
+            return self.no_result(_said(choices[0]))
         n_classes = len(self.codes)
         votes = np.bincount(valid, minlength=n_classes)
         share = (votes + 1 / n_classes) / (len(valid) + 1)
@@ -238,10 +245,8 @@ class ChatRequest:
                 mass[self.codes.index(code)] += probability
         if not mass.any():
             if not listed:
-                return self.no_result("the model ended without an answer")
-            n_listed = len(listed)
-            why = f"none of the answer codes is among the {n_listed} likeliest tokens"
-            return self.no_result(f"{why}; {_said(choice)}", 0.0)
+                return self.no_result(ENDED)
+            return self.no_result(f"{LISTS_NO_CODE}: {_said(choice)}", 0.0)
         label_mass = min(float(mass.sum()), 1.0)
         absent = mass == 0
         if absent.any():
@@ -267,16 +272,15 @@ def _user(text: str) -> Message:
 
 
 def _said(choice: dict[str, Any]) -> str:
-    """Quote an answer that names none of the classes."""
+    """Quote an answer that names none of the classes, whole: a part escapes masking."""
     text = one_line(choice["message"].get("content") or "")
     if text:
-        shown = text if len(text) <= 40 else text[:40] + "..."
-        return f"the model answered {shown!r}, which is none of the classes"
+        return f"{NAMES_NO_CLASS}: {text!r}"
     if choice["message"].get("refusal"):
-        return "the model declined to answer"
+        return DECLINED
     if choice.get("finish_reason") == "length":
-        return "the model did not come to an answer within the tokens it has"
-    return "the model ended without an answer"
+        return CUT_SHORT
+    return ENDED
 
 
 def _probability(choice: dict[str, Any], code: str) -> float:
