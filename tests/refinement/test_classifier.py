@@ -117,7 +117,9 @@ def test_a_student_without_encoder_and_other_evidence_learns_the_teacher_s_label
 def test_predictions_out_of_fold_and_agreements_are_kept(order):
     texts = [*TEXTS, "  "]
     proba = np.vstack([teacher_proba()[:, order], [0.5, 0.5]])
-    fitted = classifier(refine=Refinement()).set_params(classes=[NAMES[i] for i in order])
+    fitted = classifier(refine=Refinement()).set_params(
+        classes=[NAMES[i] for i in order]
+    )
     with pytest.warns(MissingLabelWarning):
         fitted.fit(texts, teacher_proba=proba)
     for state in (fitted._fitted, fitted._fitted.portable()):
