@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,19 @@ import numpy as np
 
 from skllkd._core.arrays import Weights
 from skllkd.students.encoder_base import EncoderStudent
+from skllkd.students.lazy_torch import torch_part
+from skllkd.students.text_encoder import encoder_digest
 
-_BODY, _HEAD = "model.safetensors", "head.safetensors"
+_BODY, _HEAD, _TOKENIZER = "model.safetensors", "head.safetensors", "tokenizer.json"
 _PACKAGE, _POOL = "sentence_transformers.models", "1_Pooling"
+#: Entries that some students have and others do not.
+OPTIONAL = (_HEAD, "modules.json", "sentence_bert_config.json", _POOL)
+#: Files that are read again.
+WEIGHTS = (_BODY, _HEAD, _TOKENIZER)
+#: Keys of a configuration by which transformers finds code, or other files.
+_FOREIGN = re.compile(
+    "^_|auto_map|implementation|backbone|timm|kernel|quantization|trust"
+)
 
 
 def write_folder(
@@ -24,7 +35,6 @@ def write_folder(
     `AutoModelForSequenceClassification`, and with "mean" or "cls" pooling, whose head
     stands in a file of its own, in sentence-transformers.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     inner = _inner_prefix(student.pooling_)
     weights = student.weights_.items()
     body = {n.removeprefix(inner): a for n, a in weights if n.startswith(inner)}
@@ -35,15 +45,13 @@ def write_folder(
         "label2id": {name: k for k, name in enumerate(class_names)},
     }
     _save_json(config, folder / "config.json")
-    (folder / "tokenizer.json").write_text(student.tokenizer_, encoding="utf-8")
+    (folder / _TOKENIZER).write_text(student.tokenizer_, encoding="utf-8")
     tokenizer = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": student.max_length_,
         **student.special_tokens_,
     }
     _save_json(tokenizer, folder / "tokenizer_config.json")
-    for stale in (_HEAD, "modules.json", "sentence_bert_config.json"):
-        (folder / stale).unlink(missing_ok=True)
     if student.pooling_ != "architecture":
         _save_arrays(head, folder / _HEAD)
     if student.pooling_ in ("mean", "cls"):  # sentence-transformers knows no other
@@ -55,10 +63,28 @@ def read_folder(
     student: EncoderStudent, folder: Path, settings: dict[str, Any]
 ) -> None:
     """Restore a student from a folder and the values `write_folder` returned."""
+    _check_config(settings["config"])
     for name in student.saved_settings:
         setattr(student, f"{name}_", settings[name])
     student.weights_ = _read_weights(folder, student.pooling_)
-    student.tokenizer_ = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    student.tokenizer_ = (folder / _TOKENIZER).read_text(encoding="utf-8")
+    torch_part.encoder.check_size(student.config_, student.weights_, student.pooling_)
+    frozen = {n: a for n, a in student.weights_.items() if n.startswith("encoder.")}
+    digest = getattr(student, "encoder_digest_", None)  # features are kept under it
+    if digest not in (
+        None,
+        encoder_digest(student.config_, student.tokenizer_, frozen),
+    ):
+        raise ValueError("the digest of the encoder is not that of its weights")
+
+
+def _check_config(config: dict[str, Any]) -> None:
+    """Raise if a configuration names code or files, or has more layers than weights."""
+    for key, value in config.items():
+        if _FOREIGN.search(key):
+            raise ValueError(f"the configuration holds {key!r}: {value!r}")
+        if isinstance(value, dict) and key not in ("id2label", "label2id"):
+            _check_config(value)
 
 
 def _write_sentence_transformers(student: EncoderStudent, folder: Path) -> None:
