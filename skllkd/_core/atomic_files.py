@@ -37,11 +37,11 @@ def replacing_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def replacing_contents(folder: Path) -> Iterator[Path]:
-    """Yield a folder to write to; its entries replace those of `folder` when all exist.
+    """Yield a folder to write to; its files replace those of `folder` when all exist.
 
-    From the one renaming that completes it, the new entries are the contents, and
-    `finish_replacing` moves them to their places, now or after a kill. Entries of other
-    names stay; `remove_entry` marks those that are to go.
+    From the one renaming that completes it, the new files are the contents, and
+    `finish_replacing` moves them to their places, now or after a kill. Files of other
+    names stay; `remove_file` marks those that are to go.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(folder, "")
@@ -70,9 +70,11 @@ def _complete(unfinished: Path, complete: Path) -> None:
                 raise
 
 
-def remove_entry(unfinished: Path, name: str) -> None:
-    """Mark an entry that the folder is not to have any more."""
-    (unfinished / f"{name}{_REMOVED}").touch()
+def remove_file(unfinished: Path, name: str) -> None:
+    """Mark a file that the folder is not to have any more."""
+    mark = unfinished / f"{name}{_REMOVED}"
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()
 
 
 def finish_replacing(folder: Path) -> None:
@@ -80,25 +82,37 @@ def finish_replacing(folder: Path) -> None:
     complete = folder / _COMPLETE
     if not complete.is_dir() or complete.is_symlink():
         return
-    for entry in list(complete.iterdir()):
-        name = entry.name.removesuffix(_REMOVED)
-        with contextlib.suppress(FileNotFoundError):  # another process moved it
-            _make_way(folder / name, entry)
-            if name == entry.name:
-                entry.replace(folder / name)
-            else:
-                entry.unlink()
-    _sync(folder)
-    with contextlib.suppress(FileNotFoundError):
-        complete.rmdir()
+    for parent, folders, files in os.walk(complete, topdown=False):
+        target = folder / Path(parent).relative_to(complete)
+        _make_way(target)
+        links = (name for name in folders if Path(parent, name).is_symlink())
+        for name in [*files, *links]:
+            with contextlib.suppress(FileNotFoundError):  # another process moved it
+                _put_in_place(Path(parent, name), target)
+        _sync(target)
+        with contextlib.suppress(OSError):  # another process fills it again
+            Path(parent).rmdir()
+            if target != folder:
+                target.rmdir()  # where nothing is left in it
 
 
-def _make_way(target: Path, entry: Path) -> None:
-    """Remove what a renaming would not replace, or what is to go."""
+def _make_way(folder: Path) -> None:
+    """Make a folder, in place of a link to one elsewhere."""
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
+
+
+def _put_in_place(entry: Path, folder: Path) -> None:
+    """Move a file to its folder, or remove the file it marks."""
+    target = folder / entry.name.removesuffix(_REMOVED)
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
-    elif entry.name != target.name or entry.is_dir():
+    if entry.name == target.name:
+        entry.replace(target)
+    else:
         target.unlink(missing_ok=True)
+        entry.unlink()
 
 
 def _remove_left_behind(folder: Path, name: str) -> None:

@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 from skllkd._core.atomic_files import (
     finish_replacing,
-    remove_entry,
+    remove_file,
     replacing_contents,
 )
 from skllkd._core.classes import Classes
@@ -28,10 +28,11 @@ from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
 from skllkd.refinement.record import Source
 from skllkd.selection import AcceptReject
-from skllkd.students.hf_folder import OPTIONAL, WEIGHTS, write_folder
+from skllkd.students.hf_folder import OPTIONAL, READ_AGAIN, write_folder
 
 _SETTINGS, _EVIDENCE, _CARD = "skllkd.json", "evidence.safetensors", "README.md"
 _ARRAYS = ("teacher_proba", "label_mass", "times_selected", "validation_agreement")
+_IF_REFINED = ("refined_proba", "out_of_fold")
 _SCALARS = (
     "is_recalibrated",
     "agreement",
@@ -73,7 +74,7 @@ def save(
         write_card(folder / _CARD, unfinished / _CARD, state, params, fields)
         for name in OPTIONAL:
             if not (unfinished / name).exists():
-                remove_entry(unfinished, name)
+                remove_file(unfinished, name)
 
 
 @contextmanager
@@ -100,7 +101,7 @@ def load(
     description = _read_settings(folder)
     try:
         checksums = description["files"]
-        for name in {_EVIDENCE, *WEIGHTS, *checksums}:
+        for name in {_EVIDENCE, *READ_AGAIN, *checksums}:
             path = _inside(folder, name)
             if name in checksums and file_digest(path) != checksums[name]:
                 raise ValueError(f"the checksum of {name} is not that of its contents")
@@ -148,8 +149,9 @@ def _description(state: FittedState, params: dict[str, Any]) -> dict[str, Any]:
 def _evidence(state: FittedState) -> parts.Arrays:
     """Return the arrays of a state by name."""
     evidence = {name: getattr(state, name) for name in _ARRAYS}
-    if state.refined_proba is not None:
-        evidence["refined_proba"] = state.refined_proba
+    for name in _IF_REFINED:
+        if getattr(state, name) is not None:
+            evidence[name] = getattr(state, name)
     evidence |= {f"history.{name}": a for name, a in state.history.items()}
     evidence |= parts.selection_arrays(state.selection)
     return {name: np.ascontiguousarray(array) for name, array in evidence.items()}
@@ -179,7 +181,7 @@ def _restored(
         student=student,
         selection=selection,
         class_bias=None if bias is None else np.array(bias),
-        refined_proba=evidence.get("refined_proba"),
+        **{name: evidence.get(name) for name in _IF_REFINED},
         sources=tuple(Source(**source) for source in description["sources"]),
         gold_accuracy=parts.read_accuracy(description["gold_accuracy"]),
         history={name: evidence[f"history.{name}"] for name in description["history"]},

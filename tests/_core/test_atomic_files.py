@@ -8,7 +8,7 @@ import pytest
 from skllkd._core import atomic_files
 from skllkd._core.atomic_files import (
     finish_replacing,
-    remove_entry,
+    remove_file,
     replacing_contents,
     replacing_file,
 )
@@ -26,7 +26,8 @@ def save(folder, version, others=()):
         (unfinished / "inner").mkdir()
         (unfinished / "inner" / f"only in {version}").write_text(str(version))
         if "extra" not in others:
-            remove_entry(unfinished, "extra")
+            remove_file(unfinished, "extra")
+            remove_file(unfinished, f"inner/only in {int(version) - 1}")
 
 
 def versions(folder):

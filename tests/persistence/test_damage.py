@@ -64,8 +64,8 @@ def flip(path, share):
         file.write(bytes([byte[0] ^ 64]))
 
 
-NAMES = ["model.safetensors", "head.safetensors", "evidence.safetensors"]
-NAMES += ["tokenizer.json", "config.json"]
+NAMES = ["encoder/model.safetensors", "head.safetensors", "evidence.safetensors"]
+NAMES += ["encoder/tokenizer.json", "encoder/config.json"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -190,20 +190,21 @@ def test_links_out_of_a_stranger_s_folder_are_not_followed(name, copy, tmp_path)
 
 
 def test_the_cache_of_the_model_hub_may_link_to_its_blobs(saved, tmp_path):
-    snapshot, blobs = tmp_path / "models--x" / "snapshots" / "1", tmp_path / "models--x"
+    snapshot, blobs = tmp_path / "m" / "snapshots" / "1", tmp_path / "m" / "blobs"
     shutil.copytree(saved / "tuned", snapshot)
-    (blobs / "blobs").mkdir()
-    for path in [path for path in snapshot.iterdir() if path.is_file()]:
-        path.rename(blobs / "blobs" / path.name)
-        path.symlink_to(blobs / "blobs" / path.name)
+    blobs.mkdir()
+    files = [path for path in snapshot.rglob("*") if path.is_file()]
+    for number, path in enumerate(files):
+        path.rename(blobs / str(number))
+        path.symlink_to(blobs / str(number))
     assert LLKDClassifier.load(snapshot).predict(["card refund"]) == ["billing"]
 
 
 def test_weights_under_the_name_of_another_encoder_are_refused(copy, saved):
     """Features are cached under the name: they would be those of both."""
     folder = copy("frozen")
-    body = folder / "model.safetensors"
-    shutil.copy(saved / "tuned" / "model.safetensors", body)
+    body = folder / "encoder/model.safetensors"
+    shutil.copy(saved / "tuned/encoder/model.safetensors", body)
     edit(folder, lambda d: None, sign=True)
     with pytest.raises(SavedModelError, match="digest"):
         LLKDClassifier.load(folder)
@@ -220,7 +221,7 @@ def test_weights_under_the_name_of_another_encoder_are_refused(copy, saved):
 )
 def test_a_tokenizer_that_is_none_is_refused(tokenizer, copy):
     folder = copy()
-    (folder / "tokenizer.json").write_text(tokenizer)
+    (folder / "encoder/tokenizer.json").write_text(tokenizer)
     edit(folder, lambda d: None, sign=True)
     with pytest.raises(SavedModelError, match="tokenizer"):
         LLKDClassifier.load(folder)
