@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import Weights
+from skllkd._core.digest import encoder_digest
 from skllkd.students.encoder_base import EncoderStudent
 from skllkd.students.lazy_torch import torch_part
-from skllkd.students.text_encoder import encoder_digest
 
 _BODY, _HEAD, _TOKENIZER = "model.safetensors", "head.safetensors", "tokenizer.json"
 #: Folder of an encoder whose head is not the architecture's own. Beside `skllkd.json`,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,16 +99,6 @@ def read_encoder(
         batch_size=batch_size,
         device=device,
     )
-
-
-def encoder_digest(config: dict[str, Any], tokenizer: str, weights: Weights) -> str:
-    """Digest an encoder, to know its features by."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps(config, sort_keys=True).encode())
-    digest.update(tokenizer.encode())
-    for name, array in sorted(weights.items()):
-        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def shorter_length(max_length: int | str, longest: int) -> int:

@@ -15,13 +15,13 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from skllkd._core.arrays import Weights
+from skllkd._core.digest import encoder_digest
 from skllkd.exceptions import SavedModelError
 from skllkd.students._torch.encoder import (
     EncoderClassifier,
     build_classifier,
     portable_config,
 )
-from skllkd.students.text_encoder import encoder_digest
 
 _KEPT_ENCODERS = 2
 
