@@ -51,14 +51,14 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _label(options: argparse.Namespace) -> None:
     """Label texts and write a table of them."""
+    from skllkd.inspection.verdict import judge_labels
+
     kind = output_format(options, "csv" if options.output == "-" else None)
     if kind == "txt":
         raise InvalidParameterError(
             f"--output {options.output!r} must be a table: .csv, .tsv, .jsonl or .parquet."
         )
     texts = texts_of(options)
-    from skllkd.inspection.verdict import judge_labels
-
     labels = teacher_of(options).label(texts, classes_of(options), verbose=1)
     rows = labels.to_pandas(texts).to_dict("records")
     n_written = write_rows(rows, options.output, kind)
