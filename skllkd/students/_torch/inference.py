@@ -13,7 +13,6 @@ from skllkd._core.tokens import TokenizedTexts, length_ordered_batches
 from skllkd.students._torch.encoder import Classifier
 from skllkd.students._torch.heads import Head, head_kind, head_weights
 
-
 #: Texts in a batch where the user names no number: a larger one leaves a GPU idle less.
 _BATCH_SIZE, _BATCH_SIZE_ON_GPU = 64, 256
 
