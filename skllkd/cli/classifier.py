@@ -1,4 +1,4 @@
-"""The commands about a classifier: fit, predict, report, export."""
+"""The commands about a classifier: fit, predict, export."""
 
 from __future__ import annotations
 
@@ -38,17 +38,6 @@ def add_commands(commands: Any) -> None:
     predict.add_argument("model", help="folder of `skllkd fit`, or an ONNX file")
     add_input(predict, default="-")
     add_output(predict)
-
-    report = add_command(
-        commands,
-        "report",
-        _report,
-        "measure a saved classifier against the teacher, and find label issues",
-        "On the texts it was fitted on no teacher is needed.",
-    )
-    report.add_argument("model", help="folder of `skllkd fit`")
-    add_input(report)
-    add_teacher(report, required=False)
 
     export = add_command(
         commands,
@@ -109,7 +98,7 @@ def _predict(options: argparse.Namespace) -> None:
     """Predict rows as they come."""
     source = format_of(options.input, options.format)
     kind = output_format(options, source if options.output == "-" else None)
-    classifier = _load(options.model)
+    classifier = load_model(options.model)
     rows = _predicted(classifier, text_rows(options), options.column)
     write_rows(rows, options.output, kind)
 
@@ -123,22 +112,14 @@ def _predicted(classifier: Any, rows: Iterator[Row], column: str) -> Iterator[Ro
             yield row | {"predicted": name.item(), "confidence": round(float(sure), 6)}
 
 
-def _report(options: argparse.Namespace) -> None:
-    """Print the report of a saved classifier."""
-    classifier = _load(options.model)
-    if options.teacher is not None:
-        classifier.set_params(teacher=teacher_of(options))
-    classifier.report(texts_of(options))
-
-
 def _export(options: argparse.Namespace) -> None:
     """Write a classifier as an ONNX file that was checked."""
     quantize = "int8" if options.int8 else None
-    classifier = _load(options.model)
+    classifier = load_model(options.model)
     print(classifier.export_onnx(options.output, texts_of(options), quantize=quantize))
 
 
-def _load(path: str) -> Any:
+def load_model(path: str) -> Any:
     """Return the classifier saved in a folder or an ONNX file."""
     import skllkd
 
