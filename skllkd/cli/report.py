@@ -133,5 +133,5 @@ def _write(evaluation: Any, folder: Path) -> None:
     links = "\n".join(f"![{name}]({name}.png)" for name in pictures)
     page = f"{evaluation.to_markdown()}\n{links}\n"
     (folder / "evaluation.md").write_text(page, encoding="utf-8")
-    content = json.dumps(evaluation.to_dict(), indent=1, default=str)
-    (folder / "evaluation.json").write_text(content, encoding="utf-8")
+    scores = json.dumps(evaluation.to_dict(), indent=1, default=str)
+    (folder / "evaluation.json").write_text(scores, encoding="utf-8")

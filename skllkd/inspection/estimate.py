@@ -1,4 +1,4 @@
-"""Accuracy estimated from what is known without gold labels.
+"""Accuracy estimated without gold labels.
 
 Three figures speak of a teacher's accuracy, each from 0 for guessing to 1: its calibrated
 confidence c; how often a model that was trained on the labels of other texts repeats its

@@ -71,7 +71,7 @@ def _shares(row: Agreement) -> tuple[str, str, str]:
     return f"{row.share:.1%}", f"{row.low:.1%} to {row.high:.1%}", f"{row.n_texts:,}"
 
 
-def _confusions(report: Report) -> tuple[Sequence[str], list[Sequence[Any]]]:
+def _confusions(report: Report) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     """Return head and rows of the table of confused classes."""
     rows = [
         (c.teacher, c.student, f"{c.n_texts:,}", f"{c.share:.0%}")
@@ -80,7 +80,7 @@ def _confusions(report: Report) -> tuple[Sequence[str], list[Sequence[Any]]]:
     return ("teacher", "taken for", "texts", "of the class"), rows
 
 
-def _label_issues(report: Report) -> tuple[Sequence[str], list[Sequence[Any]]]:
+def _label_issues(report: Report) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     """Return head and rows of the table of label issues."""
     rows = [
         (issue.row, issue.teacher, issue.student, f"{issue.confidence:.2f}", issue.text)
@@ -89,7 +89,7 @@ def _label_issues(report: Report) -> tuple[Sequence[str], list[Sequence[Any]]]:
     return ("row", "teacher", "student", "confidence", "text"), rows
 
 
-def _changed_labels(report: Report) -> tuple[Sequence[str], list[Sequence[Any]]]:
+def _changed_labels(report: Report) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     """Return head and rows of the table of labels that the refinement changed."""
     rows = [
         (label.row, label.teacher, label.refined, f"{label.confidence:.2f}", label.text)
