@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from skllkd.teachers.calibration import normalise, pool_bias
+from skllkd._core.arrays import normalise
+from skllkd.teachers.calibration import pool_bias
 
 #: The labels of the package's own teacher, which `own_labels` makes.
 LABELS = Path(__file__).parent / "labels"

@@ -17,7 +17,7 @@ from typing_extensions import override
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
-from skllkd._core.frozen import replace_nested, split_nested
+from skllkd._core.nested import replace_nested, set_nested, split_nested
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state, state_after
@@ -28,7 +28,7 @@ from skllkd.persistence.saving import SavingMixin
 from skllkd.refinement import Refinement
 from skllkd.refinement.gold import Accuracy
 from skllkd.refinement.record import RefinementRecord
-from skllkd.selection import AcceptReject, Selection
+from skllkd.selection import AcceptReject, RankedImportance, Selection
 from skllkd.students import Student, as_student
 from skllkd.teachers import TeacherLabels
 from skllkd.teachers.wrapping import as_teacher
@@ -46,6 +46,14 @@ from skllkd.training.schedule import Schedule
 from skllkd.training.student_training import train_student
 from skllkd.training.targets import label_pool
 from skllkd.training.training_set import TrainingSet
+
+#: The objects that parameters without nested ones stand for, of which a search may set
+#: the nested ones: selection=None, student=None, and a function as teacher.
+_DEFAULTS = {
+    "teacher": lambda given: given if given is None else as_teacher(given),
+    "selection": lambda given: RankedImportance() if given is None else given,
+    "student": as_student,
+}
 
 
 class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
@@ -483,7 +491,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
     @override
     def set_params(self, **params: Any) -> Self:
         nested, others = split_nested(params, "refine")
-        super().set_params(**others)
+        set_nested(self, others, _DEFAULTS)
         replace_nested(self, "refine", nested)
         return self
 

@@ -1,14 +1,34 @@
 """Fixtures of all tests: a store of their own, real models and real texts."""
 
 import gc
+import os
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from skllkd import LLKDClassifier, datasets
 from skllkd.students import SklearnStudent
 from skllkd.teachers import expand_gguf
 
 from tests.tiny_encoder import write_tiny_encoder
+
+# The examples of a property: 100 for a quick run; "ci" and "long" by the environment's
+# SKLLKD_HYPOTHESIS, or by --hypothesis-profile. No database and no deadline: a run
+# depends on neither an earlier one nor a busy machine.
+for _name, _n_examples in (("default", 100), ("ci", 2_000), ("long", 200_000)):
+    settings.register_profile(
+        _name,
+        max_examples=_n_examples,
+        deadline=None,
+        database=None,
+        derandomize=_name != "long",
+        print_blob=True,
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,  # the store of a test is its examples'
+            HealthCheck.too_slow,
+        ],
+    )
+settings.load_profile(os.environ.get("SKLLKD_HYPOTHESIS", "default"))
 
 TOPICS = ["business", "entertainment", "politics", "sports", "tech"]
 

@@ -21,12 +21,13 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skllkd import LLKDClassifier
+from skllkd.exceptions import InvalidParameterError
 from skllkd.metrics import (
     agreement_lower_bound,
     confidence_weighted_agreement,
     expected_agreement,
 )
-from skllkd.selection import LLKDSelection, SelectAll
+from skllkd.selection import LLKDSelection, RankedImportance, SelectAll
 from skllkd.students import SklearnStudent, TransformerStudent
 from skllkd.teachers import BatchCalibration, CallableTeacher
 
@@ -153,6 +154,7 @@ def test_parameters_in_a_search_do_what_they_say(classifier, asked):
 MEMORY = """
 import sys
 from skllkd import LLKDClassifier
+from skllkd.exceptions import InvalidParameterError
 from skllkd.students._torch.trainer import release_memory
 from skllkd.students import TransformerStudent
 
@@ -263,3 +265,62 @@ def test_a_teacher_that_is_never_sure_weighs_all_alike():
     fixed = _Fixed([[0.5, 0.5]] * 3, [[1.0, 0.0]] * 3)
     assert confidence_weighted_agreement(fixed, [""] * 3) == pytest.approx(0.5)
     assert agreement_lower_bound(_Fixed([[0.5, 0.5]], [[1, 0]]), [""]) == 0
+
+
+# ---- parameters of parts that were left at their defaults
+
+NESTED = {
+    "selection__share": [0.3, 0.6],
+    "student__classifier__alpha": [1e-6, 1e-4],
+    "student__vectorizer__min_df": [1, 2],
+    "refine__n_rounds": [1, 2],
+    "teacher__calibration__class_prior": [None, "em"],
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_a_search_sets_parameters_of_default_parts(name, classifier):
+    teacher = clone(classifier.teacher).set_params(calibration=BatchCalibration())
+    defaults = LLKDClassifier(
+        teacher, CLASSES, student=SklearnStudent(), random_state=0, verbose=0
+    )
+    search = GridSearchCV(defaults, {name: NESTED[name]}, cv=2).fit(TEXTS)
+    assert len(set(search.cv_results_[f"param_{name}"].tolist())) == 2
+    best = search.best_estimator_.get_params()
+    assert best[name] == search.best_params_[name]
+    assert defaults.selection is None  # what was searched from is as it was
+    assert defaults.student.classifier is None
+
+
+def test_parts_left_out_stand_for_their_defaults(classifier):
+    function = classifier.teacher.function
+    plain = LLKDClassifier(function, CLASSES).set_params(
+        selection__momentum=0.5,
+        student__learning_rate=3e-5,
+        teacher__calibration=BatchCalibration(),
+    )
+    assert isinstance(plain.selection, RankedImportance)
+    assert isinstance(plain.student, TransformerStudent)
+    assert plain.selection.momentum == 0.5
+    assert plain.student.learning_rate == 3e-5
+    assert plain.teacher.function is function
+    assert plain.set_params(selection=LLKDSelection(), selection__momentum=0.7)
+    assert isinstance(plain.selection, LLKDSelection)
+    assert plain.selection.momentum == 0.7
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "acquisition__budget",
+        "refine__n_rounds",
+        "teacher__calibration__class_prior",
+        "student__loss__q",
+        "n_epochs__more",
+    ],
+)
+def test_parameters_of_a_part_that_is_none_are_refused_by_name(name, classifier):
+    classifier.set_params(refine=None, student=TransformerStudent())
+    part = name.rpartition("__")[0].rpartition("__")[2]
+    with pytest.raises(InvalidParameterError, match=f"{part}=.*Set `{part}` as well"):
+        classifier.set_params(**{name: 1})

@@ -1,4 +1,4 @@
-"""Array types, and missing values in arrays."""
+"""Array types, missing values in arrays, and distributions."""
 
 from __future__ import annotations
 
@@ -30,3 +30,12 @@ def is_numeric_table(X: Any) -> bool:
 def nan_rows(rows: FloatArray) -> BoolArray:
     """Return the mask of rows that hold a NaN: texts without an answer."""
     return np.asarray(np.isnan(rows).any(axis=1))
+
+
+def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray:
+    """Turn log-probabilities less a bias into distributions; NaN rows stay NaN."""
+    score = log_prob if class_bias is None else log_prob - class_bias
+    proba: FloatArray = score - score.max(axis=1, keepdims=True)
+    np.exp(proba, out=proba)  # in place: there may be millions of texts
+    proba /= proba.sum(axis=1, keepdims=True)
+    return proba

@@ -16,7 +16,7 @@ from skllkd.exceptions import InvalidParameterError
 def add_command(
     commands: Any,
     name: str,
-    run: Callable[[argparse.Namespace], None],
+    run: Callable[[argparse.Namespace], None] | None,
     summary: str,
     more: str,
 ) -> argparse.ArgumentParser:
@@ -24,10 +24,11 @@ def add_command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}. {more}",
+        description=f"{summary[0].upper()}{summary[1:]}. {more}".strip(),
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    if run is not None:  # one with commands of its own has none
+        parser.set_defaults(run=run)
     return parser
 
 

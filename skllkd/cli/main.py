@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._version import __version__
-from skllkd.cli import classifier, labelling
+from skllkd.cli import classifier, labelling, store
 from skllkd.cli.arguments import add_command
 from skllkd.exceptions import SkllkdError
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     labelling.add_commands(commands)
     classifier.add_commands(commands)
+    store.add_commands(commands)
     return parser
 
 

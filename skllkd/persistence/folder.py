@@ -34,6 +34,7 @@ from skllkd.students.hf_folder import read_folder, write_folder
 
 _SETTINGS, _EVIDENCE = "skllkd.json", "evidence.safetensors"
 _ARRAYS = ("teacher_proba", "label_mass", "times_selected", "validation_agreement")
+_IF_REFINED = ("refined_proba", "out_of_fold")
 _SCALARS = (
     "is_recalibrated",
     "agreement",
@@ -121,8 +122,9 @@ def _savable_student(state: FittedState) -> EncoderStudent:
 def _evidence(state: FittedState) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a state by name."""
     evidence = {name: getattr(state, name) for name in _ARRAYS}
-    if state.refined_proba is not None:
-        evidence["refined_proba"] = state.refined_proba
+    for name in _IF_REFINED:
+        if getattr(state, name) is not None:
+            evidence[name] = getattr(state, name)
     evidence |= {f"history.{name}": a for name, a in state.history.items()}
     evidence |= {f"selection.{name}": a for name, a in state.selection.state().items()}
     return {name: np.ascontiguousarray(array) for name, array in evidence.items()}
@@ -152,7 +154,7 @@ def _restored(
         student=student,
         selection=selection,
         class_bias=None if bias is None else np.array(bias),
-        refined_proba=evidence.get("refined_proba"),
+        **{name: evidence.get(name) for name in _IF_REFINED},
         sources=tuple(Source(**source) for source in description["sources"]),
         gold_accuracy=_accuracy(description["gold_accuracy"]),
         history={name: evidence[f"history.{name}"] for name in description["history"]},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from typing_extensions import override
 
 from skllkd._core.arrays import Float32Array, FloatArray, IntArray
+from skllkd._core.nested import Defaults, set_nested
 
 
 class Student(BaseEstimator, ABC):
@@ -50,6 +52,15 @@ class Student(BaseEstimator, ABC):
 
         Called before labels are bought.
         """
+
+    @override
+    def set_params(self, **params: Any) -> Self:
+        set_nested(self, params, self._defaults())
+        return self
+
+    def _defaults(self) -> Defaults:
+        """Return the objects that parameters without nested ones stand for."""
+        return {}
 
     def fast_proxy(self, n_epochs: int) -> tuple[Student, int]:
         """Return an untrained student that learns quickly, for cross-fitting.

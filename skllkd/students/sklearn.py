@@ -10,6 +10,7 @@ from sklearn.base import clone
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.nested import Defaults
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students.base import Student
 
@@ -41,6 +42,12 @@ class SklearnStudent(Student):
     --------
     TransformerStudent : A pretrained text encoder, fine-tuned.
 
+    Notes
+    -----
+    The vocabulary of the default vectorizer, and with it each file of the fitted
+    student, holds words and word pairs of the pool, names and numbers included. A
+    `HashingVectorizer` keeps none.
+
     Examples
     --------
     >>> from sklearn.naive_bayes import MultinomialNB
@@ -52,6 +59,10 @@ class SklearnStudent(Student):
     def __init__(self, classifier: Any = None, *, vectorizer: Any = None) -> None:
         self.classifier = classifier
         self.vectorizer = vectorizer
+
+    @override
+    def _defaults(self) -> Defaults:
+        return {"classifier": _default_classifier, "vectorizer": _default_vectorizer}
 
     @override
     def check(self) -> None:
@@ -91,17 +102,7 @@ class SklearnStudent(Student):
 
     def _new_classifier(self, seed: int) -> Any:
         """Return an unfitted classifier."""
-        if self.classifier is None:
-            from sklearn.linear_model import SGDClassifier
-
-            return SGDClassifier(
-                loss="log_loss",
-                alpha=1e-6,
-                learning_rate="adaptive",
-                eta0=0.5,
-                random_state=seed,
-            )
-        classifier = clone(self.classifier)
+        classifier = clone(_default_classifier(self.classifier))
         if classifier.get_params().get("random_state", seed) is None:
             classifier.set_params(random_state=seed)
         return classifier
@@ -110,13 +111,7 @@ class SklearnStudent(Student):
         """Return an unfitted vectorizer, None for rows of numbers."""
         if not self.takes_text:
             return None
-        if self.vectorizer is None:
-            from sklearn.feature_extraction.text import TfidfVectorizer
-
-            return TfidfVectorizer(
-                ngram_range=(1, 2), sublinear_tf=True, dtype=np.float64
-            )
-        return clone(self.vectorizer)
+        return clone(_default_vectorizer(self.vectorizer))
 
     @property
     @override
@@ -166,3 +161,23 @@ class SklearnStudent(Student):
             return np.full((features.shape[0], self._n_classes), 1 / self._n_classes)
         proba: FloatArray = self.classifier_.predict_proba(features)
         return proba
+
+
+def _default_classifier(given: Any) -> Any:
+    """Return the classifier given, by default logistic regression by gradient descent."""
+    if given is not None:
+        return given
+    from sklearn.linear_model import SGDClassifier  # slow to import
+
+    return SGDClassifier(
+        loss="log_loss", alpha=1e-6, learning_rate="adaptive", eta0=0.5
+    )
+
+
+def _default_vectorizer(given: Any) -> Any:
+    """Return the vectorizer given, by default TF-IDF of words and word pairs."""
+    if given is not None:
+        return given
+    from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import
+
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float64)

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, is_numeric_table
 from skllkd._core.classes import Classes, as_classes
-from skllkd._core.frozen import replace_nested, split_nested
+from skllkd._core.nested import replace_nested, set_nested, split_nested
 from skllkd._core.texts import as_texts, is_blank
 from skllkd.exceptions import (
     InvalidParameterError,
@@ -24,7 +24,7 @@ from skllkd.exceptions import (
 )
 from skllkd.teachers.calibration import Calibration, check_calibration
 from skllkd.teachers.comparison import PromptComparison, compare_prompts
-from skllkd.teachers.labels import TeacherLabels, spread_labels
+from skllkd.teachers.labels import TeacherLabels, spread_labels, without_quote
 from skllkd.teachers.plan import LabellingPlan
 
 #: Number of reasons for missing labels that a warning names.
@@ -191,7 +191,7 @@ class Teacher(BaseEstimator, ABC):
     @override
     def set_params(self, **params: Any) -> Self:
         nested, others = split_nested(params, "calibration")
-        super().set_params(**others)
+        set_nested(self, others, {})
         replace_nested(self, "calibration", nested)
         return self
 
@@ -260,7 +260,7 @@ def distinct_texts(texts: list[str]) -> list[str]:
 
 def _reasons(labels: TeacherLabels) -> str:
     """Count the reasons for missing labels, the frequent ones first."""
-    counts = Counter(labels.error[labels.missing])
+    counts = Counter(map(without_quote, labels.error[labels.missing]))
     parts = [f"{n} {why}" for why, n in counts.most_common(_REASONS)]
     n_others = labels.missing.sum() - sum(n for _, n in counts.most_common(_REASONS))
     return ", ".join([*parts, *([f"{n_others} other"] if n_others else [])])

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, nan_rows
+from skllkd._core.arrays import FloatArray, nan_rows, normalise
 from skllkd._core.classes import Classes
 from skllkd._core.params import shown
 from skllkd.exceptions import InvalidParameterError
@@ -145,15 +145,6 @@ def check_calibration(calibration: Any, classes: Classes) -> Calibration | None:
         )
     calibration._check(classes)
     return calibration
-
-
-def normalise(log_prob: FloatArray, class_bias: FloatArray | None) -> FloatArray:
-    """Turn log-probabilities less a bias into distributions; NaN rows stay NaN."""
-    score = log_prob if class_bias is None else log_prob - class_bias
-    proba: FloatArray = score - score.max(axis=1, keepdims=True)
-    np.exp(proba, out=proba)  # in place: there may be millions of texts
-    proba /= proba.sum(axis=1, keepdims=True)
-    return proba
 
 
 def floored(log_prob: FloatArray) -> FloatArray:

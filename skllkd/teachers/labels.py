@@ -11,15 +11,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows, normalise
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.calibration import normalise
 from skllkd.teachers.features import features_of_texts, sure_and_diverse
 
 #: The reason for a missing answer where none is given.
 NO_ANSWER = "without a usable answer"
+#: Reasons that a model itself is the cause of.
+NAMES_NO_CLASS = "the model answered with none of the classes"
+LISTS_NO_CODE = "none of the answer codes is among the likeliest tokens"
+DECLINED = "the model declined to answer"
+CUT_SHORT = "the model did not come to an answer within the tokens it has"
+ENDED = "the model ended without an answer"
+_REASONS = {NO_ANSWER, NAMES_NO_CLASS, LISTS_NO_CODE, DECLINED, CUT_SHORT, ENDED}
 
 
 class Usage(NamedTuple):
@@ -258,6 +264,12 @@ class TeacherLabels:
         partial = Path(path).with_name(Path(path).name + ".partial")
         self.to_pandas(texts).to_parquet(partial)
         partial.replace(path)
+
+
+def without_quote(error: str, otherwise: str | None = None) -> str:
+    """Take the model's words, which may repeat the text, off a reason of our own."""
+    reason = error.partition(":")[0]
+    return reason if reason in _REASONS else otherwise or error
 
 
 def spread_labels(labels: TeacherLabels, rows: IntArray, error: str) -> TeacherLabels:

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.arrays import FloatArray, IntArray, normalise
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.params import check_option
 from skllkd._core.texts import as_texts, column_entries
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
-from skllkd.teachers.calibration import normalise
 from skllkd.teachers.labels import Recalibration, TeacherLabels
 from skllkd.teachers.plan import LabellingPlan
 

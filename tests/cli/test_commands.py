@@ -14,11 +14,9 @@ from skllkd.cli.arguments import teacher_of
 from skllkd.cli.main import main
 from skllkd.teachers import (
     EmbeddingTeacher,
-    LabelStore,
     LlamaCppTeacher,
     OpenAITeacher,
     PrecomputedTeacher,
-    Scores,
     TransformersTeacher,
 )
 
@@ -124,19 +122,6 @@ def test_label_writes_a_table_a_teacher_can_read(answers, tmp_path, capsys):
 def test_report_reads_what_the_model_was_fitted_on(model, answers, capsys):
     assert main(["report", str(model), str(answers)]) == 0
     assert "greement" in capsys.readouterr().out
-
-
-def test_store_lists_merges_and_prunes(tmp_path, capsys):
-    store = LabelStore(tmp_path / "one.sqlite")
-    store.put("key", ["a text"], Scores(np.log([[0.5, 0.5]])))
-    other = str(tmp_path / "two.sqlite")
-    assert main(["store", "--store", other, "merge", str(store.path)]) == 0
-    assert capsys.readouterr().out == "1 new answers\n"
-    assert main(["store", "--store", other, "list"]) == 0
-    assert "1 answers" in capsys.readouterr().out
-    assert main(["store", "--store", other, "prune"]) == 0
-    assert capsys.readouterr().out == "1 answers deleted\n"
-    assert len(LabelStore(other)) == 0
 
 
 @pytest.mark.parametrize(

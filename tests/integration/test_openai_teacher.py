@@ -355,7 +355,11 @@ def test_lines_that_failed_are_missing_and_submitted_again():
         status = teacher.collect(teacher.submit(WORDS, LETTERS), LETTERS)
         n_failed = sum(status.errors.values())
         assert (status.n_answered, status.n_missing) == (240 - n_failed, n_failed)
-        assert status.errors == {"sorry": n_failed} and n_failed > 10
+        assert (
+            status.errors == {"the provider's error: sorry": n_failed} and n_failed > 10
+        )
+        stored = teacher.collect(next(iter(server.batches)), LETTERS)
+        assert stored.errors == {"the provider's error": n_failed}  # no words of others
         server.faults = {}
         again = teacher.collect(teacher.submit(WORDS, LETTERS), LETTERS, wait=True)
         assert (again.n_requested, again.n_answered) == (n_failed, n_failed)

@@ -86,6 +86,24 @@ def test_wrong_labels_are_put_right_and_the_student_learns_the_refined_ones():
     assert not hasattr(plain, "refinement_")
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=["sorted", "reversed"])
+def test_predictions_out_of_fold_and_agreements_are_kept(order):
+    texts = [*TEXTS, "  "]
+    proba = np.vstack([teacher_proba()[:, order], [0.5, 0.5]])
+    fitted = classifier().set_params(classes=[NAMES[i] for i in order])
+    with pytest.warns(MissingLabelWarning):
+        fitted.fit(texts, teacher_proba=proba)
+    for state in (fitted._fitted, fitted._fitted.portable()):
+        predicted = state.out_of_fold
+        assert predicted[-1] == -1  # of the blank text
+        assert fitted.classes_[predicted[:-1]].tolist() == GOLD
+    names, out_of_fold = fitted.refinement_.sources
+    assert out_of_fold.agreement == pytest.approx(1 - 3 / 120)  # with the teacher
+    assert names.agreement is None  # it has no encoder
+    without = classifier(refine=None).fit(TEXTS, teacher_proba=teacher_proba())
+    assert without._fitted.out_of_fold is None
+
+
 def test_no_evidence_leaves_everything_as_without_refinement():
     plain, empty = (
         classifier(refine=refine).fit(TEXTS, teacher_proba=teacher_proba())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from skllkd import LLKDClassifier
+from skllkd._core.arrays import normalise
 from skllkd._core.classes import as_classes
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
@@ -18,7 +19,7 @@ from skllkd.teachers import (
     EnsembleTeacher,
     PrecomputedTeacher,
 )
-from skllkd.teachers.calibration import as_class_prior, mean_bias, normalise, pool_bias
+from skllkd.teachers.calibration import as_class_prior, mean_bias, pool_bias
 from skllkd.teachers.outputs import log_prob_of_output
 
 AB = as_classes(["a", "b"])

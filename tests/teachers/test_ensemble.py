@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from skllkd import LLKDClassifier
+from skllkd._core.arrays import normalise
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.students import SklearnStudent
@@ -21,7 +22,6 @@ from skllkd.teachers import (
     EnsembleTeacher,
     PrecomputedTeacher,
 )
-from skllkd.teachers.calibration import normalise
 
 from tests.conftest import TOPICS, GoldTeacher
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
-from skllkd.exceptions import StoreError
-from skllkd.teachers.labels import NO_ANSWER, Usage
+from skllkd._core.params import check_number
+from skllkd.exceptions import InvalidParameterError, StoreError
+from skllkd.teachers.labels import NO_ANSWER, Usage, without_quote
 from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store_files import StoreFile, answer_checksum
 
@@ -170,7 +171,8 @@ class LabelStore(StoreFile):
         """Store answers and commit. The first answer stored for a text stays.
 
         Rows that are final but have no answer are stored as unanswered: the model was
-        asked and paid, and the text is not sent until `prune(unanswered_only=True)`. Other
+        asked and paid, and the text is not sent until `prune(unanswered_only=True)`. The
+        reason is stored without the words of the model, which may repeat the text. Other
         rows without an answer are not stored.
 
         Parameters
@@ -193,7 +195,7 @@ class LabelStore(StoreFile):
                 text_key(texts[i]),
                 scores.log_prob[i],
                 scores.label_mass[i],
-                "" if answered[i] else str(scores.error[i] or NO_ANSWER),
+                "" if answered[i] else without_quote(str(scores.error[i]), NO_ANSWER),
             )
             for i in np.flatnonzero(answered | scores.is_final).tolist()
         ]
@@ -357,37 +359,57 @@ class LabelStore(StoreFile):
         *,
         older_than_days: float | None = None,
         unanswered_only: bool = False,
+        dry_run: bool = False,
     ) -> int:
-        """Delete answers, and give their space back.
+        """Delete answers that meet a criterion, and give their space back.
+
+        Texts whose answers are deleted are labelled, and paid for, again.
 
         Parameters
         ----------
         fingerprint : str, optional
-            Which; all of them by default.
+            Only those of this key.
         older_than_days : float, optional
-            Only those stored longer ago than this.
+            Only those stored longer ago than this; 0 deletes all.
         unanswered_only : bool, default=False
             Delete only the records of texts without a usable answer, so that they are sent
             again.
+        dry_run : bool, default=False
+            Whether to count the answers only, and delete nothing.
 
         Returns
         -------
         int
-            Number of answers deleted.
+            Number of answers deleted, or to be deleted.
+
+        Raises
+        ------
+        InvalidParameterError
+            If no criterion is given.
         """
+        if fingerprint is None and older_than_days is None and not unanswered_only:
+            raise InvalidParameterError(
+                "`prune` needs a criterion: a key as `fingerprint`, `older_than_days` or "
+                "`unanswered_only=True`; got none. Every answer goes with "
+                "older_than_days=0."
+            )
+        if older_than_days is not None:
+            check_number(older_than_days, "older_than_days", 0)
         before = time.time() + 1 - 86400 * (older_than_days or 0)
-        which = fingerprint or ""
+        condition = (
+            "FROM answers WHERE coalesce(?, fingerprint) = fingerprint AND answered_at < ? "
+            "AND (reason != '' OR NOT ?)"
+        )
+        values = [fingerprint, before, unanswered_only]
+        if dry_run:
+            return int(self._rows(f"SELECT count(*) {condition}", *values)[0][0])
         with self._writing() as connection:
-            n_removed = connection.execute(
-                "DELETE FROM answers WHERE ? IN ('', fingerprint) AND answered_at < ? "
-                "AND (reason != '' OR NOT ?)",
-                [which, before, unanswered_only],
-            ).rowcount
+            n_removed = connection.execute(f"DELETE {condition}", values).rowcount
             if not unanswered_only:
                 connection.execute(
-                    "DELETE FROM usage WHERE ? IN ('', fingerprint) AND "
+                    "DELETE FROM usage WHERE coalesce(?, fingerprint) = fingerprint AND "
                     "fingerprint NOT IN (SELECT fingerprint FROM answers)",
-                    [which],
+                    [fingerprint],
                 )
         self._connection.execute("VACUUM")
         return n_removed
@@ -420,5 +442,6 @@ def _statement(fingerprint: str, line: dict[str, Any]) -> tuple[str, tuple[Any, 
         values = (fingerprint, json.dumps(line["description"]), *used)
         return "INSERT OR IGNORE INTO usage VALUES (?, ?, ?, ?, ?, ?)", values
     key, reason = bytes.fromhex(line["text"]), str(line.get("unanswered", ""))
+    reason = reason and without_quote(reason, NO_ANSWER)
     log_prob = [np.nan] if reason else line["log_prob"]
     return _INSERT, _row(fingerprint, key, log_prob, line.get("label_mass"), reason)

@@ -26,6 +26,7 @@ _FILE_REQUESTS, _FILE_BYTES = 50_000, 190_000_000
 _POLL_S = 30.0
 _ENDPOINT = "/v1/chat/completions"
 _METADATA = "skllkd_fingerprint"
+_SAID = "the provider's error"
 _ENDED = {"completed", "expired", "cancelled", "failed"}
 
 
@@ -202,8 +203,8 @@ class BatchJobs:
         part = self._store_lines(lines, status, n_requested)
         for fault in (batch.get("errors") or {}).get("data") or ():
             said = self._client.server.mask(str(fault.get("message")))
-            part = replace(part, errors={**part.errors, said: 1})
-        self._cache.write_note(name, json.dumps(vars(part)))
+            part = replace(part, errors={**part.errors, f"{_SAID}: {said}": 1})
+        self._cache.write_note(name, json.dumps(_without_quotes(part)))
         return part
 
     def _lines(self, file_id: str) -> list[Any]:
@@ -262,10 +263,18 @@ class BatchJobs:
         error = line.get("error") or body.get("error")
         if error:
             said = error.get("message") if isinstance(error, dict) else error
-            return self._client.server.mask(str(said))
+            return f"{_SAID}: {self._client.server.mask(str(said))}"
         if response.get("status_code") != 200:
             return f"HTTP {response.get('status_code')}"
         return self._request.fault(body)
+
+
+def _without_quotes(part: BatchStatus) -> dict[str, Any]:
+    """Return a status as it is stored, without words that may repeat a text."""
+    errors = Counter[str]()
+    for reason, n in part.errors.items():
+        errors[_SAID if reason.startswith(_SAID) else reason] += n
+    return vars(part) | {"errors": errors}
 
 
 def _body(line: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from skllkd._core.masking import mask, shorten
 from skllkd.exceptions import InvalidParameterError
 
 _OPENAI_URL = "https://api.openai.com/v1"
@@ -55,11 +56,8 @@ class Server:
         return os.environ[self.api_key_env]
 
     def mask(self, text: str) -> str:
-        """Put a message on one line, cut it, and replace the key by ***."""
-        if os.environ.get(self.api_key_env):
-            text = text.replace(os.environ[self.api_key_env], "***")
-        text = " ".join(text.split())
-        return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+        """Mask the key in a whole message, put it on one line, and cut it."""
+        return shorten(mask(text, os.environ.get(self.api_key_env)), _SHOWN)
 
 
 def is_variable_name(value: Any) -> bool:

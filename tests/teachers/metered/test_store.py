@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from skllkd.exceptions import SkllkdWarning, StoreError
+from skllkd.exceptions import InvalidParameterError, SkllkdWarning, StoreError
 from skllkd.teachers import CallableTeacher, LabelStore, Scores
-from skllkd.teachers.labels import Usage
+from skllkd.teachers.labels import DECLINED, Usage
 from skllkd.teachers.metered import cache as cache_module
 from skllkd.teachers.metered.cache import StoreCache
 from skllkd.teachers.metered.scores import unknown_scores
@@ -232,12 +232,12 @@ def unanswered(reason):
 def test_unanswered_texts_are_kept_apart_from_answers_and_can_be_forgotten():
     with LabelStore() as store:
         put(store, ["a"])
-        store.put("spec", ["b"], unanswered("said 'no'"))
+        store.put("spec", ["b"], unanswered(f"{DECLINED}: 'no'"))
         store.put("spec", ["c"], Scores([[np.nan] * 2]))  # a failure on the way
         found = store.get("spec", ["a", "b", "c"], 2)
         assert found.is_final.tolist() == [False, True, False]
         assert found.answered.tolist() == [True, False, False]
-        assert found.error.tolist() == ["", "said 'no'", "without a usable answer"]
+        assert found.error.tolist() == ["", DECLINED, "without a usable answer"]
         assert not store.get("other", ["b"], 2).is_final.any()
         assert (store.contents()[0].n_answers, store.contents()[0].n_unanswered) == (
             1,
@@ -249,7 +249,7 @@ def test_unanswered_texts_are_kept_apart_from_answers_and_can_be_forgotten():
 
 def test_an_answer_replaces_the_record_of_having_none_and_not_the_reverse():
     with LabelStore() as store:
-        store.put("spec", ["a"], unanswered("said 'no'"))
+        store.put("spec", ["a"], unanswered(f"{DECLINED}: 'no'"))
         put(store, ["a"], value=0.25)
         store.put("spec", ["a"], unanswered("said 'no' again"))
         put(store, ["a"], value=0.75)
@@ -268,7 +268,7 @@ def filled(path):
     put(store, ["c"], spec="two")
     store.put("two", ["d"], Scores([[-np.inf, 0.0]]))
     usage, description = Usage(3, 30, 3, 1.0), {"model": "m", "classes": ["x", "y"]}
-    store.put("two", ["e"], unanswered("why"), usage, description)
+    store.put("two", ["e"], unanswered(DECLINED), usage, description)
     return store
 
 
@@ -286,7 +286,7 @@ def test_merging_takes_in_what_is_new_exactly(tmp_path, through):
         last = store.get("two", ["d", "e"], 2)
         assert last.log_prob[0].tolist() == [-np.inf, 0.0]
         assert np.isnan(last.label_mass[0])
-        assert last.is_final.tolist() == [False, True] and last.error[1] == "why"
+        assert last.is_final.tolist() == [False, True] and last.error[1] == DECLINED
         assert store.usage("two") == Usage(3, 30, 3, 1.0)
         store.check()
 
@@ -294,8 +294,12 @@ def test_merging_takes_in_what_is_new_exactly(tmp_path, through):
 def test_an_export_holds_no_text_and_can_be_of_one_fingerprint(tmp_path):
     with filled(tmp_path / "theirs.sqlite") as store:
         store.put("one", ["a very secret text"], Scores(np.log([[0.5, 0.5]])))
+        for reason in (f"{DECLINED}: a very secret text", "a back end: secret text"):
+            store.put("one", [reason], unanswered(reason))
         assert store.export(tmp_path / "all.jsonl") == 5
         assert store.export(tmp_path / "two.jsonl", "two") == 2
+        in_files = b"".join(p.read_bytes() for p in tmp_path.glob("theirs.sqlite*"))
+    assert b"secret" not in in_files
     assert "secret" not in (tmp_path / "all.jsonl").read_text()
     assert '"one"' not in (tmp_path / "two.jsonl").read_text()
 
@@ -334,7 +338,22 @@ def test_pruning_forgets_what_it_is_told_to_and_shrinks_the_file(tmp_path):
         assert store.prune("large") == 20_000
         store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         assert path.stat().st_size < size / 2
-        assert store.prune() == 3 and store.contents() == []
+        assert store.prune(older_than_days=0, dry_run=True) == 3
+        assert store.prune(older_than_days=0) == 3 and store.contents() == []
+
+
+@pytest.mark.parametrize("key", [{}, {"fingerprint": ""}, {"dry_run": True}])
+def test_pruning_without_a_criterion_forgets_nothing(tmp_path, key):
+    with filled(tmp_path / "labels.sqlite") as store:
+        before = len(store)
+        if "fingerprint" in key:  # a key nobody has
+            assert store.prune(**key) == 0
+        else:
+            with pytest.raises(InvalidParameterError, match="needs a criterion"):
+                store.prune(**key)
+        with pytest.raises(InvalidParameterError, match="older_than_days"):
+            store.prune(older_than_days=float("nan"))
+        assert len(store) == before
 
 
 # --- One process asks -----------------------------------------------------------------

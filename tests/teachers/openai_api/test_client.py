@@ -71,11 +71,15 @@ def test_missing_logprobs_of_a_server_that_gives_them_are_tried_again_and_not_st
 def test_answers_outside_the_classes_are_missing_and_not_asked_again(served):
     odd = completion("perhaps", top_logprobs({"perhaps": 0.9}))
     recorder = served(lambda b: odd if "gamma" in text_of(b) else stub(b))
-    with pytest.warns(MissingLabelWarning, match="'perhaps'"):
+    with pytest.warns(MissingLabelWarning, match="4 none of the answer codes"):
         labels = teacher().label(TEXTS, CLASSES)
     assert labels.missing.sum() == 4
+    assert {*labels.error[labels.missing]} == {
+        "none of the answer codes is among the likeliest tokens: the model answered "
+        "with none of the classes: 'perhaps'"
+    }
     n_requests = len(recorder.bodies)
-    with pytest.warns(MissingLabelWarning, match="'perhaps'"):
+    with pytest.warns(MissingLabelWarning, match="4 none of the answer codes"):
         teacher().label(TEXTS, CLASSES)
     assert len(recorder.bodies) == n_requests
 

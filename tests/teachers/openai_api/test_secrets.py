@@ -1,5 +1,6 @@
 """The key of the OpenAI API is sent, and shown nowhere."""
 
+import json
 import logging
 import pickle
 import traceback
@@ -10,7 +11,7 @@ from skllkd.exceptions import (
     MissingLabelWarning,
     TeacherAccessError,
 )
-from skllkd.teachers import BatchCalibration, OpenAITeacher
+from skllkd.teachers import BatchCalibration, LabelStore, OpenAITeacher
 
 from tests.faulty_server import completion, stub, text_of, top_logprobs
 from tests.teachers.openai_api.common import (
@@ -127,6 +128,54 @@ def test_the_key_is_nowhere(served, own_store, caplog, capsys):
     ]
     assert len(shown) > 14
     assert caplog.records
+    parts = [KEY[i : i + 8] for i in range(len(KEY) - 7)]
     for place, text in enumerate(shown):
-        assert KEY not in text, place
-        assert KEY[5:20] not in text, place
+        assert not [part for part in parts if part in text], place
+
+
+MARKED = "Jane Roe of 12 Elm Street asks for a refund"
+
+
+@pytest.mark.parametrize("method", ["logprobs", "label", ("votes", 2)])
+def test_words_of_the_model_are_in_no_file_and_no_part_of_a_key_anywhere(
+    served, own_store, tmp_path, monkeypatch, method
+):
+    """The model repeats the text, and a key of today's length up to its token limit."""
+    key = "sk-proj-" + "Zq7xW9vK2mB4nL6pR8tY0uJ3hG5fD1sAeQcXzVwT" * 3
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    said = f"You said: {MARKED}. My key: {key[:90]}"
+    odd = completion(said, top_logprobs({"You": 0.9}))
+    served(lambda b: odd if MARKED in text_of(b) else stub(b))
+    asked = teacher(method=method)
+    with pytest.warns(MissingLabelWarning) as warned:
+        labels = asked.label([*TEXTS[:2], MARKED], CLASSES)
+    assert MARKED in labels.error[2] and "***" in labels.error[2]  # in memory only
+    with LabelStore() as store:
+        store.export(tmp_path / "export.jsonl")
+        kept = [p.read_bytes() for p in (*own_store.parent.iterdir(),)]
+    kept.append((tmp_path / "export.jsonl").read_bytes())
+    kept += [str(warning.message).encode() for warning in warned]
+    assert len(kept) >= 4  # the store, its log, the export and a warning
+    for content in kept:
+        assert b"Jane Roe" not in content and b"Elm Street" not in content
+    everything = b"".join([*kept, str(labels.error).encode()]).decode("latin-1")
+    assert not any(key[i : i + 8] in everything for i in range(len(key) - 7))
+    with pytest.warns(MissingLabelWarning):
+        again = asked.label([MARKED], CLASSES)
+    assert again.n_asked == 0 and "Jane" not in again.error[0]
+
+
+def test_another_store_cannot_bring_words_in(own_store, tmp_path):
+    """Nor can an export that was edited, or a back end of one's own."""
+    usage = {"n_calls": 0, "input_tokens": 0, "output_tokens": 0, "seconds": 0}
+    lines = [
+        {"fingerprint": "s", "description": {}, **usage},
+        {"text": "00", "unanswered": f"it said: {MARKED}"},
+    ]
+    (tmp_path / "export.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    with LabelStore() as store:
+        store.merge(tmp_path / "export.jsonl")
+        assert store.contents()[0].n_unanswered == 1
+        assert not [
+            path for path in own_store.parent.iterdir() if b"Jane" in path.read_bytes()
+        ]
