@@ -19,6 +19,7 @@ from skllkd.cli.demo import CLASSES, EXAMPLES
 from skllkd.exceptions import (
     InvalidParameterError,
     MissingLabelWarning,
+    SkllkdWarning,
     TeacherAccessError,
 )
 from skllkd.teachers import LabelStore, OpenAITeacher
@@ -26,7 +27,7 @@ from skllkd.teachers.openai_api.batch import BatchStatus
 
 from tests.faulty_server import PASSING, FaultyServer, letter_probabilities
 
-pytest.importorskip("openai")
+pytest.importorskip("httpx2")
 pytestmark = pytest.mark.enable_socket
 
 LETTERS = {"first": "about alpha", "second": "about beta", "third": "about gamma"}
@@ -106,7 +107,10 @@ def test_a_real_server_labels_real_texts(real_server, news):
 
 def test_its_labels_without_structured_output(real_server, news):
     """The server says 500 of a JSON schema; its plain answers are read."""
-    with pytest.warns(MissingLabelWarning):
+    with (
+        pytest.warns(MissingLabelWarning),
+        pytest.warns(SkllkdWarning, match="structured output is not taken"),
+    ):
         labels = real_teacher(real_server, method="label").label(
             [*short(news[0][:8]), ""], CLASSES
         )

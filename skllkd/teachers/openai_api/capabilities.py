@@ -110,7 +110,6 @@ class Capabilities:
             "structured output is not taken: plain answers are read": (
                 not self.takes_schema
             ),
-            "several answers are asked for one by one": not self.takes_n,
             f"the model thinks first, in up to {REASONING_TOKENS} tokens a text": (
                 self.reasons
             ),

@@ -175,9 +175,10 @@ class ChatRequest:
         answer = completion.answers[0]
         if not self.needs_logprobs or _is_withheld(answer):
             return ""
-        if answer.thinks:
-            return THINKS
         has_numbers = any(token.probabilities() for token in answer.tokens[:1])
+        is_thinking = answer.is_cut and not answer.text and not has_numbers
+        if answer.thinks or is_thinking:
+            return THINKS
         return NO_LOGPROBS if answer.text and not has_numbers else ""
 
     def read(self, answers: Sequence[Answer]) -> ChatResult:

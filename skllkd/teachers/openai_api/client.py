@@ -40,13 +40,17 @@ _NEEDS_LOGPROBS = (
 )
 
 
+class LogprobsError(TeacherAccessError):
+    """The server gives no log-probabilities."""
+
+
 class Response(NamedTuple):
     """Outcome of a request: the content, or the problem, which holds no secret.
 
     Of the kinds of failure, "passing" is worth another attempt, "text" concerns this text
-    alone, "odd" may concern it, "unfit" is an answer without log-probabilities,
-    "unreachable" and "refused" concern all texts, "stopped" is our own doing. The usage
-    is that of all attempts, those with unusable answers included.
+    alone, "odd" may concern it, "unfit" is an answer without log-probabilities;
+    "unreachable", "refused" and "no logprobs" concern all texts, "stopped" is our own
+    doing. The usage is that of all attempts, those with unusable answers included.
     """
 
     content: Any = None
@@ -92,36 +96,45 @@ class Client:
         self.stop.set()
         self._connection.close()
 
-    def complete(self, request: ChatRequest, text: str, n: int = 1) -> Response:
-        """Have a text answered, `n` times at most; the first of all texts goes alone."""
+    def complete(
+        self, request: ChatRequest, text: str, n: int, used: Usage
+    ) -> Response:
+        """Have a text that took some tokens already answered, `n` times at most.
+
+        The first of all texts goes alone, until an answer has come.
+        """
         if not self.is_settled:
             with self._first:
                 if not self.is_settled:
-                    return self._complete(request, text, n)
-        return self._complete(request, text, n)
+                    return self._complete(request, text, n, used)
+        return self._complete(request, text, n, used)
 
-    def _complete(self, request: ChatRequest, text: str, n: int) -> Response:
+    def _complete(
+        self, request: ChatRequest, text: str, n: int, used: Usage
+    ) -> Response:
         """Send a request, and give up what the server does not take, if that helps."""
         usage, changes = Usage(), dict[str, Any]()
         while True:
             server = replace(self.capabilities, **changes)
             body = request.body(text, server, n)
-            response = self._send(body, request, server.limit_name)
+            response = self._send(body, request, server.limit_name, used.plus(usage))
             usage = usage.plus(response.usage)
             response = response._replace(usage=usage)
-            if isinstance(response.content, Completion) and response.content.answers:
-                found = server.changes_after_answer(response.content, body.get("n", 1))
-                is_better = request.body(text, replace(server, **found), n) != body
-                is_done = not response.content.answers[0].is_cut or not is_better
-            elif response.refusal is not None:
+            if response.refusal is not None:
                 found = server.changes_after_refusal(response.refusal, body)
                 is_done = not found
+                response = _without_logprobs(response, body) if is_done else response
+            elif not response.problem:
+                found = server.changes_after_answer(response.content, body.get("n", 1))
+                longer = request.max_tokens(replace(server, **found))
+                is_cut = response.content.answers[0].is_cut
+                is_done = not is_cut or longer == body[server.limit_name]
             else:
                 found, is_done = {}, True
             changes |= found
             if not response.problem and is_done:
                 self._learn(changes)
-            if is_done or self.stop.is_set() or not self._may_spend(usage):
+            if is_done or self.stop.is_set() or not self._may_spend(used.plus(usage)):
                 return response
 
     def _learn(self, changes: Mapping[str, Any]) -> None:
@@ -132,7 +145,7 @@ class Client:
             self.is_settled = True
 
     def _send(
-        self, body: dict[str, Any], request: ChatRequest, limit_name: str
+        self, body: dict[str, Any], request: ChatRequest, limit_name: str, used: Usage
     ) -> Response:
         """Send the body of a request, with retries."""
 
@@ -151,7 +164,7 @@ class Client:
             return Usage(1, n_tokens, body[limit_name]) if was_lost else Usage()
 
         return self.request(
-            "POST", "chat/completions", read, paid, n_tokens=n_tokens, json=body
+            "POST", "chat/completions", read, paid, used, n_tokens=n_tokens, json=body
         )
 
     def request(
@@ -160,25 +173,34 @@ class Client:
         path: str,
         read: Reader = lambda content: (content, ""),
         paid: Callable[[Exchange, Any], Usage] = lambda *_: Usage(),
+        used: Usage = Usage(),  # noqa: B008  (frozen)
         *,
         n_tokens: int = 0,
         max_retries: int | None = None,
+        by_line: bool = False,
         **content: Any,
     ) -> Response:
         """Make a request whose answer is JSON, and repeat it while that may help."""
         limit = self._max_retries if max_retries is None else max_retries
-        usage = Usage()
+        usage, n_unfit = Usage(), 0
         response = Response(None, "not sent: the labelling stopped", "stopped")
+        if not self._may_spend(used):
+            return Response(None, "not sent: the limit is reached", "stopped")
         for attempt in count():
             if not self._limiter.wait(n_tokens, self.stop):
                 break
             exchange = self._connection.send(method, path, **content)
-            response = self._read(exchange, read)
+            response = self._read(exchange, read, by_line)
             usage = usage.plus(paid(exchange, response.content))
-            if response.kind == "unfit":
-                limit = min(limit, _LEFT_OUT)
-            is_passing = response.kind in ("passing", "unfit", "unreachable")
-            if not is_passing or attempt >= limit or not self._may_spend(usage):
+            n_unfit += response.kind == "unfit"
+            is_passing = response.kind in ("passing", "unreachable") or (
+                response.problem == NO_LOGPROBS and n_unfit <= _LEFT_OUT
+            )
+            if (
+                not is_passing
+                or attempt >= limit
+                or not self._may_spend(used.plus(usage))
+            ):
                 break
             wait_s = backoff_s(attempt) if response.wait_s is None else response.wait_s
             if wait_s > _PATIENCE_S:
@@ -191,7 +213,7 @@ class Client:
                 break
         return response._replace(usage=usage)
 
-    def _read(self, exchange: Exchange, read: Reader) -> Response:
+    def _read(self, exchange: Exchange, read: Reader, by_line: bool) -> Response:
         """Read what came of a request."""
         status = exchange.status
         if exchange.problem:
@@ -199,9 +221,11 @@ class Client:
             return Response(None, exchange.problem, kind, None, status)
         is_good = 200 <= status < 300
         try:
-            content = exchange.json()
+            content = exchange.lines() if by_line else exchange.json()
             refusal = read_refusal(content, 0 if is_good else status)
-            value, problem = read(content) if is_good and refusal is None else (None, "")
+            value, problem = (
+                read(content) if is_good and refusal is None else (None, "")
+            )
         except (ValueError, RecursionError):
             if is_good:
                 return Response(None, NOT_JSON, "passing", None, status)
@@ -210,17 +234,22 @@ class Client:
         if refusal is None:
             unfit = "unfit" if problem in (NO_LOGPROBS, THINKS) else "passing"
             return Response(value, problem, unfit if problem else "", None, status)
-        number = f"HTTP {status}" if not is_good else "in a body that says it is an answer"
+        number = (
+            f"HTTP {status}" if not is_good else "in a body that says it is an answer"
+        )
         words = self.server.mask(refusal.words)
         kind, wait_s = kind_of(refusal), retry_after_s(exchange.headers)
         status = refusal.status
-        return Response(None, f"{number}: {words}", kind, wait_s, status, refusal=refusal)
+        return Response(
+            None, f"{number}: {words}", kind, wait_s, status, refusal=refusal
+        )
 
     def refusal(self, response: Response) -> TeacherAccessError:
         """Build the error about a server that refuses, with a hint."""
-        server = self.server
-        if response.kind == "unfit" or "logprobs" in response.problem:
+        server, kind = self.server, TeacherAccessError
+        if response.kind in ("unfit", "no logprobs"):
             hint = _NEEDS_LOGPROBS
+            kind = LogprobsError if response.problem != THINKS else kind
         elif response.status == 401:
             hint = f"Check the key in the environment variable {server.api_key_env}."
         elif response.status in (403, 404):
@@ -234,11 +263,18 @@ class Client:
             hint = "It takes no such request. Check `model` and `base_url`."
         else:
             hint = "Check that it runs, and that `base_url` is its address."
-        return TeacherAccessError(
+        return kind(
             f"the server at {server.base_url} does not answer for "
             f"model={server.model!r}: {response.problem}. {hint} Answers so far "
             "are kept."
         )
+
+
+def _without_logprobs(response: Response, body: Mapping[str, Any]) -> Response:
+    """Tell a refusal of log-probabilities from other ones."""
+    words = response.refusal.words if response.refusal else ""
+    is_one = response.kind == "odd" and "logprobs" in body and "logprobs" in words
+    return response._replace(kind="no logprobs") if is_one else response
 
 
 def usage_of(completion: Completion, n_estimated: int) -> Usage:

@@ -32,10 +32,10 @@ class Token(NamedTuple):
         number is odd, has what the others leave, and no less than any of them.
         """
         listed = {text: p for text, p in self.likeliest.items() if p < math.inf}
-        if self.text and not _is_known(listed.get(self.text, math.nan)):
+        if self.text and _is_known(self.log_prob):
+            listed[self.text] = self.log_prob
+        elif not _is_known(listed.get(self.text, math.nan)):
             listed.pop(self.text, None)
-            if _is_known(self.log_prob):
-                listed[self.text] = self.log_prob
         if not listed:
             return {}
         highest = max(0.0, *listed.values())
@@ -102,7 +102,9 @@ def read_refusal(content: Any, status: int = 0) -> Refusal | None:
     """Read an error in the body of an answer, with whatever status; None for none."""
     content = _mapping(content)
     choices = [_mapping(choice) for choice in _items(content.get("choices"))]
-    error = next((part["error"] for part in (content, *choices) if part.get("error")), "")
+    error = next(
+        (part["error"] for part in (content, *choices) if part.get("error")), ""
+    )
     if not error and not choices and not status:
         names = ("detail", "message", "msg", "errors", "title")
         error = content if any(content.get(name) for name in names) else ""

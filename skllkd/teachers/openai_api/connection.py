@@ -18,6 +18,7 @@ from skllkd.teachers.openai_api.server import Server
 
 #: The largest body that is read, in bytes: of an answer, and of a file of answers.
 ANSWER_BYTES, FILE_BYTES = 2**24, 2**32
+_PROXIES = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
 #: Problems of a body that came with a status of success.
 NOT_JSON = "the body is no JSON, or cut off"
 TOO_LARGE = "the body is larger than any answer"
@@ -37,6 +38,10 @@ class Exchange(NamedTuple):
         """Read the body; raises ValueError or RecursionError for what is no JSON."""
         return json.loads(self.body)
 
+    def lines(self) -> list[Any]:
+        """Read a body with JSON in each line; None for a line that is none."""
+        return [_value(line) for line in self.body.splitlines() if line.strip()]
+
 
 class Connection:
     """Connections to a server, for any number of threads."""
@@ -44,19 +49,32 @@ class Connection:
     def __init__(self, server: Server, timeout_s: float) -> None:
         self._httpx = optional_import("httpx2", "openai")
         self._url, self._timeout_s = server.base_url, timeout_s
+        server.check_key()
+        self._client = self._open(server)
+        if isinstance(self._client, Exception):
+            raise self._client
+
+    def _open(self, server: Server) -> Any:
+        """Open a client; an error is returned, for this frame holds the key."""
         try:
-            self._client = self._httpx.Client(
+            return self._httpx.Client(
                 headers={"Authorization": f"Bearer {server.key()}"},
-                timeout=timeout_s,
+                timeout=self._timeout_s,
                 follow_redirects=True,
                 trust_env=not server.is_local,  # a proxy does not know this machine
                 limits=self._httpx.Limits(max_connections=None),
             )
-        except (ImportError, ValueError) as error:
-            problem = _proxy_problem(error)
-        else:
-            return
-        raise problem
+        except ImportError:
+            return MissingDependencyError(
+                f"the proxy that the environment names ({_PROXIES}) is a SOCKS proxy, "
+                'which needs another package: python -m pip install "httpx2[socks]". Or '
+                "unset the variable, or name the server's host in NO_PROXY."
+            )
+        except ValueError:
+            return InvalidParameterError(
+                f"the proxy that the environment names ({_PROXIES}) is no address of a "
+                "proxy. Correct the variable, or unset it."
+            )
 
     def close(self) -> None:
         """Close all connections."""
@@ -104,6 +122,14 @@ class Connection:
             return Exchange(problem=f"broken connection ({type(error).__name__})")
 
 
+def _value(line: bytes) -> Any:
+    """Read a line of JSON; None for what is none."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
 _LATE = Exchange(problem="no answer in time (timeout_s)")
 
 
@@ -120,18 +146,3 @@ def _within(seconds: float, call: Callable[[], Exchange]) -> Exchange:
         return outcome.get(timeout=seconds)
     except Empty:
         return _LATE
-
-
-def _proxy_problem(error: Exception) -> Exception:
-    """Build the error about a proxy of the environment, which may hold a password."""
-    names = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
-    if isinstance(error, ImportError):
-        return MissingDependencyError(
-            f"the proxy that the environment names ({names}) is a SOCKS proxy, which needs "
-            'another package: python -m pip install "httpx2[socks]". Or unset the '
-            "variable, or name the server's host in NO_PROXY."
-        )
-    return InvalidParameterError(
-        f"the proxy that the environment names ({names}) is no address of a proxy. "
-        "Correct the variable, or unset it."
-    )

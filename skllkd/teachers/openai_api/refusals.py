@@ -30,7 +30,9 @@ _OF_ALL = {401, 402, 404, 405, 407}
 _RETRIED = {0, 408, 409, 425, 429}
 #: Codes of a 429 that no waiting helps against.
 _OUT_OF_MONEY = {"insufficient_quota", "billing_hard_limit_reached"}
-_TOO_MUCH = re.compile(r"rate.?limit|quota|overloaded|per (minute|min|day)", re.IGNORECASE)
+_TOO_MUCH = re.compile(
+    r"rate.?limit|quota|overloaded|per (minute|min|day)", re.IGNORECASE
+)
 
 
 def kind_of(refusal: Refusal) -> str:
