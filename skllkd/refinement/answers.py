@@ -117,7 +117,9 @@ def equals_labels(answer: Answer, so_far: EvidenceContext) -> bool:
     return bool(same.mean() >= claim**2 + (1 - claim) ** 2 / n_others)
 
 
-def for_unlabelled(answer: Answer, context: EvidenceContext) -> Answer:
+def for_unlabelled(
+    answer: Answer, context: EvidenceContext, missing: str = "labels that are less sure"
+) -> Answer:
     """Return an answer that leaves the texts with a teacher's label alone.
 
     If that is all texts, gold labels may still give it a weight.
@@ -128,7 +130,7 @@ def for_unlabelled(answer: Answer, context: EvidenceContext) -> Answer:
     if not unlabelled.any() and context.gold is not None:
         return answer._replace(weight=0.0)
     if not unlabelled.any():
-        return answer._replace(log_prob=None, missing="labels that are less sure")
+        return answer._replace(log_prob=None, missing=missing)
     return answer._replace(log_prob=np.where(unlabelled, answer.log_prob, np.nan))
 
 

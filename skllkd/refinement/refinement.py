@@ -178,6 +178,8 @@ class Refinement(BaseEstimator):
             equals = equals or [equals_labels(answer, so_far) for answer in learned]
             pairs = zip(learned, equals, strict=True)
             kept = [a if good else for_unlabelled(a, context) for a, good in pairs]
+            if _only_teacher_speaks(answers, context):
+                kept = [_without_encoder(answer, context) for answer in kept]
             proba, weighted = combined([*answers, *kept], gold)
             if all(answer.log_prob is None for answer in kept):
                 break
@@ -238,6 +240,19 @@ class Refined(NamedTuple):
     sources: tuple[Source, ...]
     accuracy: Mapping[str, Accuracy] = MappingProxyType({})
     out_of_fold: IntArray | None = None
+
+
+def _only_teacher_speaks(answers: list[Answer], context: EvidenceContext) -> bool:
+    """Return whether the teacher's labels are all that is known of the texts."""
+    is_silent = all(answer.weighted is None for answer in answers[1:])
+    return context.gold is None and is_silent and context.embed(context.texts) is None
+
+
+def _without_encoder(answer: Answer, context: EvidenceContext) -> Answer:
+    """Return a model's answer that leaves the labels alone which taught it all it knows."""
+    if not isinstance(answer.source, OutOfFold):
+        return answer
+    return for_unlabelled(answer, context, "an encoder or other evidence")
 
 
 def _out_of_fold(learned: list[Answer]) -> IntArray | None:

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skllkd._core.arrays import Weights
+from skllkd._core.digest import encoder_digest
 from skllkd.students.encoder_base import EncoderStudent
+from skllkd.students.lazy_torch import torch_part
 
-_BODY, _HEAD = "model.safetensors", "head.safetensors"
+_BODY, _HEAD, _TOKENIZER = "model.safetensors", "head.safetensors", "tokenizer.json"
 #: Folder of an encoder whose head is not the architecture's own. Beside `skllkd.json`,
 #: transformers would put a head with random weights on it and predict with that.
 _ENCODER = "encoder"
+_NETWORK = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
 _PACKAGE, _POOL = "sentence_transformers.models", "1_Pooling"
-#: All files, in whichever folder.
-_FILES = (
-    *("config.json", _BODY, _HEAD, "tokenizer.json", "tokenizer_config.json"),
-    *("modules.json", "sentence_bert_config.json"),
+#: Files that some students have and others do not.
+OPTIONAL = (
+    *(_BODY, _HEAD, _TOKENIZER, *_NETWORK, "modules.json", f"{_POOL}/config.json"),
+    *(f"{_ENCODER}/{name}" for name in (_BODY, _TOKENIZER, *_NETWORK)),
+)
+#: Files that are read again, if they are there.
+READ_AGAIN = (
+    *(_BODY, _HEAD, _TOKENIZER),
+    *(f"{_ENCODER}/{name}" for name in (_BODY, _TOKENIZER)),
+)
+#: Keys of a configuration by which transformers finds code, or other files.
+_FOREIGN = re.compile(
+    "^_|auto_map|implementation|backbone|timm|kernel|quantization|trust"
 )
 
 
@@ -34,7 +46,6 @@ def write_folder(
     others are no classifiers to transformers: the folder `encoder` opens in `AutoModel`,
     and the whole, with "mean" or "cls" pooling, in sentence-transformers.
     """
-    _remove(folder)
     _write_network(student, _network_folder(folder, student.pooling_), class_names)
     if student.pooling_ != "architecture":
         inner = _inner_prefix(student.pooling_)
@@ -44,15 +55,6 @@ def write_folder(
     if student.pooling_ in ("mean", "cls"):  # sentence-transformers knows no other
         _write_sentence_transformers(student, folder)
     return {name: getattr(student, f"{name}_") for name in student.saved_settings}
-
-
-def _remove(folder: Path) -> None:
-    """Remove an earlier student, which may be of another kind."""
-    for part in ("", _ENCODER, _POOL):
-        for name in _FILES:
-            (folder / part / name).unlink(missing_ok=True)
-        with suppress(OSError):  # a folder that holds other files stays
-            (folder / part).rmdir()
 
 
 def _write_network(
@@ -71,7 +73,7 @@ def _write_network(
             "label2id": {name: k for k, name in enumerate(class_names)},
         }
     _save_json(config, folder / "config.json")
-    (folder / "tokenizer.json").write_text(student.tokenizer_, encoding="utf-8")
+    (folder / _TOKENIZER).write_text(student.tokenizer_, encoding="utf-8")
     tokenizer = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": student.max_length_,
@@ -85,11 +87,29 @@ def read_folder(
     student: EncoderStudent, folder: Path, settings: dict[str, Any]
 ) -> None:
     """Restore a student from a folder and the values `write_folder` returned."""
+    _check_config(settings["config"])
     for name in student.saved_settings:
         setattr(student, f"{name}_", settings[name])
     student.weights_ = _read_weights(folder, student.pooling_)
     network = _network_folder(folder, student.pooling_)
-    student.tokenizer_ = (network / "tokenizer.json").read_text(encoding="utf-8")
+    student.tokenizer_ = (network / _TOKENIZER).read_text(encoding="utf-8")
+    torch_part.encoder.check_size(student.config_, student.weights_, student.pooling_)
+    frozen = {n: a for n, a in student.weights_.items() if n.startswith("encoder.")}
+    digest = getattr(student, "encoder_digest_", None)  # features are kept under it
+    if digest not in (
+        None,
+        encoder_digest(student.config_, student.tokenizer_, frozen),
+    ):
+        raise ValueError("the digest of the encoder is not that of its weights")
+
+
+def _check_config(config: dict[str, Any]) -> None:
+    """Raise if a configuration names code or other files that are to be loaded."""
+    for key, value in config.items():
+        if _FOREIGN.search(key):
+            raise ValueError(f"the configuration holds {key!r}: {value!r}")
+        if isinstance(value, dict) and key not in ("id2label", "label2id"):
+            _check_config(value)
 
 
 def _write_sentence_transformers(student: EncoderStudent, folder: Path) -> None:
