@@ -103,7 +103,7 @@ class Connection:
                     if len(body) > n_bytes:
                         return Exchange(b"", response.status_code, {}, TOO_LARGE)
                     if time.monotonic() > deadline:
-                        break  # nobody waits any more
+                        return _LATE  # nobody waits any more
                 return Exchange(bytes(body), response.status_code, response.headers)
 
         return _within(seconds, lambda: self._attempt(exchange))

@@ -14,7 +14,7 @@ from skllkd.exceptions import (
 )
 from skllkd.students import SklearnStudent
 from skllkd.teachers import CallableTeacher, LabelStore, MeteredTeacher, Scores
-from skllkd.teachers.labels import Usage
+from skllkd.teachers.labels import NO_ANSWER, Usage
 from skllkd.teachers.plan import TokenCount
 
 AB = ["a", "b"]
@@ -178,7 +178,7 @@ def test_reasons_are_told_and_only_refusals_are_remembered():
     PaidTeacher.asked.clear()
     again = quietly(teacher, texts)
     assert sorted(PaidTeacher.asked) == sorted(TEXTS[2:5])
-    assert again.error[0] == "said no" and again.n_asked == 3
+    assert again.error[0] == NO_ANSWER and again.n_asked == 3
     with LabelStore() as store:
         assert len(store) == 15
         store.prune(unanswered_only=True)
