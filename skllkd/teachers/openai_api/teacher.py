@@ -73,7 +73,7 @@ class OpenAITeacher(MeteredTeacher):
         for no limit. Where joblib spreads the texts over workers, each worker keeps them
         for itself, as it does `max_concurrency`.
     timeout_s : float, default=60.0
-        Maximum duration of an answer, in seconds.
+        Maximum duration of an answer, to its last byte, in seconds.
     max_text_chars : int, default=8000
         Longer texts are cut, counted and warned of.
     price_per_million : (float, float), optional
@@ -81,8 +81,9 @@ class OpenAITeacher(MeteredTeacher):
     max_calls : int, optional
         Maximum number of requests, those of earlier runs included.
     max_cost : float, optional
-        Maximum cost, that of earlier runs included. It is looked at before each text, so
-        that `max_concurrency` requests under way may go beyond it.
+        Maximum cost, that of earlier runs included. Texts are sent as long as the limit
+        leaves room for their expected cost. Tokens are those the server reports, or an
+        estimate where it reports none, or fewer than a quarter of the estimate.
     cache_key : str, optional
         A name for the server and the model together, under which answers are stored, so
         that a server that moves keeps them. By default the address and the model's name.
@@ -115,14 +116,17 @@ class OpenAITeacher(MeteredTeacher):
     known. Votes are smoothed: a class with v of n has (v + 1 / n_classes) / (n + 1).
 
     Answers are stored under the server, the model, the prompt, the method and the text.
-    The first request goes alone: parameters that the server names as not taken are left
-    out from then on, and a model that thinks before it answers is given the tokens for
-    it. Where log-probabilities are not given, the error names the other methods.
+    The first request goes alone: what the server names as not taken is left out from then
+    on, with a warning, and a model that thinks before it answers is given the tokens for
+    it. Where log-probabilities are not given, labels without a confidence are asked for
+    instead, with a warning that names the other methods.
 
-    A server that refuses (HTTP 400, 401, 403, 404, or no money left) stops the
-    labelling with a `TeacherAccessError`; so do a first text, or ten texts in a row,
-    without an answer. A text whose requests all failed is missing, with the reason, and
-    is sent again the next time. What was answered is kept in any case.
+    A text that a filter holds back, that is too long for the server, or whose requests
+    all failed is missing, with the server's words as the reason; the others are
+    labelled. A refusal of the key, the model or the account stops the labelling with a
+    `TeacherAccessError`; so do three texts without an answer before there was any, ten in
+    a row later on, and, with a `TeacherOutputError`, ten answers that all name no class.
+    What was answered is kept in any case.
 
     Examples
     --------
@@ -299,7 +303,7 @@ class OpenAITeacher(MeteredTeacher):
         """Make the teacher that asks for labels alone, within what is left to spend."""
         with self._cache(classes) as cache:
             spent = cache.usage()
-        teacher = clone(self).set_params(method="label")
+        teacher: OpenAITeacher = clone(self).set_params(method="label")
         teacher.max_retries = self.max_retries
         if self.max_calls is not None:
             teacher.max_calls = max(0, self.max_calls - spent.n_calls)
