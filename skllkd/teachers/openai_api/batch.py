@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import InvalidParameterError, StoreError
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.cache import StoreCache
 from skllkd.teachers.metered.scores import Scores, concatenate_scores, unknown_scores
@@ -137,11 +137,20 @@ class BatchJobs:
             job = self._cache.read_note(digest)
             if job is None or self._is_spent(job):
                 job = self._submit(content)
-                self._cache.write_note(digest, job)
+                self._note(digest, job)
                 n_tokens = len(content) // (BYTES_PER_TOKEN * content.count(b"\n"))
                 self._cache.write_note(_TOKENS.format(job), str(n_tokens))
             jobs.append(job)
         return ",".join(jobs)
+
+    def _note(self, digest: str, job: str) -> None:
+        """Note a batch that was bought, or name it where that fails."""
+        try:
+            self._cache.write_note(digest, job)
+        except StoreError as error:
+            raise StoreError(
+                f"{error} The batch {job!r} was accepted: collect it by that name."
+            ) from error
 
     def _is_spent(self, job: str) -> bool:
         """Return whether no more answers are to be had from a batch."""
