@@ -197,15 +197,20 @@ def print_constants(cells: dict[str, Any]) -> None:
                 others = {k: c for k, c in known.items() if k.partition(",")[0] != name}
                 constants = fitted_constants(others, of, figures)
                 errors += [
-                    predictors(cell, figures) @ constants
-                    - above_guessing(cell[of], cell)
+                    above_guessing(cell[of], cell)
+                    - predictors(cell, figures) @ constants
                     for key, cell in cells.items()
                     if key.partition(",")[0] == name
                 ]
-            width = np.quantile(np.abs(errors), 0.95)
+            low, high = np.quantile(errors, [0.025, 0.975])
             constants = fitted_constants(known, of, figures).round(3)
             error = np.sqrt(np.mean(np.square(errors)))
-            print(of, figures, constants, f"error {error:.3f}, 95 % {width:.2f}")
+            print(
+                of,
+                figures,
+                constants,
+                f"error {error:.3f}, 95 % {low:+.2f} {high:+.2f}",
+            )
 
 
 def print_outcomes(cells: dict[str, Any]) -> None:
