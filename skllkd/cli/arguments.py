@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from skllkd._core.tables import FORMATS, SUFFIXES, Row, format_of, read_rows
+from skllkd._core.classes import as_classes
+from skllkd._core.tables.formats import SUFFIXES, suffix_of
+from skllkd.cli.console import say
+from skllkd.cli.tables import whole_table
 from skllkd.exceptions import InvalidParameterError
 
 
@@ -32,34 +34,13 @@ def add_command(
     return parser
 
 
-def add_input(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add the file of texts."""
-    parser.add_argument(
-        "input",
-        nargs="?" if default else None,
-        default=default,
-        help="file of texts: .csv, .tsv, .jsonl, .parquet or .txt (a text a line); - "
-        "for standard input",
-    )
-    parser.add_argument("--column", default="text", help="column of the texts")
-    parser.add_argument("--format", choices=FORMATS, help="format of the input")
-
-
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add the file to write."""
-    parser.add_argument(
-        "--output", "-o", default="-", help="file to write; - for standard output"
-    )
-    parser.add_argument("--output-format", choices=FORMATS, help="format of the output")
-
-
 def add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add the teacher, its prompt and its budget, and the classes."""
     add = parser.add_argument
     add(
         "--teacher",
         required=required,
-        help="a GGUF file, a table of answers (.csv, .tsv, .jsonl, .parquet), the folder "
+        help="a GGUF file, a table of answers (as .csv, .jsonl, .parquet), the folder "
         "of a sentence encoder, or the name of a model on a server that speaks the "
         "OpenAI API",
     )
@@ -90,41 +71,6 @@ def add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     )
 
 
-def text_rows(options: argparse.Namespace) -> Iterator[Row]:
-    """Generate the rows of the input, each with a text in its column."""
-    kind = format_of(options.input, options.format)
-    rows = read_rows(options.input, kind, options.column)
-    return _with_text(rows, options.input, options.column)
-
-
-def _with_text(rows: Iterator[Row], path: str, column: str) -> Iterator[Row]:
-    """Generate rows, or raise at the first that has no text."""
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row.get(column), str):
-            raise InvalidParameterError(
-                f"{path}, row {number}: there is no text in column {column!r}; the "
-                f"columns are {[str(name) for name in row]}. Say --column."
-            )
-        yield row
-
-
-def texts_of(options: argparse.Namespace) -> list[str]:
-    """Return the texts of the input."""
-    return [row[options.column] for row in text_rows(options)]
-
-
-def output_format(options: argparse.Namespace, usual: str | None) -> str:
-    """Return the format to write, to a file that is not the one that is read."""
-    if options.output != "-" and Path(options.output).resolve() == (
-        Path(options.input).resolve()
-    ):
-        raise InvalidParameterError(
-            f"--output {options.output!r} is the input, which would be lost. Name "
-            "another file."
-        )
-    return format_of(options.output, options.output_format or usual)
-
-
 def classes_of(options: argparse.Namespace) -> Any:
     """Return class names, or names with descriptions ("name=description")."""
     given: Sequence[str] = options.classes
@@ -138,9 +84,11 @@ def teacher_of(options: argparse.Namespace) -> Any:
     """Return the teacher named: a file, a folder, or a model of a server."""
     from skllkd import teachers
 
-    name, suffix = options.teacher, Path(options.teacher).suffix.lower()
+    name, suffix = options.teacher, suffix_of(options.teacher)
     if SUFFIXES.get(suffix, "txt") != "txt":
-        return teachers.PrecomputedTeacher.from_table(name)
+        table = whole_table(name, options.column)
+        column = options.column if options.column in table else "text"
+        return teachers.PrecomputedTeacher.from_table(table, text=column)
     if Path(name).is_dir() and options.base_url is None:
         return teachers.EmbeddingTeacher(name)
     settings: dict[str, Any] = {
@@ -173,15 +121,19 @@ def _examples(options: argparse.Namespace) -> list[tuple[str, Any]]:
     """Return the examples for the prompt, from a file with text and label."""
     if options.examples is None:
         return []
-    path, column = options.examples, options.column
-    rows = list(_with_text(read_rows(path, format_of(path, None)), path, column))
-    if any("label" not in row for row in rows):
-        raise InvalidParameterError(
-            f"{path}: examples need the columns {column!r} and 'label'."
-        )
-    return [(row[column], row["label"]) for row in rows]
+    table = whole_table(options.examples, options.column)
+    for column in (options.column, "label"):
+        if column not in table:
+            raise InvalidParameterError(
+                f"{options.examples}: examples need the columns {options.column!r} and "
+                f"'label'; the columns are {list(table)}."
+            )
+    words = as_classes(classes_of(options)).words
+    labels = [_class_name(label, words) for label in table["label"]]
+    return list(zip(table[options.column], labels, strict=True))
 
 
-def say(message: str) -> None:
-    """Print a message that is no result."""
-    print(message, file=sys.stderr, flush=True)
+def _class_name(label: Any, words: tuple[str, ...]) -> Any:
+    """Return the class of the command line that a number or a flag stands for."""
+    written = (str(label), str(label).lower(), str(label).removesuffix(".0"))
+    return next((word for word in written if word in words), label)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
-from skllkd._core.tables import Row, format_of, write_rows
-from skllkd.cli.arguments import (
-    add_command,
+from skllkd._core.tables.reading import read_table
+from skllkd.cli.arguments import add_command, add_teacher, classes_of, teacher_of
+from skllkd.cli.console import say
+from skllkd.cli.tables import (
+    AddedColumns,
+    TextReader,
     add_input,
     add_output,
-    add_teacher,
-    classes_of,
-    output_format,
-    say,
-    teacher_of,
-    text_rows,
+    check_output,
+    output_of,
+    source_of,
     texts_of,
 )
-
-_CHUNK = 4096  # rows predicted together
 
 
 def add_commands(commands: Any) -> None:
@@ -37,7 +33,7 @@ def add_commands(commands: Any) -> None:
     )
     predict.add_argument("model", help="folder of `skllkd fit`, or an ONNX file")
     add_input(predict, default="-")
-    add_output(predict)
+    add_output(predict, "predicted")
 
     report = add_command(
         commands,
@@ -107,20 +103,33 @@ def _fit(options: argparse.Namespace) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     """Predict rows as they come."""
-    source = format_of(options.input, options.format)
-    kind = output_format(options, source if options.output == "-" else None)
-    classifier = _load(options.model)
-    rows = _predicted(classifier, text_rows(options), options.column)
-    write_rows(rows, options.output, kind)
+    check_output(options)
+    source = source_of(options)
+    added = AddedColumns(options, "predicted", ["confidence"])
+    reader = TextReader(source)
+    with read_table(source) as table, output_of(options, table, added.label) as output:
+        if table.names is not None:
+            reader.check_names(table.names)
+            added.check(table.names)
+        classifier = _load(options.model)
+        for block in table:
+            columns = _predicted(classifier, reader.texts(block))
+            output.write(added.add(block, columns))
+    reader.tell("They have no label.")
 
 
-def _predicted(classifier: Any, rows: Iterator[Row], column: str) -> Iterator[Row]:
-    """Generate rows with the label predicted and its probability."""
-    while chunk := list(islice(rows, _CHUNK)):
-        proba = classifier.predict_proba([row[column] for row in chunk])
-        names = classifier.classes_[proba.argmax(axis=1)]
-        for row, name, sure in zip(chunk, names, proba.max(axis=1), strict=True):
-            yield row | {"predicted": name.item(), "confidence": round(float(sure), 6)}
+def _predicted(classifier: Any, texts: list[str | None]) -> list[list[Any]]:
+    """Return the labels predicted and their probabilities, None without a text."""
+    known = [text for text in texts if text is not None]
+    if not known:
+        return [[None] * len(texts), [None] * len(texts)]
+    proba = classifier.predict_proba(known)
+    labels = iter(classifier.classes_[proba.argmax(axis=1)].tolist())
+    sure = iter(proba.max(axis=1).round(6).tolist())
+    return [
+        [None if text is None else next(values) for text in texts]
+        for values in (labels, sure)
+    ]
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from skllkd._classifier import LLKDClassifier
 from skllkd._core.params import check_number, check_option, optional_import
-from skllkd.cli.arguments import say
+from skllkd.cli.console import say
 from skllkd.cli.demo_figures import (
     DemoFigures,
     figures_of,

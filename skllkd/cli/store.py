@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._core.cache_dir import cache_folder
-from skllkd.cli.arguments import add_command, say
+from skllkd.cli.arguments import add_command
+from skllkd.cli.console import say
 from skllkd.exceptions import InvalidParameterError
 
 
