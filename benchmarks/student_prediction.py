@@ -70,7 +70,7 @@ class Pipeline:
         config = module.encoder.config
         config.id2label = dict(enumerate(names))
         self.place = {name: k for k, name in enumerate(names)}
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(Path(folder) / "encoder")
         self.run = transformers.pipeline(
             "text-classification",
             model=ForPipeline(config, module).eval(),

@@ -35,6 +35,7 @@ from skllkd.teachers.wrapping import as_teacher
 from skllkd.training.acquisition import label_in_rounds
 from skllkd.training.gold import gold_columns
 from skllkd.training.log import Callback
+from skllkd.training.preflight import preflight
 from skllkd.training.preparation import (
     check_parameters,
     prepare_selection,
@@ -375,6 +376,8 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
             )
         has_teacher = self.teacher is not None or teacher_proba is not None
         gold_of_rows = self._read_gold(gold, texts, classes, has_teacher)
+        if self.teacher is not None and learned is None:
+            preflight(student, classes)
         start = time.perf_counter()
         given = (texts, y, classes, teacher_proba, resume, student, random_state)
         training_set = TrainingSet.of(texts, *self._label_pool(*given))

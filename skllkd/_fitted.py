@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
-from skllkd._core.arrays import FloatArray, nan_rows
+from skllkd._core.arrays import FloatArray, IntArray, nan_rows
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
@@ -64,6 +64,7 @@ class FittedState:
     feature_names_in: npt.NDArray[np.object_] | None = None  # of numeric input
     n_features_in: int | None = None
     refined_proba: FloatArray | None = None  # (n_texts, n_classes)
+    out_of_fold: IntArray | None = None  # (n_texts,), predicted column; -1 for none
     sources: tuple[Source, ...] = ()  # of the refinement
     gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
 
@@ -144,10 +145,11 @@ class FittedState:
 
     def portable(self) -> FittedState:
         """Return the state as files hold it: without texts, in half the bytes."""
-        refined = self.refined_proba
+        refined, out_of_fold = self.refined_proba, self.out_of_fold
         return replace(
             self,
             pool=None,
+            out_of_fold=None if out_of_fold is None else out_of_fold.astype(np.int16),
             teacher_proba=self.teacher_proba.astype(np.float32),
             label_mass=self.label_mass.astype(np.float32),
             refined_proba=None if refined is None else refined.astype(np.float32),
@@ -189,6 +191,7 @@ def state_after(
         n_teacher_calls=n_asked,
         n_teacher_calls_saved=n_reused,
         refined_proba=labels.refined_proba,
+        out_of_fold=labels.out_of_fold,
         sources=labels.sources,
         gold_accuracy=labels.gold_accuracy,
         pool=labels.texts,

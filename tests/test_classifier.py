@@ -519,7 +519,9 @@ def test_a_class_nobody_chose(news):
 
 
 def test_no_usable_label_at_all():
-    classifier = LLKDClassifier(lambda t: [None] * len(t), ["a", "b"])
+    classifier = LLKDClassifier(
+        lambda t: [None] * len(t), ["a", "b"], student=SklearnStudent()
+    )
     with (
         pytest.warns(MissingLabelWarning),
         pytest.raises(TeacherOutputError, match="none"),
@@ -528,7 +530,9 @@ def test_no_usable_label_at_all():
 
 
 def test_only_blank_texts():
-    classifier = LLKDClassifier(lambda t: ["a"] * len(t), ["a", "b"])
+    classifier = LLKDClassifier(
+        lambda t: ["a"] * len(t), ["a", "b"], student=SklearnStudent()
+    )
     with pytest.warns(MissingLabelWarning), pytest.raises(TeacherOutputError):
         classifier.fit(["", "  "])
 

@@ -1,10 +1,16 @@
-"""Digests of files."""
+"""Digests of files and of encoders."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skllkd._core.arrays import Weights
 
 
 def file_digest(path: Path) -> str:
@@ -17,3 +23,13 @@ def file_digest(path: Path) -> str:
 def _digest(path: Path, size: int, mtime_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def encoder_digest(config: dict[str, Any], tokenizer: str, weights: Weights) -> str:
+    """Digest an encoder, to know its features by."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps(config, sort_keys=True).encode())
+    digest.update(tokenizer.encode())
+    for name, array in sorted(weights.items()):
+        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -25,7 +25,12 @@ def load_tokenizer(source: str, max_length: int) -> Tokenizer:
     """Return the tokenizer of a JSON text, which cuts at a length and does not pad."""
     from tokenizers import Tokenizer  # not needed to import the package
 
-    tokenizer: Tokenizer = Tokenizer.from_str(source)
+    try:
+        tokenizer: Tokenizer = Tokenizer.from_str(source)
+    except BaseException as error:  # a panic of the library is no Exception
+        if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError)):
+            raise
+        raise ValueError(f"the tokenizer cannot be read: {error}") from error
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
     return tokenizer

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skllkd._classifier import LLKDClassifier
+from skllkd._core.atomic_files import replacing_file
 from skllkd._core.params import check_number, check_option, optional_import
 from skllkd.cli.console import say
 from skllkd.cli.demo_figures import (
@@ -189,7 +190,8 @@ def _save(
     figure.savefig(output / "selection.png", dpi=110)
     pyplot.close(figure)
     content = json.dumps(figures._asdict(), indent=1)
-    (output / "figures.json").write_text(content, encoding="utf-8")
+    with replacing_file(output / "figures.json") as unfinished:
+        unfinished.write_text(content, encoding="utf-8")
 
 
 def _farewell(output: Path) -> str:

@@ -40,13 +40,16 @@ def check_card(card: Any) -> dict[str, str]:
 
 
 def write_card(
-    folder: Path, state: FittedState, params: dict[str, Any], fields: dict[str, str]
+    earlier: Path,
+    path: Path,
+    state: FittedState,
+    params: dict[str, Any],
+    fields: dict[str, str],
 ) -> None:
-    """Write the card as the folder's README.md, unless there is one of the user's."""
+    """Write the card, unless the earlier file it is to replace is one of the user's."""
     from huggingface_hub import ModelCard, ModelCardData  # slow to import
 
-    path = folder / "README.md"
-    if path.exists() and _MARK not in path.read_text("utf-8", errors="replace"):
+    if earlier.exists() and _MARK not in earlier.read_text("utf-8", errors="replace"):
         warnings.warn(
             f"no model card was written: {path.name} in the folder is none of ours. "
             "Move it away and save again to get one.",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +28,11 @@ from skllkd.exceptions import SavedModelError, TruncationWarning
 from skllkd.persistence.file_format import check_format
 
 #: The entries of the file's metadata that make a graph a classifier.
-SETTINGS, TOKENIZER = "skllkd", "skllkd.tokenizer"
+SETTINGS, TOKENIZER, CHECKSUM = "skllkd", "skllkd.tokenizer", "skllkd.sha256"
+#: Stands for the checksum where that is computed.
+NO_CHECKSUM = "0" * 64
+#: Bytes before the checksum: its name, and its field and length in the file's format.
+_BEFORE_CHECKSUM = CHECKSUM.encode() + b"\x12\x40"
 #: More texts or tokens at once leave the processor's cache and gain nothing.
 _BATCH_SIZE, _BATCH_TOKENS = 64, 2048
 #: What onnxruntime would do to a graph and takes ten times as long as what it replaces.
@@ -176,6 +182,25 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
+def with_checksum(content: bytes) -> bytes:
+    """Return a file's contents with their checksum in its place in the metadata."""
+    start = content.rindex(_BEFORE_CHECKSUM) + len(_BEFORE_CHECKSUM)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return content[:start] + digest + content[start + len(digest) :]
+
+
+def _check_contents(path: Path) -> None:
+    """Raise ValueError if a file's checksum is not that of its contents."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        start = content.rfind(_BEFORE_CHECKSUM) + len(_BEFORE_CHECKSUM)
+        end = start + len(NO_CHECKSUM)
+        digest = hashlib.sha256(content[:start])
+        digest.update(NO_CHECKSUM.encode())
+        digest.update(content[end:])
+        if digest.hexdigest().encode() != content[start:end]:
+            raise ValueError("the checksum is not that of the contents")
+
+
 def open_file(path: Path) -> Loaded:
     """Open an exported classifier."""
     runtime = optional_import("onnxruntime", "onnx")
@@ -219,6 +244,7 @@ def _loaded(session: Any, path: Path) -> Loaded:
         check_format(
             settings["format"], repr(str(path)), f"skllkd {settings['skllkd']}"
         )
+        _check_contents(path)
         max_length = int(settings["max_length"])
         return Loaded(
             session=session,

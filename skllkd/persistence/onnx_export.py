@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,20 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.atomic_files import replacing_file
 from skllkd._core.params import check_number, check_option
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import DisagreementError, InvalidParameterError
 from skllkd.persistence.file_format import FORMAT
-from skllkd.persistence.onnx_classifier import SETTINGS, TOKENIZER, ONNXClassifier
+from skllkd.persistence.onnx_classifier import (
+    CHECKSUM,
+    NO_CHECKSUM,
+    SETTINGS,
+    TOKENIZER,
+    ONNXClassifier,
+    with_checksum,
+)
 from skllkd.students.encoder_base import EncoderStudent, onnx_graph
 
 _LARGEST = 2**31 - 2**20  # bytes; what one file of the format can hold, less the rest
@@ -75,17 +82,11 @@ def export(
         )
     graph = onnx_graph(student, quantize)
     _describe(graph, state.classes.tolist(), student)
-    path = path.expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.onnx")
-    try:
-        unfinished.write_bytes(graph.SerializeToString())
+    with replacing_file(path) as unfinished:
+        unfinished.write_bytes(with_checksum(graph.SerializeToString()))
         exported = ONNXClassifier(unfinished).predict_proba(texts)
         result = _compare(exported, student.predict_proba(texts), unfinished)
         _check(result, quantize, max_disagreement)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return result
 
 
@@ -98,7 +99,11 @@ def _describe(graph: Any, classes: list[Any], student: EncoderStudent) -> None:
         "max_length": student.max_length_,
         "pad_id": student.pad_id,
     }
-    entries = {SETTINGS: json.dumps(settings), TOKENIZER: student.tokenizer_}
+    entries = {
+        SETTINGS: json.dumps(settings),
+        TOKENIZER: student.tokenizer_,
+        CHECKSUM: NO_CHECKSUM,
+    }
     for key, value in entries.items():
         entry = graph.metadata_props.add()
         entry.key, entry.value = key, value

@@ -46,13 +46,13 @@ class SavingMixin(BaseEstimator):
         """Write the fitted classifier to a folder, without pickle.
 
         The folder holds JSON, safetensors, the tokenizer and a model card: nothing in it
-        runs when it is loaded. The teacher is left behind.
+        runs when it is loaded. The teacher is left behind. An earlier classifier is
+        replaced when all of the new one is on the disk, and not before.
 
         Parameters
         ----------
         folder : str or Path
-            The folder; created when missing. The files of an earlier save are
-            overwritten.
+            The folder; created when missing. Other files in it stay.
         card : mapping of str to str, optional
             Fields of the model card (README.md): "name", "description", "data" (the
             source of the texts), "language" (a code, as "en"), "licence" (an
@@ -64,6 +64,8 @@ class SavingMixin(BaseEstimator):
             If `card` holds anything else.
         NotImplementedError
             If the student or the selection cannot be saved without pickle.
+        SavedModelError
+            If it cannot be written, as on a full disk; what was there before is as it was.
 
         Warns
         -----
@@ -90,9 +92,10 @@ class SavingMixin(BaseEstimator):
         Raises
         ------
         SavedModelError
-            If the folder holds no classifier this version can load.
+            If the folder holds no classifier this version can load, or one that is
+            damaged: the files have checksums, and the classifier must predict.
         """
-        params, state = _folder.load(Path(folder))
+        params, state = _folder.load(Path(folder), cls._get_param_names())
         return cls(**params)._with_state(state)
 
     def export_onnx(

@@ -30,6 +30,7 @@ class Answer(NamedTuple):
     )  # (n_texts, n_classes), floored; None if it stands aside
     weight: float = 1.0
     missing: str = ""  # without which it stands aside
+    agreement: float | None = None  # with the teacher's labels
 
     @property
     def weighted(self) -> FloatArray | None:
@@ -45,9 +46,9 @@ class Answer(NamedTuple):
         if self.log_prob is None:
             needed = "" if self.source is None else self.source.requirement
             missing = self.missing or needed
-            return Source(name, 0.0, 0, missing)
+            return Source(name, 0.0, 0, missing, self.agreement)
         n_texts = int(np.count_nonzero(~nan_rows(self.log_prob)))
-        return Source(name, self.weight, n_texts)
+        return Source(name, self.weight, n_texts, agreement=self.agreement)
 
 
 def teacher_answer(teacher_proba: FloatArray) -> Answer:
@@ -68,7 +69,15 @@ def ask(source: Evidence, context: EvidenceContext) -> Answer:
             f"{context.labels.shape}, a row a text and a column a class; got "
             f"{log_prob.shape}."
         )
-    return Answer(source, _floored(log_softmax(log_prob, axis=1)))
+    answer = _floored(log_softmax(log_prob, axis=1))
+    return Answer(source, answer, agreement=_agreement(answer, context.teacher_proba))
+
+
+def _agreement(log_prob: FloatArray, teacher_proba: FloatArray) -> float | None:
+    """Return the share of the teacher's labels that an answer repeats."""
+    said, label = most_probable(log_prob), most_probable(teacher_proba)
+    known = (said >= 0) & (label >= 0)
+    return float(np.mean(said[known] == label[known])) if known.any() else None
 
 
 def _floored(log_prob: FloatArray) -> FloatArray:
@@ -108,7 +117,9 @@ def equals_labels(answer: Answer, so_far: EvidenceContext) -> bool:
     return bool(same.mean() >= claim**2 + (1 - claim) ** 2 / n_others)
 
 
-def for_unlabelled(answer: Answer, context: EvidenceContext) -> Answer:
+def for_unlabelled(
+    answer: Answer, context: EvidenceContext, missing: str = "labels that are less sure"
+) -> Answer:
     """Return an answer that leaves the texts with a teacher's label alone.
 
     If that is all texts, gold labels may still give it a weight.
@@ -119,7 +130,7 @@ def for_unlabelled(answer: Answer, context: EvidenceContext) -> Answer:
     if not unlabelled.any() and context.gold is not None:
         return answer._replace(weight=0.0)
     if not unlabelled.any():
-        return answer._replace(log_prob=None, missing="labels that are less sure")
+        return answer._replace(log_prob=None, missing=missing)
     return answer._replace(log_prob=np.where(unlabelled, answer.log_prob, np.nan))
 
 
@@ -171,7 +182,7 @@ def silent(answers: list[Answer], proba: FloatArray) -> BoolArray:
 
 def with_every_class(proba: FloatArray, teacher_proba: FloatArray) -> FloatArray:
     """Return refined labels in which no class lost all of its texts."""
-    label, before = _labels(proba), _labels(teacher_proba)
+    label, before = most_probable(proba), most_probable(teacher_proba)
     lost = np.setdiff1d(before[before >= 0], label)
     return np.where(np.isin(before, lost)[:, None], teacher_proba, proba)
 
@@ -184,6 +195,6 @@ def with_gold(proba: FloatArray, gold: IntArray | None) -> FloatArray:
     return np.where((gold >= 0)[:, None], one_hot, proba)
 
 
-def _labels(proba: FloatArray) -> IntArray:
+def most_probable(proba: FloatArray) -> IntArray:
     """Return the most probable class of each row, -1 for rows of NaN."""
     return np.where(nan_rows(proba), -1, np.nan_to_num(proba).argmax(axis=1))

@@ -23,6 +23,10 @@ class OutOfFold(Evidence):
     far of each text that the teacher labelled, weighted by the rank of its probability
     among those of the class. A label that the other texts contradict is probably wrong.
 
+    A student without an encoder knows of the texts only what the labels taught it, and
+    repeats their errors: of texts with a teacher's label it is heard only if gold
+    labels or other evidence speak as well.
+
     Parameters
     ----------
     n_folds : int, default=4

@@ -25,6 +25,9 @@ class Source:
         The number of texts it spoke of.
     missing : str, default=""
         The requirement without which it stood aside.
+    agreement : float, optional
+        The share of the texts with a label of the teacher for which its most probable
+        class is the teacher's, in [0, 1]; None if it had no answer.
 
     Examples
     --------
@@ -39,6 +42,7 @@ class Source:
     weight: float
     n_texts: int
     missing: str = ""
+    agreement: float | None = None
 
     def __str__(self) -> str:
         """Return the source in a few words."""

@@ -19,6 +19,7 @@ from skllkd.refinement.answers import (
     combined,
     equals_labels,
     for_unlabelled,
+    most_probable,
     silent,
     teacher_answer,
     weighted_by_teacher,
@@ -144,17 +145,20 @@ class Refinement(BaseEstimator):
             answer if equals_labels(answer, so_far) else for_unlabelled(answer, so_far)
             for answer in fixed
         ]
-        proba, answers, _ = self._rounds([teacher, *fixed], context)
+        proba, answers, learned = self._rounds([teacher, *fixed], context)
         sources = tuple(answer.described() for answer in answers)
+        out_of_fold = _out_of_fold(learned)
         if context.gold is None:
             proba = np.where(silent(answers[1:], proba), teacher_proba, proba)
-            return Refined(with_every_class(proba, teacher_proba), sources[1:])
+            proba = with_every_class(proba, teacher_proba)
+            return Refined(proba, sources[1:], out_of_fold=out_of_fold)
         proba = with_gold(with_every_class(proba, teacher_proba), context.gold)
         rows = distinct_rows(context.texts, context.gold)
         judged = self._put_aside([teacher, *fixed], context, context.gold)
         judged = {"teacher": teacher_proba, **judged}
         found = {k: accuracy_on(p, context.gold, rows) for k, p in judged.items()}
-        return Refined(proba, sources, {k: a for k, a in found.items() if a.n_texts})
+        found = {name: of for name, of in found.items() if of.n_texts}
+        return Refined(proba, sources, found, out_of_fold)
 
     def _rounds(
         self, answers: list[Answer], context: EvidenceContext
@@ -174,6 +178,8 @@ class Refinement(BaseEstimator):
             equals = equals or [equals_labels(answer, so_far) for answer in learned]
             pairs = zip(learned, equals, strict=True)
             kept = [a if good else for_unlabelled(a, context) for a, good in pairs]
+            if _only_teacher_speaks(answers, context):
+                kept = [_without_encoder(answer, context) for answer in kept]
             proba, weighted = combined([*answers, *kept], gold)
             if all(answer.log_prob is None for answer in kept):
                 break
@@ -225,11 +231,36 @@ class Refined(NamedTuple):
         that of the teacher first.
     accuracy : dict of str to Accuracy
         The accuracy on gold labels; empty without them.
+    out_of_fold : ndarray of shape (n_texts,), int, or None
+        The column predicted for each text by a model trained on the labels of others,
+        -1 where it predicts none; None without `OutOfFold`.
     """
 
     proba: FloatArray
     sources: tuple[Source, ...]
     accuracy: Mapping[str, Accuracy] = MappingProxyType({})
+    out_of_fold: IntArray | None = None
+
+
+def _only_teacher_speaks(answers: list[Answer], context: EvidenceContext) -> bool:
+    """Return whether the teacher's labels are all that is known of the texts."""
+    is_silent = all(answer.weighted is None for answer in answers[1:])
+    return context.gold is None and is_silent and context.embed(context.texts) is None
+
+
+def _without_encoder(answer: Answer, context: EvidenceContext) -> Answer:
+    """Return a model's answer that leaves the labels alone which taught it all it knows."""
+    if not isinstance(answer.source, OutOfFold):
+        return answer
+    return for_unlabelled(answer, context, "an encoder or other evidence")
+
+
+def _out_of_fold(learned: list[Answer]) -> IntArray | None:
+    """Return the classes predicted out of fold, if a source predicts them."""
+    for answer in learned:
+        if isinstance(answer.source, OutOfFold) and answer.log_prob is not None:
+            return most_probable(answer.log_prob)
+    return None
 
 
 def _learner_weight(context: EvidenceContext) -> float:

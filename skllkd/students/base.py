@@ -53,6 +53,25 @@ class Student(BaseEstimator, ABC):
         Called before labels are bought.
         """
 
+    def try_loading(self) -> int:
+        """Load what training needs, so that what is missing is known before it costs.
+
+        Called before labels are bought.
+
+        Returns
+        -------
+        int
+            The size of the weights that are to be saved, in bytes; 0 where not known.
+
+        Raises
+        ------
+        SavedModelError
+            If the pretrained encoder cannot be loaded.
+        MissingDependencyError
+            If a package is not installed.
+        """
+        return 0
+
     @override
     def set_params(self, **params: Any) -> Self:
         set_nested(self, params, self._defaults())

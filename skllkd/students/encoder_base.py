@@ -75,6 +75,11 @@ class EncoderStudent(Student):
         if self.device != "auto":
             checked_device(self.device)
 
+    @override
+    def try_loading(self) -> int:
+        checked_device(self.device)
+        return sum(array.nbytes for array in self._pretrained(None).weights.values())
+
     @property
     @override
     def requires_soft_targets(self) -> bool:

@@ -208,6 +208,10 @@ class Teacher(BaseEstimator, ABC):
             "takes. Use a student that takes texts, or a function of rows as teacher."
         )
 
+    def _prompt_of(self, text: str, classes: Classes) -> str:
+        """Return the prompt about a text as it is sent, "" where there is none."""
+        return ""
+
     def _plan(
         self, texts: list[str], distinct: list[str], classes: Classes
     ) -> LabellingPlan:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows, normalise
+from skllkd._core.atomic_files import replacing_file
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
@@ -251,9 +251,8 @@ class TeacherLabels:
             The texts, for a column of their own.
         """
         optional_import("pyarrow", "table")
-        partial = Path(path).with_name(Path(path).name + ".partial")
-        self.to_pandas(texts).to_parquet(partial)
-        partial.replace(path)
+        with replacing_file(path) as unfinished:
+            self.to_pandas(texts).to_parquet(unfinished)
 
 
 def without_quote(error: str, otherwise: str | None = None) -> str:

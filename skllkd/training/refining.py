@@ -13,7 +13,12 @@ from skllkd.refinement.refinement import Refinement
 from skllkd.students import Student
 from skllkd.training.schedule import Schedule
 from skllkd.training.targets import blank_rows, take
-from skllkd.training.training_set import TrainingSet, in_class_order, in_given_order
+from skllkd.training.training_set import (
+    TrainingSet,
+    in_class_order,
+    in_given_order,
+    labels_in_class_order,
+)
 
 
 def refined(
@@ -49,9 +54,14 @@ def refined(
     found = refinement(context)
     refined_proba = np.full(training_set.teacher_proba.shape, np.nan)
     refined_proba[rows] = in_class_order(found.proba, classes)
+    out_of_fold = None
+    if found.out_of_fold is not None:
+        out_of_fold = np.full(len(refined_proba), -1)
+        out_of_fold[rows] = labels_in_class_order(found.out_of_fold, classes)
     return replace(
         training_set,
         refined_proba=refined_proba,
+        out_of_fold=out_of_fold,
         sources=found.sources,
         gold_accuracy=None if gold is None else dict(found.accuracy),
     )

@@ -35,6 +35,7 @@ class TrainingSet:
     n_asked: int
     n_reused: int
     refined_proba: FloatArray | None = None  # (n_texts, n_classes)
+    out_of_fold: IntArray | None = None  # (n_texts,), columns; -1 for none
     sources: tuple[Source, ...] = ()  # of the refinement
     gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
 
@@ -104,3 +105,10 @@ def in_given_order(columns: FloatArray, classes: Classes) -> FloatArray:
     """Return columns in sorted order of classes as columns in the user's order."""
     names = np.unique(np.array(classes.names)).tolist()
     return columns[:, [names.index(name) for name in classes.names]]
+
+
+def labels_in_class_order(labels: IntArray, classes: Classes) -> IntArray:
+    """Return columns in the user's order of classes as those in sorted order; -1 stays."""
+    names = np.unique(np.array(classes.names)).tolist()
+    place = np.array([names.index(name) for name in classes.names])
+    return np.where(labels < 0, -1, place[labels])

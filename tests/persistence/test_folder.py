@@ -89,9 +89,10 @@ def test_transformers_opens_the_folder(fitted, news, tmp_path):
 
     fitted.save(tmp_path)
     texts = news[0][200:210]
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    has_own_head = fitted.student_.pooling_ != "architecture"
+    network = tmp_path / "encoder" if has_own_head else tmp_path
+    tokenizer = AutoTokenizer.from_pretrained(network)
     batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True)
-    batch.pop("token_type_ids", None)
     if fitted.student_.pooling_ == "architecture":
         model = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
         assert [model.config.id2label[k] for k in range(5)] == TOPICS
@@ -99,10 +100,55 @@ def test_transformers_opens_the_folder(fitted, news, tmp_path):
             proba = torch.softmax(model(**batch).logits, dim=1).numpy()
         np.testing.assert_allclose(proba, fitted.predict_proba(texts), atol=1e-5)
     else:
-        model = AutoModel.from_pretrained(tmp_path)
+        model = AutoModel.from_pretrained(network)
         name = "embeddings.word_embeddings.weight"
         wanted = fitted.student_.weights_[f"encoder.{name}"]
         np.testing.assert_array_equal(model.state_dict()[name].numpy(), wanted)
+
+
+@pytest.mark.parametrize(
+    "student",
+    [
+        {"pooling": "architecture"},
+        *(
+            {"pooling": pooling, "head": head}
+            for pooling in ("mean", "cls", "attention")
+            for head in ("linear", "hidden")
+        ),
+        {"kind": FrozenEncoderStudent},
+        {"kind": FrozenEncoderStudent, "pooling": "cls", "head": "hidden"},
+    ],
+    ids=lambda student: "-".join(map(str, student.values())),
+)
+def test_a_pipeline_of_transformers_predicts_the_same_or_does_not_load(
+    student, news, tiny_path, tmp_path
+):
+    from transformers import pipeline
+
+    classifier = fit(news, tiny_path, **student)
+    classifier.save(tmp_path)
+    texts = [text[:200] for text in news[0][200:220]]
+    if student.get("pooling") != "architecture":
+        with pytest.raises((OSError, ValueError)):
+            pipeline("text-classification", str(tmp_path), device="cpu")
+        names = (tmp_path / "encoder" / "config.json").read_text()
+        assert not any(topic in names for topic in TOPICS)
+        return
+    answers = pipeline("text-classification", str(tmp_path), device="cpu")(texts)
+    assert [answer["label"] for answer in answers] == classifier.predict(texts).tolist()
+    np.testing.assert_allclose(
+        [answer["score"] for answer in answers],
+        classifier.predict_proba(texts).max(axis=1),
+        atol=1e-5,
+    )
+
+
+def test_saving_leaves_files_of_others_alone(news, tiny_path, tmp_path):
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "mine.txt").write_text("mine")
+    classifier = fit(news, tiny_path, pooling="architecture")
+    classifier.save(tmp_path)
+    assert (tmp_path / "encoder" / "mine.txt").read_text() == "mine"
 
 
 def test_sentence_transformers_opens_the_folder(fitted, news, tmp_path):
@@ -190,6 +236,7 @@ def test_a_selection_of_one_s_own_is_refused_before_anything_is_written(
 def test_saving_over_another_kind_leaves_nothing_stale(news, tiny_path, tmp_path):
     fit(news, tiny_path).save(tmp_path)
     fit(news, tiny_path, pooling="architecture").save(tmp_path)
+    assert not (tmp_path / "encoder").exists()
     assert not (tmp_path / "modules.json").exists()
     assert not (tmp_path / "head.safetensors").exists()
     assert LLKDClassifier.load(tmp_path).predict(["x"]).shape == (1,)

@@ -56,8 +56,16 @@ def teacher_proba(wrong=WRONG, sureness=0.8, gold=GOLD):
     return proba
 
 
+#: For students without an encoder: by itself the out-of-fold model stands aside.
+WITH_A_RULE = Refinement(
+    (ClassNames(), Rules({"fruit": lambda text: "apple" in text}), OutOfFold())
+)
+
+
 def classifier(**params):
     params = {"student": SklearnStudent(), "selection": SelectAll()} | params
+    if isinstance(params["student"], SklearnStudent):
+        params = {"refine": WITH_A_RULE} | params
     return LLKDClassifier(classes=NAMES, random_state=0, verbose=0, **params)
 
 
@@ -86,6 +94,45 @@ def test_wrong_labels_are_put_right_and_the_student_learns_the_refined_ones():
     assert not hasattr(plain, "refinement_")
 
 
+def test_a_student_without_encoder_and_other_evidence_learns_the_teacher_s_labels():
+    default, plain = (
+        classifier(refine=refine).fit(TEXTS, teacher_proba=teacher_proba())
+        for refine in (Refinement(), None)
+    )
+    assert len(default.refinement_.changed) == 0
+    names, out_of_fold = default.refinement_.sources
+    assert (names.weight, out_of_fold.weight) == (0, 0)
+    assert out_of_fold.missing == "an encoder or other evidence"
+    assert out_of_fold.agreement > 0.9  # its predictions are known nevertheless
+    np.testing.assert_array_equal(
+        default.predict_proba(TEXTS), plain.predict_proba(TEXTS)
+    )
+    with_gold = classifier(refine=Refinement()).fit(
+        TEXTS, teacher_proba=teacher_proba(), gold={0: "fruit", 1: "town"}
+    )
+    assert with_gold.refinement_.sources[-1].n_texts == 120
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=["sorted", "reversed"])
+def test_predictions_out_of_fold_and_agreements_are_kept(order):
+    texts = [*TEXTS, "  "]
+    proba = np.vstack([teacher_proba()[:, order], [0.5, 0.5]])
+    fitted = classifier(refine=Refinement()).set_params(
+        classes=[NAMES[i] for i in order]
+    )
+    with pytest.warns(MissingLabelWarning):
+        fitted.fit(texts, teacher_proba=proba)
+    for state in (fitted._fitted, fitted._fitted.portable()):
+        predicted = state.out_of_fold
+        assert predicted[-1] == -1  # of the blank text
+        assert fitted.classes_[predicted[:-1]].tolist() == GOLD
+    names, out_of_fold = fitted.refinement_.sources
+    assert out_of_fold.agreement == pytest.approx(1 - 3 / 120)  # with the teacher
+    assert names.agreement is None  # it has no encoder
+    without = classifier(refine=None).fit(TEXTS, teacher_proba=teacher_proba())
+    assert without._fitted.out_of_fold is None
+
+
 def test_no_evidence_leaves_everything_as_without_refinement():
     plain, empty = (
         classifier(refine=refine).fit(TEXTS, teacher_proba=teacher_proba())
@@ -102,7 +149,7 @@ def test_every_student_is_refined_for_and_says_what_stood_aside(student):
         warnings.simplefilter("error")
         fitted = classifier(student=student, n_epochs=1)
         fitted.fit(TEXTS, teacher_proba=teacher_proba())
-    names, out_of_fold = fitted.refinement_.sources
+    names, *_, out_of_fold = fitted.refinement_.sources
     assert out_of_fold.n_texts == 120
     assert names.n_texts == 0
     needed = "labels that are less sure"  # as the tiny encoder's weights are random
@@ -195,7 +242,7 @@ def test_a_teacher_without_confidences():
 def test_columns_follow_sorted_classes_whatever_order_was_given():
     params = {"student": SklearnStudent(), "random_state": 0, "verbose": 0}
     order = NAMES[::-1]
-    fitted = LLKDClassifier(classes=order, **params)
+    fitted = LLKDClassifier(classes=order, refine=WITH_A_RULE, **params)
     fitted.fit(TEXTS, teacher_proba=teacher_proba()[:, ::-1])
     assert refined_labels(fitted) == GOLD
     rules = Rules({"town": lambda text: text.startswith("tower")})
@@ -239,14 +286,26 @@ def test_a_handful_of_texts_keeps_its_labels(n_texts, student):
     assert [refined_labels(fitted)[row] for row in right] == [GOLD[r] for r in right]
 
 
-def test_rows_of_numbers_are_refined_by_the_student_alone():
+@dataclass(frozen=True)
+class Large(Evidence):
+    """Evidence from numbers: those of towns are large."""
+
+    def log_prob(self, context):
+        is_large = context.texts[:, 0] > 4
+        return np.log(np.where(is_large[:, None], [0.4, 0.6], [0.6, 0.4]))
+
+
+def test_rows_of_numbers_are_refined_by_the_student_and_evidence_of_one_s_own():
     rng = np.random.RandomState(0)
     column = np.array([NAMES.index(name) for name in GOLD])
     X = rng.normal(size=(120, 4)) + 4 * column[:, None]
-    fitted = classifier(student=SklearnStudent(vectorizer="passthrough"))
+    refine = Refinement((ClassNames(), Large(), OutOfFold()))
+    student = SklearnStudent(vectorizer="passthrough")
+    fitted = classifier(student=student, refine=refine)
     fitted.fit(X, teacher_proba=teacher_proba())
     assert refined_labels(fitted) == GOLD
-    assert fitted.refinement_.sources[0].missing
+    names, large, out_of_fold = fitted.refinement_.sources
+    assert names.missing and large.n_texts == out_of_fold.n_texts == 120
 
 
 def test_weights_of_samples_are_heeded():
@@ -279,7 +338,7 @@ def test_new_texts_are_refined_by_themselves(way, student):
     assert fitted.refinement_.n_texts == 80
     if isinstance(student, SklearnStudent):
         assert refined_labels(fitted) == gold
-    fitted.partial_fit(["apple"], teacher_proba=[[0.7, 0.3]])
+    fitted.partial_fit(["grape"], teacher_proba=[[0.7, 0.3]])
     np.testing.assert_allclose(fitted.refined_proba_, [[0.7, 0.3]])
     fitted.set_params(refine=None).partial_fit(["plum"], teacher_proba=[[0.7, 0.3]])
     assert not hasattr(fitted, "refined_proba_")
@@ -338,7 +397,8 @@ def test_a_search_over_refinement():
         {"refine__n_rounds": [1, 3]},
     ]
     label_of = dict(zip(TEXTS, GOLD, strict=True))
-    base = classifier(teacher=lambda texts: [label_of[text] for text in texts])
+    label = lambda texts: [label_of[text] for text in texts]  # noqa: E731
+    base = classifier(teacher=label, refine=Refinement())
     search = GridSearchCV(base, grid, cv=2, error_score="raise").fit(TEXTS, GOLD)
     tried = [params.get("refine", "") for params in search.cv_results_["params"]]
     assert tried == [None, Refinement([OutOfFold()]), "", ""]

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import skllkd.students._torch.pretrained
-from joblib.externals.loky import get_reusable_executor
 from sklearn.model_selection import GridSearchCV
 from skllkd import LLKDClassifier
 from skllkd.exceptions import (
@@ -281,18 +280,6 @@ def test_who_encodes_is_waited_for():
         found = list(pool.map(look_up, [0, 10]))
     assert [len(part) for part in found] == [20, 20]
     assert sorted(map(int, encoded)) == list(range(30))
-
-
-def test_a_search_in_two_processes(news, tiny_path, own_store):
-    # Workers left by an earlier test may end for idleness just when they are needed.
-    get_reusable_executor().shutdown(wait=True, kill_workers=True)
-    classifier = new(news, tiny_path, n_epochs=1, cache="disk")
-    grid = {"student__learning_rate": [1e-3, 1e-2]}
-    search = GridSearchCV(classifier, grid, cv=2, n_jobs=2, error_score="raise")
-    search.fit(news[0][:64], news[1][:64])
-    with sqlite3.connect(own_store.parent / "features.sqlite") as connection:
-        (count,) = connection.execute("SELECT COUNT(*) FROM features").fetchone()
-    assert count == 64
 
 
 def test_cut_texts_are_counted_every_time(news, tiny_path):

@@ -96,8 +96,8 @@ def test_every_exported_teacher_keeps_to_the_contract():
     ]
     exported = [
         name
-        for name, thing in vars(teachers).items()
-        if isinstance(thing, type)
+        for name in teachers.__all__
+        if isinstance(thing := getattr(teachers, name), type)
         and issubclass(thing, Teacher)
         and not inspect.isabstract(thing)
     ]

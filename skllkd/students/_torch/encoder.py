@@ -127,16 +127,40 @@ def build_classifier(
     settings = AutoConfig.for_model(**config)
     model: Classifier
     with torch.random.fork_rng(devices=[]):  # the initial weights are replaced
+        network = _network(settings, pooling)
         if pooling == "architecture":
-            network = AutoModelForSequenceClassification.from_config(settings)
             model = ArchitectureClassifier(network)
         else:
             n_classes = weights["head.weight"].shape[0]
-            encoder = AutoModel.from_config(settings)
             head = head_kind(weights)
-            model = EncoderClassifier(encoder, n_classes, pooling, 0, head)
+            model = EncoderClassifier(network, n_classes, pooling, 0, head)
     model.set_weights(weights)
     return model.eval()
+
+
+def check_size(config: dict[str, Any], weights: Weights, pooling: str) -> None:
+    """Raise ValueError if a configuration is of another network than the weights.
+
+    The network is laid out without memory, so that no number in it can take the
+    machine's.
+    """
+    for key, value in config.items():
+        if "layers" in key and isinstance(value, int) and value > len(weights):
+            raise ValueError(f"{key}={value} for {len(weights)} arrays of weights")
+    with torch.device("meta"):
+        network = _network(AutoConfig.for_model(**config), pooling)
+    prefix = "network." if pooling == "architecture" else "encoder."
+    given = {name: array.shape for name, array in weights.items()}
+    for name, parameter in network.named_parameters():
+        if given.get(prefix + name) != tuple(parameter.shape):
+            raise ValueError(f"the weights {name} are not of the configuration's shape")
+
+
+def _network(settings: Any, pooling: str) -> Any:
+    """Return the network of a configuration, with weights to be replaced."""
+    if pooling == "architecture":
+        return AutoModelForSequenceClassification.from_config(settings)
+    return AutoModel.from_config(settings)
 
 
 def freeze_layers(model: Classifier, trainable_layers: str | int) -> None:

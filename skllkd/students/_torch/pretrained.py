@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 import os
 import threading
 from collections import OrderedDict
@@ -12,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from skllkd._core.arrays import Weights
+from skllkd._core.digest import encoder_digest
 from skllkd.exceptions import SavedModelError
 from skllkd.students._torch.encoder import (
     EncoderClassifier,
@@ -141,13 +139,8 @@ def _read_frozen(model: str | os.PathLike[str], pooling: str) -> FrozenEncoder:
         if name.startswith("encoder.")
     }
     config = portable_config(network)
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps(config, sort_keys=True).encode())
-    digest.update(pretrained.tokenizer.encode())
-    for name, array in sorted(weights.items()):
-        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
-    hexdigest = digest.hexdigest()
-    return FrozenEncoder(network.eval(), pretrained, config, weights, hexdigest)
+    digest = encoder_digest(config, pretrained.tokenizer, weights)
+    return FrozenEncoder(network.eval(), pretrained, config, weights, digest)
 
 
 def encoder_of_weights(

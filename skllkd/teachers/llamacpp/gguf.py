@@ -6,6 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
+from skllkd._core.atomic_files import replacing_file
 from skllkd.exceptions import SavedModelError
 from skllkd.teachers.llamacpp.model import llama_library
 from skllkd.teachers.prompting.gguf import check_gguf
@@ -42,8 +43,7 @@ def expand_gguf(source: str | os.PathLike[str], target: str | os.PathLike[str]) 
     settings = library.llama_model_quantize_default_params()
     settings.ftype = library.LLAMA_FTYPE_ALL_F32
     settings.allow_requantize = True
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}")
-    try:
+    with replacing_file(target) as unfinished:
         status = library.llama_model_quantize(
             os.fsencode(source), os.fsencode(unfinished), ctypes.byref(settings)
         )
@@ -52,7 +52,4 @@ def expand_gguf(source: str | os.PathLike[str], target: str | os.PathLike[str]) 
                 f"llama.cpp cannot expand {str(source)!r} (status {status}). Is there "
                 "space on the disk? The file takes 4 bytes a weight."
             )
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return target

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.atomic_files import replacing_file
 from skllkd._core.params import check_number
 from skllkd.exceptions import InvalidParameterError, StoreError
 from skllkd.teachers.labels import NO_ANSWER, Usage, without_quote
@@ -272,15 +273,15 @@ class LabelStore(StoreFile):
             Number of answers written.
         """
         wanted = [e for e in self.contents() if fingerprint in (None, e.fingerprint)]
-        target = Path(path)
-        partial = target.with_name(target.name + ".partial")
         n_written = 0
-        with partial.open("w", encoding="utf-8") as file:
+        with (
+            replacing_file(path) as unfinished,
+            unfinished.open("w", encoding="utf-8") as file,
+        ):
             for entry in wanted:
                 for line in self._lines(entry):
                     file.write(json.dumps(line) + "\n")
                 n_written += entry.n_answers
-        partial.replace(target)
         return n_written
 
     def _lines(self, entry: StoredAnswers) -> Iterator[dict[str, Any]]:

@@ -35,6 +35,9 @@ from skllkd.teachers.metered.scores import Scores, overwrite_rows
 from skllkd.teachers.metered.store import LabelStore, fingerprint_key
 from skllkd.teachers.plan import LabellingPlan, TokenCount
 
+#: Earlier calls whose time tells that of others: the first ones load a model.
+_ENOUGH_CALLS = 20
+
 
 class MeteredTeacher(Teacher):
     """Base class of the teachers that are paid for each text.
@@ -272,10 +275,11 @@ class MeteredTeacher(Teacher):
         tokens = self._count_tokens(to_ask, classes)
         if not to_ask:
             seconds: float | None = 0.0
-        elif spent.n_calls and spent.seconds:
-            seconds = n_calls * spent.seconds / spent.n_calls
         else:
-            seconds = self._expected_seconds(n_calls, tokens)
+            pace = spent.seconds / spent.n_calls if spent.n_calls else None
+            seconds = pace and n_calls * pace
+            if spent.n_calls < _ENOUGH_CALLS:
+                seconds = self._expected_seconds(n_calls, tokens) or seconds
         cost = None
         if tokens.input is not None:
             cost = budget.cost(Usage(0, tokens.input, tokens.output or 0))

@@ -22,6 +22,7 @@ from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store import text_key
 from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.openai_api.batch import BatchJobs, BatchStatus
+from skllkd.teachers.openai_api.capabilities import Capabilities
 from skllkd.teachers.openai_api.chat import ChatRequest, chat_request
 from skllkd.teachers.openai_api.client import Client
 from skllkd.teachers.openai_api.rate_limit import RateLimiter
@@ -302,6 +303,11 @@ class OpenAITeacher(MeteredTeacher):
     @override
     def _count_tokens(self, texts: list[str], classes: Classes) -> TokenCount:
         return estimate_tokens(texts, self._request(classes))
+
+    @override
+    def _prompt_of(self, text: str, classes: Classes) -> str:
+        messages = self._request(classes).body(text, Capabilities())["messages"]
+        return "\n".join(f"[{m['role']}] {m['content']}" for m in messages)
 
     @override
     def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:

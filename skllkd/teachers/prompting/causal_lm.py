@@ -128,6 +128,11 @@ class CausalLMTeacher(MeteredTeacher):
         return TokenCount(len(prompt.prefix) + read, 0, "counted")
 
     @override
+    def _prompt_of(self, text: str, classes: Classes) -> str:
+        template = self._template(self._tokenizer(), classes)
+        return f"{template.before}{one_line(text)}{template.after}"
+
+    @override
     def _expected_seconds(self, n_calls: int, tokens: TokenCount) -> float | None:
         """Estimate the duration from the speed a batch has on this machine now."""
         if not tokens.input:

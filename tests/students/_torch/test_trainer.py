@@ -226,8 +226,8 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path, monke
     monkeypatch.setattr("skllkd._core.tokens._TEXTS_AT_ONCE", 128)
     words = " ".join(news[0]).split()
     rng = np.random.RandomState(0)
-    texts = [" ".join(rng.choice(words, 4)) for _ in range(3000)]
-    proba = rng.dirichlet([0.5, 0.5], 3000)
+    texts = [" ".join(rng.choice(words, 4)) for _ in range(1500)]
+    proba = rng.dirichlet([0.5, 0.5], 1500)
 
     def highest(n):
         student = TransformerStudent(tiny_path, device="cpu", precision="float32")
@@ -247,7 +247,7 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path, monke
         tokenizer = load_tokenizer(classifier.student_.tokenizer_, 128)
         return peak - 2 * sum(len(e.ids) for e in tokenizer.encode_batch(texts[:n]))
 
-    a_row = (highest(3000) - highest(1000)) / 2000
+    a_row = (highest(1500) - highest(500)) / 1000
     assert a_row < 110  # and 2 bytes a token
 
 
