@@ -1,4 +1,4 @@
-"""The commands about a teacher's labels: plan, label."""
+"""The command that labels texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from skllkd._core.classes import as_classes
 from skllkd._core.tables.blocks import Block
 from skllkd._core.tables.reading import read_table
 from skllkd._core.tables.writing import Writer
-from skllkd.cli.arguments import add_command, add_teacher, classes_of, teacher_of
+from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
+from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
 from skllkd.cli.tables import (
     AddedColumns,
@@ -20,22 +21,13 @@ from skllkd.cli.tables import (
     check_output,
     output_of,
     source_of,
-    texts_of,
 )
+from skllkd.cli.teacher import add_teacher, teacher_of
 from skllkd.teachers.labels import label_column_names, label_columns
 
 
 def add_commands(commands: Any) -> None:
-    """Add the commands to the parser's."""
-    plan = add_command(
-        commands,
-        "plan",
-        _plan,
-        "estimate calls, tokens, cost and time before labelling",
-        "Prints texts, repeats, stored answers, tokens, and, with a price, the cost.",
-    )
-    add_input(plan)
-    add_teacher(plan)
+    """Add the command to the parser's."""
     label = add_command(
         commands,
         "label",
@@ -44,15 +36,11 @@ def add_commands(commands: Any) -> None:
         "Answers are stored as they come: run it again to continue. The table has the "
         "input's columns, the label, each class's probability, and where the answer is "
         "from.",
+        ANSWERS_ARE_STORED,
     )
     add_input(label)
     add_teacher(label)
     add_output(label, "label")
-
-
-def _plan(options: argparse.Namespace) -> None:
-    """Print the calls, tokens and cost of labelling."""
-    print(teacher_of(options).plan(texts_of(options), classes_of(options)))
 
 
 def _label(options: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ def add_input(parser: argparse.ArgumentParser, default: str | None = None) -> No
     """Add the file of texts, and its properties."""
     parser.add_argument(
         "input",
-        nargs="?" if default else None,
+        nargs="?",
         default=default,
         help="file of texts: .csv, .tsv, .jsonl, .json, .parquet, .arrow, .feather, "
         ".xlsx, or .txt (a text a line), compressed or not (.gz, .zst); - for standard "
