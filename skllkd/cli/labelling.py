@@ -54,6 +54,10 @@ def _label(options: argparse.Namespace) -> None:
     added = AddedColumns(options, "label", label_column_names(classes.words)[1:])
     for block in blocks:
         added.check(block.names)
+    if options.output != "-":
+        from skllkd.training.preflight import preflight  # takes seconds
+
+        preflight(None, classes, n_texts=len(texts), file=options.output)
     with output_of(options, table, added.label, lines=False) as output:
         known = ["" if text is None else text for text in texts]
         labels = teacher_of(options).label(known, classes, verbose=1)

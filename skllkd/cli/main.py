@@ -56,7 +56,7 @@ def _warnings_in_words(options: argparse.Namespace) -> Iterator[None]:
         print(f"skllkd: warning: {worded(str(message), options)}", file=sys.stderr)
 
     with warnings.catch_warnings():
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]
         yield
 
 

@@ -54,7 +54,7 @@ def add_commands(commands: Any) -> None:
     add_store(prune)
 
 
-def add_store(parser: argparse.ArgumentParser, *, may_create: bool = False) -> None:
+def add_store(parser: argparse._ActionsContainer, *, may_create: bool = False) -> None:
     """Add the file of the store."""
     parser.add_argument("--store", metavar="FILE", help="file of stored answers")
     if may_create:

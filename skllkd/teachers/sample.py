@@ -79,7 +79,7 @@ def ask_sample(teacher: Teacher, texts: Any, classes: Any, n_texts: int) -> Samp
         n_asked += others.n_asked
         seconds = others.seconds / others.n_asked if others.n_asked else None
         columns = ("log_prob", "label_mass", "source", "error")
-        joined = {
+        joined: dict[str, Any] = {
             c: np.concatenate([getattr(labels, c), getattr(others, c)]) for c in columns
         }
         labels = replace(labels, **joined)
