@@ -23,6 +23,7 @@ from skllkd.cli.tables import (
     source_of,
 )
 from skllkd.cli.teacher import add_teacher, teacher_of
+from skllkd.cli.wording import worded
 from skllkd.teachers.labels import label_column_names, label_columns
 
 
@@ -66,7 +67,10 @@ def _label(options: argparse.Namespace) -> None:
             for column in label_columns(labels).values()
         ]
         _write_labels(output, blocks, added, columns)
+    from skllkd.inspection.verdict import judge_labels
+
     reader.tell("They have no label.")
+    say(worded(judge_labels(labels), options))
     say(
         f"{len(texts):,} texts labelled, {labels.n_asked:,} of them sent to the teacher "
         "now."
