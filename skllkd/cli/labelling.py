@@ -22,7 +22,6 @@ from skllkd.cli.tables import (
     source_of,
     texts_of,
 )
-from skllkd.teachers.labels import label_column_names, label_columns
 
 
 def add_commands(commands: Any) -> None:
@@ -57,6 +56,8 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _label(options: argparse.Namespace) -> None:
     """Label texts and write them, with all their columns, and the labels."""
+    from skllkd.teachers.labels import label_column_names, label_columns
+
     check_output(options)
     source, classes = source_of(options), as_classes(classes_of(options))
     reader = TextReader(source)
