@@ -142,7 +142,7 @@ def products_alone(classifier, texts, n_rounds):
     """Return texts a second of the products that predicting takes, at their best."""
     student = classifier.student_
     lengths = np.sort(student._tokenize(texts).lengths)
-    size = student.predict_batch_size
+    size = student.predict_batch_size or 64
     n_tokens = [lengths[i : i + size].sum() for i in range(0, len(lengths), size)]
     products = Products(student._predictor.encoder)  # there since the first prediction
     return len(texts) / min(products.seconds(n_tokens) for _ in range(n_rounds))

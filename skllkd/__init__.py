@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     )
     from skllkd.inspection.refinement_display import RefinementDisplay
     from skllkd.persistence.onnx_classifier import ONNXClassifier
+    from skllkd.serving.cascade import CascadeClassifier
+    from skllkd.serving.coverage_display import CoverageDisplay
 
 __all__ = [
+    "CascadeClassifier",
     "ConfidenceUncertaintyDisplay",
+    "CoverageDisplay",
     "LLKDClassifier",
     "ONNXClassifier",
     "RefinementDisplay",
@@ -29,7 +33,9 @@ __all__ = [
 
 #: The module of each public name: imported on first use, as scikit-learn takes seconds.
 _MODULES = {
+    "CascadeClassifier": "serving.cascade",
     "ConfidenceUncertaintyDisplay": "inspection.displays",
+    "CoverageDisplay": "serving.coverage_display",
     "LLKDClassifier": "_classifier",
     "ONNXClassifier": "persistence.onnx_classifier",
     "RefinementDisplay": "inspection.refinement_display",

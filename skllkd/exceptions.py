@@ -11,6 +11,7 @@ __all__ = [
     "DeviceMemoryError",
     "DisagreementError",
     "DivergedError",
+    "GuaranteeWarning",
     "InvalidParameterError",
     "MissingDependencyError",
     "MissingLabelWarning",
@@ -78,3 +79,7 @@ class TruncationWarning(SkllkdWarning):
 
 class BudgetReachedWarning(SkllkdWarning):
     """A teacher's `max_calls` or `max_cost` is reached; the rest was not sent."""
+
+
+class GuaranteeWarning(SkllkdWarning):
+    """A cascade cannot promise its target, or its promise no longer holds."""

@@ -56,6 +56,7 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _label(options: argparse.Namespace) -> None:
     """Label texts and write them, with all their columns, and the labels."""
+    from skllkd.inspection.verdict import judge_labels
     from skllkd.teachers.labels import label_column_names, label_columns
 
     check_output(options)
@@ -76,6 +77,7 @@ def _label(options: argparse.Namespace) -> None:
         ]
         _write_labels(output, blocks, added, columns)
     reader.tell("They have no label.")
+    say(judge_labels(labels))
     say(
         f"{len(texts):,} texts labelled, {labels.n_asked:,} of them sent to the teacher "
         "now."

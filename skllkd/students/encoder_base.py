@@ -39,7 +39,7 @@ class EncoderStudent(Student):
     pooling: str
     head: str
     max_length: int | str
-    predict_batch_size: int
+    predict_batch_size: int | None
     device: str
     weights_: Weights
     config_: dict[str, Any]
@@ -68,7 +68,8 @@ class EncoderStudent(Student):
         check_loss(self.loss)
         check_option(self.pooling, "pooling", self._poolings)
         check_option(self.head, "head", ["linear", "hidden"])
-        check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
+        if self.predict_batch_size is not None:
+            check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
         check_encoder(self.model)

@@ -48,8 +48,8 @@ class FrozenEncoderStudent(EncoderStudent):
         to 1 GiB of `features.sqlite` in the folder `SKLLKD_CACHE` names (or
         the user's cache folder), which processes and later runs share; or nowhere. The
         file holds digests of texts and their features, no text.
-    predict_batch_size : int, default=64
-        Texts a batch when encoding.
+    predict_batch_size : int, optional
+        Texts a batch when encoding; by default 64 on a CPU and 256 on a GPU.
     device : str, default="auto"
         Device of the encoder: a GPU where there is one, or a torch device. The head is
         trained on the CPU.
@@ -110,7 +110,7 @@ class FrozenEncoderStudent(EncoderStudent):
         head: str = "linear",
         max_length: int | str = "auto",
         cache: str | None = "memory",
-        predict_batch_size: int = 64,
+        predict_batch_size: int | None = None,
         device: str = "auto",
     ) -> None:
         self.model = model

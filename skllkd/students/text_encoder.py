@@ -38,7 +38,7 @@ class TextEncoder:
     pooling: str  # "mean" or "cls"
     max_length: int  # the longest input in tokens, special ones included
     cache: str | None  # "memory", "disk" or None
-    batch_size: int
+    batch_size: int | None  # None for that of the device
     device: str
 
     def features(self, texts: list[str], verbose: int = 0) -> tuple[Float32Array, int]:
@@ -82,7 +82,7 @@ def read_encoder(
     pooling: str = "auto",
     max_length: int | str = "auto",
     cache: str | None = "memory",
-    batch_size: int = 64,
+    batch_size: int | None = None,
     device: str = "auto",
 ) -> TextEncoder:
     """Read an encoder from the model hub or a folder, once in a process."""

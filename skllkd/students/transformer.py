@@ -66,8 +66,8 @@ class TransformerStudent(EncoderStudent):
         Number type of the matrix products in training; weights stay float32.
         "auto" is bfloat16 where the device has instructions for it: on a GPU faster in
         batches of 512, slower in those of 32. Predicting is always float32.
-    predict_batch_size : int, default=64
-        Texts a batch when predicting.
+    predict_batch_size : int, optional
+        Texts a batch when predicting; by default 64 on a CPU and 256 on a GPU.
     n_threads : int, optional
         Threads on the CPU. By default torch's own number, which joblib and Dask set in
         their workers so that these share the cores. Set it where you start several
@@ -131,7 +131,7 @@ class TransformerStudent(EncoderStudent):
         max_length: int | str = "auto",
         trainable_layers: str | int = "layers",
         precision: str = "auto",
-        predict_batch_size: int = 64,
+        predict_batch_size: int | None = None,
         n_threads: int | None = None,
         device: str = "auto",
     ) -> None:

@@ -44,8 +44,8 @@ class EmbeddingTeacher(Teacher):
     cache : {"memory", "disk"} or None, default="memory"
         Store of the embeddings, as in `FrozenEncoderStudent`, with which they are
         shared: a student with the same encoder reads no text again.
-    batch_size : int, default=64
-        Texts a batch when encoding.
+    batch_size : int, optional
+        Texts a batch when encoding; by default 64 on a CPU and 256 on a GPU.
     device : str, default="auto"
         Device of the encoder: a GPU where there is one, or a torch device.
 
@@ -88,7 +88,7 @@ class EmbeddingTeacher(Teacher):
         calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         max_length: int | str = "auto",
         cache: str | None = "memory",
-        batch_size: int = 64,
+        batch_size: int | None = None,
         device: str = "auto",
     ) -> None:
         self.model = model
@@ -131,5 +131,6 @@ class EmbeddingTeacher(Teacher):
         if self.max_length != "auto":
             check_number(self.max_length, "max_length", 4, integer=True)
         check_option(self.cache, "cache", ["memory", "disk", None])
-        check_number(self.batch_size, "batch_size", 1, integer=True)
+        if self.batch_size is not None:
+            check_number(self.batch_size, "batch_size", 1, integer=True)
         checked_device(self.device)

@@ -13,6 +13,9 @@ from skllkd._core.tokens import TokenizedTexts, length_ordered_batches
 from skllkd.students._torch.encoder import Classifier
 from skllkd.students._torch.heads import Head, head_kind, head_weights
 
+#: Texts in a batch where the user names no number: a larger one leaves a GPU idle less.
+_BATCH_SIZE, _BATCH_SIZE_ON_GPU = 64, 256
+
 
 def padded_tensors(
     texts: TokenizedTexts, rows: IntArray, device: torch.device
@@ -27,7 +30,7 @@ def in_length_order(
     compute: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     texts: TokenizedTexts,
     rows: IntArray,
-    batch_size: int,
+    batch_size: int | None,
     device: torch.device,
 ) -> Float32Array:
     """Return the results of at least one row, in the order given.
@@ -35,6 +38,8 @@ def in_length_order(
     `compute` turns ids and mask into an array of one row a text; a batch holds texts of
     similar length.
     """
+    if batch_size is None:
+        batch_size = _BATCH_SIZE_ON_GPU if device.type == "cuda" else _BATCH_SIZE
     results: Float32Array | None = None
     for indices in length_ordered_batches(texts.lengths[rows], batch_size):
         with any_shape_attention(device.type):
@@ -47,7 +52,10 @@ def in_length_order(
 
 
 def text_proba(
-    model: Classifier, texts: TokenizedTexts, batch_size: int, device: torch.device
+    model: Classifier,
+    texts: TokenizedTexts,
+    batch_size: int | None,
+    device: torch.device,
 ) -> FloatArray:
     """Return a classifier's distributions for all texts."""
     every = np.arange(len(texts))

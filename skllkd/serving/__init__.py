@@ -1,0 +1,1 @@
+"""Serving: a cascade of student and teacher, and its watch."""

@@ -1,0 +1,505 @@
+"""CascadeClassifier: answers of the student where it keeps a promise, else the teacher."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import (
+    check_consistent_length,
+    check_random_state,
+    get_tags,
+)
+from sklearn.utils.validation import check_is_fitted, validate_data
+from typing_extensions import override
+
+from skllkd._classifier import LLKDClassifier
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.classes import Classes, as_classes
+from skllkd._core.cloning import clone_sharing
+from skllkd._core.params import check_number, check_option, shown
+from skllkd._core.texts import as_texts
+from skllkd._fitted import fitted_state
+from skllkd.exceptions import (
+    GuaranteeWarning,
+    InvalidParameterError,
+    MissingLabelWarning,
+)
+from skllkd.serving.audit import AuditLog
+from skllkd.serving.coverage import CoverageCurve, coverage_curve, fewest_texts
+from skllkd.serving.decisions import ABSTAINED, STUDENT, TEACHER, Decisions, Traffic
+from skllkd.serving.drift import MAX_TEXTS
+from skllkd.serving.held_out import (
+    columns_of_labels,
+    holds_strings,
+    known_and_right,
+    most_probable,
+    one_column,
+    split,
+    take_rows,
+    unseen_rows,
+)
+from skllkd.serving.watch import WatchMixin
+from skllkd.teachers import Teacher
+from skllkd.teachers.wrapping import as_teacher
+from skllkd.training.training_set import in_class_order
+
+
+class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
+    """Answers of the student where they keep a promise, and of the teacher elsewhere.
+
+    `fit` chooses a threshold on the student's confidence, on texts the student never
+    learned from: with the stated confidence, the answers above it reach the target.
+    The other texts go to the teacher, through the label store and within its budget, or
+    are abstained from.
+
+    Parameters
+    ----------
+    clf : classifier
+        The classifier that answers what it can: an `LLKDClassifier`, or any other with
+        `predict_proba`.
+    teacher : Teacher, callable or False, optional
+        Whom to ask for the other texts. By default the teacher of `clf`, calibrated as
+        it was when `clf` learned; False for nobody. Another teacher than that of `clf`
+        is calibrated on the held-out texts.
+    target : float in (0, 1), default=0.97
+        The share of the student's own answers that are to be right.
+    confidence : float in (0, 1), default=0.95
+        The probability, over the draw of the held-out texts, that they are.
+    metric : {"agreement", "accuracy"}, default="agreement"
+        Whether right is the teacher's label, or the gold label given as `y`. Without a
+        teacher, agreement is with the labels in `y`.
+    held_out : float in (0, 1) or "prefit", default=0.25
+        Share of the distinct texts put aside for the threshold. With "prefit", `clf` is
+        fitted already, and all texts given to `fit` are for the threshold; those that it
+        is known to have learned from are left out.
+    abstention_label : object, optional
+        The label of texts that neither student nor teacher answers, of the type of the
+        class names. By default None, in an array of objects.
+    audit_share : float in [0, 1], default=0.01
+        Share of the student's answers, drawn at random, that the teacher is asked about
+        as well, to check the promise over time. Only for agreement.
+    random_state : int, RandomState or None, default=None
+        The source of the split, and of the answers drawn for checks.
+    verbose : int, default=0
+        Whether to show progress when the teacher is asked.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class names: the order of `predict_proba`'s columns.
+    estimator_ : classifier
+        The fitted classifier.
+    curve_ : CoverageCurve
+        The held-out answers above each threshold, with bounds.
+    threshold_ : float
+        The confidence from which the student answers; infinity if no threshold is shown
+        to reach the target.
+    n_held_out_ : int
+        Number of texts, with a label to compare with, that the threshold is chosen on.
+    audit_ : AuditLog
+        The checks since `fit`.
+    n_features_in_ : int
+        The number of features, for a classifier of numbers.
+    feature_names_in_ : ndarray of shape (n_features,)
+        The names of the features, if `X` was a DataFrame.
+
+    See Also
+    --------
+    CoverageDisplay : The share of the texts answered against the share that is right.
+
+    Notes
+    -----
+    The promise is about new, distinct texts that are drawn as the held-out ones were:
+    `drift` tests whether they are, and `audit` whether the promise holds. The threshold
+    is chosen by fixed-sequence testing [1]_, which needs no correction for the number of
+    thresholds looked at.
+
+    Pickles leave the teacher behind, as those of `LLKDClassifier` do: name it again with
+    ``set_params(teacher=...)``.
+
+    References
+    ----------
+    .. [1] Angelopoulos et al., "Learn then Test: Calibrating Predictive Algorithms to
+       Achieve Risk Control", arXiv:2110.01052.
+
+    Examples
+    --------
+    >>> from skllkd import CascadeClassifier, LLKDClassifier
+    >>> from skllkd.students import SklearnStudent
+    >>> def teacher(texts):
+    ...     return ["sports" if "goal" in text else "politics" for text in texts]
+    >>> texts = [f"{word} {i}" for i in range(80) for word in ("goal", "law")]
+    >>> clf = LLKDClassifier(
+    ...     teacher, ["sports", "politics"], student=SklearnStudent(), random_state=0)
+    >>> cascade = CascadeClassifier(clf, target=0.9, random_state=0).fit(texts)
+    >>> cascade.decision(["a goal", "the unknown"]).source.tolist()
+    ['student', 'teacher']
+    """
+
+    classes_: npt.NDArray[Any]
+    estimator_: Any
+    curve_: CoverageCurve
+    threshold_: float
+    n_held_out_: int
+    audit_: AuditLog
+
+    def __init__(
+        self,
+        clf: Any,
+        teacher: Any = None,
+        *,
+        target: float = 0.97,
+        confidence: float = 0.95,
+        metric: str = "agreement",
+        held_out: float | str = 0.25,
+        abstention_label: Any = None,
+        audit_share: float = 0.01,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.clf = clf
+        self.teacher = teacher
+        self.target = target
+        self.confidence = confidence
+        self.metric = metric
+        self.held_out = held_out
+        self.abstention_label = abstention_label
+        self.audit_share = audit_share
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ---- fit
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the classifier on a part of the texts, and choose the threshold on the rest.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts, or rows of numbers for a classifier that takes them.
+        y : array-like of shape (n_texts,), optional
+            Gold labels for the accuracy, None or NaN where there is none; without a
+            teacher, the labels to learn from and to agree with. Handed to `clf.fit`.
+
+        Returns
+        -------
+        CascadeClassifier
+            The fitted cascade.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the input or a parameter is not allowed.
+
+        Warns
+        -----
+        GuaranteeWarning
+            If no threshold is shown to reach the target: the student answers nothing.
+        """
+        self._check_parameters()
+        texts = self._read(X, reset=True)
+        if y is not None:
+            check_consistent_length(texts, y)
+            y = one_column(y)
+        random_state = check_random_state(self.random_state)
+        estimator, rows = self._fitted_part(texts, y, random_state)
+        held_out = take_rows(texts, rows)
+        self._check_label(estimator.classes_)
+        self.estimator_, self.classes_ = estimator, estimator.classes_
+        self._given_classes = _given_classes(estimator)
+        proba = estimator.predict_proba(held_out)
+        truth = self._truth(held_out, None if y is None else take_rows(y, rows))
+        known, right = known_and_right(proba.argmax(axis=1), truth)
+        sure = proba.max(axis=1)[known]
+        self.curve_ = coverage_curve(sure, right, self.target, self.confidence)
+        self.threshold_ = self.curve_.chosen_threshold
+        self.n_held_out_ = len(right)
+        self.audit_ = AuditLog(self.target, self.confidence)
+        self._traffic = Traffic()
+        self._draws = np.random.default_rng(random_state.randint(2**31))
+        some = random_state.permutation(len(rows))[:MAX_TEXTS]
+        self._reference = self._sample(take_rows(held_out, some))
+        if self.curve_.chosen is None:
+            self._warn_of_nothing()
+        return self
+
+    def _check_parameters(self) -> None:
+        """Raise unless the parameters are allowed."""
+        for name in ("target", "confidence"):
+            check_number(getattr(self, name), name, 0, 1, open_low=True, open_high=True)
+        check_option(self.metric, "metric", ["agreement", "accuracy"])
+        check_number(self.audit_share, "audit_share", 0, 1)
+        if not hasattr(self.clf, "predict_proba"):
+            raise InvalidParameterError(
+                "`clf` must be a classifier with `predict_proba`; got "
+                f"{shown(self.clf)}."
+            )
+        if isinstance(self.held_out, str):
+            check_option(self.held_out, "held_out", ["prefit", "a share in (0, 1)"])
+        else:
+            check_number(self.held_out, "held_out", 0, 1, open_low=True, open_high=True)
+
+    def _fitted_part(
+        self, texts: Any, y: Any, random_state: np.random.RandomState
+    ) -> tuple[Any, IntArray]:
+        """Return the fitted classifier, and rows of texts it never learned from."""
+        if self.held_out == "prefit":
+            check_is_fitted(self.clf)
+            state = getattr(self.clf, "_fitted", None)
+            if state is not None and state.pool is None and state.is_pool(texts):
+                return self.clf, unseen_rows(texts, texts)
+            return self.clf, unseen_rows(texts, getattr(state, "pool", None))
+        learned, rows = split(texts, float(self.held_out), random_state)
+        given = () if y is None else (take_rows(y, learned),)
+        return clone(self.clf).fit(take_rows(texts, learned), *given), rows
+
+    def _check_label(self, classes: npt.NDArray[Any]) -> None:
+        """Raise unless the abstention label can stand beside the class names."""
+        label = self.abstention_label
+        if label is None:
+            return
+        names = classes.tolist()
+        if label in names or not isinstance(label, type(names[0])):
+            raise InvalidParameterError(
+                "`abstention_label` must be None or another value of the type of the "
+                f"classes, {type(names[0]).__name__}; got {shown(label)} beside "
+                f"{shown(names)}."
+            )
+
+    def _truth(self, texts: Any, y: Any) -> IntArray:
+        """Return the column of the right label of held-out texts, -2 where not known."""
+        teacher = self._named_teacher()
+        self._class_bias = self._calibration(teacher, texts)
+        if self.metric == "agreement" and teacher is not None:
+            return most_probable(self._ask(teacher, texts))
+        if y is None:
+            raise InvalidParameterError(
+                f'`metric="{self.metric}"` requires y to be passed, but the target y is '
+                "None: give labels of the held-out texts as `y`"
+                + (", or a teacher." if self.metric == "agreement" else ".")
+            )
+        return columns_of_labels(y, self.classes_)
+
+    @override
+    def _named_teacher(self) -> Teacher | None:
+        own = getattr(self.estimator_, "teacher", None)
+        is_named = self.teacher is not None and self.teacher is not False
+        teacher = self.teacher if is_named else own
+        return None if teacher is None else as_teacher(teacher)
+
+    def _calibration(self, teacher: Teacher | None, texts: Any) -> FloatArray:
+        """Return the teacher's calibration: that of the classifier if it is its own."""
+        if self.teacher is None or self.teacher is False:
+            if isinstance(self.estimator_, LLKDClassifier):
+                return fitted_state(self.estimator_).fixed_bias
+        elif teacher is not None and teacher.calibration is not None:
+            labels = teacher.label(texts, self._given_classes, verbose=self.verbose)
+            if labels.class_bias is not None:
+                return labels.class_bias
+        return np.zeros(len(self.classes_))
+
+    def _warn_of_nothing(self) -> None:
+        """Warn that no threshold reaches the target, and of what it would take."""
+        curve, needed = self.curve_, self.curve_.texts_needed()
+        fewest = fewest_texts(self.target, self.confidence)
+        seen = f"{curve.n_texts} held-out texts with a label"
+        if curve.n_texts < fewest:
+            advice = f"{fewest} would do if all answers were right"
+            if needed is not None and needed > fewest:
+                advice += f", and about {needed} as these are answered"
+        elif needed is not None:
+            advice = f"about {max(needed, curve.n_texts + 1)} would do"
+        else:
+            best = float(curve.expected_share.max())
+            advice = (
+                f"no number would do, as at no threshold more than {best:.3f} of the "
+                "answers seem right. Lower the target, or improve the student"
+            )
+        warnings.warn(
+            f"the student answers nothing: {seen} do not show that {self.target:g} of "
+            f"its answers are right, with confidence {self.confidence:g}; {advice}.",
+            GuaranteeWarning,
+            stacklevel=3,
+        )
+
+    # ---- predict
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the label of each text, by the student or the teacher.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+            The labels; the abstention label where neither answers.
+        """
+        return self.decision(X).label
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Return the distribution of whoever answers each text.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes)
+            Distributions, columns as `classes_`; rows of NaN where neither answers.
+        """
+        return self.decision(X).proba
+
+    def decision(self, X: Any) -> Decisions:
+        """Return label, confidence and source of the answer to each text.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+
+        Returns
+        -------
+        Decisions
+            Labels, confidences, sources and distributions.
+
+        Warns
+        -----
+        BudgetReachedWarning
+            If the teacher's budget is spent: the rest is abstained from.
+        GuaranteeWarning
+            If the random checks say that the promise no longer holds.
+        """
+        check_is_fitted(self)
+        texts = self._read(X)
+        start = time.perf_counter()
+        proba = self.estimator_.predict_proba(texts)
+        self._traffic.seconds[STUDENT].append(time.perf_counter() - start)
+        confidence, label = proba.max(axis=1), proba.argmax(axis=1)
+        answered = confidence >= self.threshold_
+        source = np.where(answered, STUDENT, ABSTAINED).astype(object)
+        proba = np.where(answered[:, None], proba, np.nan)
+        teacher = None if self.teacher is False else self._named_teacher()
+        n_rechecked = 0
+        if teacher is not None:
+            checked = answered & self._drawn_for_checks(len(answered))
+            asked = np.flatnonzero(~answered | checked)
+            said = self._answers(teacher, texts, asked, len(proba))
+            by_teacher = ~answered & ~nan_rows(said)
+            source[by_teacher], proba[by_teacher] = TEACHER, said[by_teacher]
+            confidence[by_teacher] = said[by_teacher].max(axis=1)
+            label[by_teacher] = said[by_teacher].argmax(axis=1)
+            n_rechecked = int(checked.sum())
+            self._add_checks(label[checked], most_probable(said[checked]))
+        self._traffic.add(source, n_rechecked)
+        return Decisions(self._names(label, source), confidence, source, proba)
+
+    def _drawn_for_checks(self, n: int) -> BoolArray:
+        """Return which of n answers are checked if the student gave them."""
+        share = self.audit_share if self.metric == "agreement" else 0
+        return np.asarray(self._draws.random(n) < share)
+
+    def _answers(
+        self, teacher: Teacher, texts: Any, rows: IntArray, n: int
+    ) -> FloatArray:
+        """Return the teacher's distributions of some of n texts, NaN for the others."""
+        said = np.full((n, len(self.classes_)), np.nan)
+        if len(rows):
+            start = time.perf_counter()
+            said[rows] = self._ask(teacher, take_rows(texts, rows))
+            self._traffic.seconds[TEACHER].append(time.perf_counter() - start)
+        return said
+
+    @override
+    def _ask(self, teacher: Teacher, texts: Any) -> FloatArray:
+        with warnings.catch_warnings():
+            # A text without an answer is one that is abstained from.
+            warnings.simplefilter("ignore", MissingLabelWarning)
+            labels = teacher.label(
+                texts,
+                self._given_classes,
+                class_bias=self._class_bias,
+                verbose=self.verbose,
+            )
+        return in_class_order(labels.proba, self._given_classes)
+
+    def _names(
+        self, label: IntArray, source: npt.NDArray[np.object_]
+    ) -> npt.NDArray[Any]:
+        """Return the names of the labels, the abstention label among them."""
+        names: npt.NDArray[Any] = self.classes_[label]
+        abstained = source == ABSTAINED
+        if self.abstention_label is not None:
+            return np.where(abstained, np.array(self.abstention_label), names)
+        if abstained.any():
+            names = names.astype(object)
+            names[abstained] = None
+        return names
+
+    @override
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of the texts answered right; an abstention is not.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+        y : array-like of shape (n_texts,)
+            Their labels.
+        sample_weight : array-like of shape (n_texts,), optional
+            The weight of each text.
+
+        Returns
+        -------
+        float
+            The score, in [0, 1].
+        """
+        right = self.predict(X) == np.asarray(y)
+        return float(np.average(right, weights=sample_weight))
+
+    # ---- scikit-learn
+
+    @override
+    def _read(self, X: Any, reset: bool = False) -> Any:
+        if get_tags(self.clf).input_tags.string or holds_strings(X):
+            return as_texts(X)
+        return validate_data(self, X, reset=reset, dtype=np.float64)
+
+    def __sklearn_clone__(self) -> Self:
+        """Return an unfitted clone that shares the teacher, and a fitted `clf`."""
+        twin = clone_sharing(self, "teacher")
+        if self.held_out == "prefit":
+            twin.clf = self.clf
+        return twin
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "estimator_" in state and self.teacher is not False:
+            state["teacher"] = None
+        return state
+
+    @override
+    def __sklearn_tags__(self) -> Any:
+        tags, inner = super().__sklearn_tags__(), get_tags(self.clf)
+        tags.input_tags = inner.input_tags
+        tags.target_tags.required = self.metric == "accuracy" or (
+            inner.target_tags.required
+        )
+        return tags
+
+
+def _given_classes(estimator: Any) -> Classes:
+    """Return the classes as the teacher knows them, with descriptions where known."""
+    if isinstance(estimator, LLKDClassifier):
+        return fitted_state(estimator).given_classes
+    return as_classes(estimator.classes_.tolist())

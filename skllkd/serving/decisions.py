@@ -1,0 +1,98 @@
+"""Decisions of a cascade, and the record of its traffic."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skllkd._core.arrays import FloatArray
+from skllkd._core.params import optional_import
+
+STUDENT, TEACHER, ABSTAINED = "student", "teacher", "abstained"
+#: Number of calls whose duration is remembered.
+_MAX_CALLS = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """Answers to a list of texts, and who gave them.
+
+    Parameters
+    ----------
+    label : ndarray of shape (n_texts,)
+        The labels; the abstention label where neither student nor teacher answered.
+    confidence : ndarray of shape (n_texts,)
+        The probability of the label, in [0, 1]; of an abstention that of the student's
+        most probable class.
+    source : ndarray of shape (n_texts,), object
+        "student", "teacher" or "abstained".
+    proba : ndarray of shape (n_texts, n_classes)
+        The distributions of the source; a row of NaN of an abstention.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllkd.serving.decisions import Decisions
+    >>> Decisions(np.array(["spam", None]), np.array([0.9, 0.6]),
+    ...           np.array(["student", "abstained"]), np.array([[0.1, 0.9], [np.nan] * 2]))
+    <Decisions: 2 texts, 1 by the student, 0 by the teacher, 1 abstained>
+    """
+
+    label: npt.NDArray[Any]
+    confidence: FloatArray
+    source: npt.NDArray[np.object_]
+    proba: FloatArray
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.label)
+
+    def __repr__(self) -> str:
+        """Return the counts in one line."""
+        n_student, n_teacher, n_abstained = counts_of(self.source)
+        return (
+            f"<Decisions: {len(self):,} texts, {n_student:,} by the student, "
+            f"{n_teacher:,} by the teacher, {n_abstained:,} abstained>"
+        )
+
+    def to_pandas(self) -> Any:
+        """Make a table of the decisions.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a text: `label`, `confidence` and `source`.
+        """
+        pandas = optional_import("pandas", "table")
+        columns = ("label", "confidence", "source")
+        return pandas.DataFrame({name: getattr(self, name) for name in columns})
+
+
+@dataclass(eq=False)
+class Traffic:
+    """Numbers of texts by source, and durations of calls, since `fit`."""
+
+    n_texts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys((STUDENT, TEACHER, ABSTAINED), 0)
+    )
+    n_rechecked: int = 0  # answers of the student that the teacher was asked about, too
+    seconds: dict[str, deque[float]] = field(
+        default_factory=lambda: {
+            name: deque(maxlen=_MAX_CALLS) for name in (STUDENT, TEACHER)
+        }
+    )
+
+    def add(self, source: npt.NDArray[np.object_], n_rechecked: int) -> None:
+        """Count the texts of a call."""
+        for name, n in zip(self.n_texts, counts_of(source), strict=True):
+            self.n_texts[name] += n
+        self.n_rechecked += n_rechecked
+
+
+def counts_of(source: npt.NDArray[np.object_]) -> list[int]:
+    """Return the number of texts answered by the student, the teacher and nobody."""
+    return [int((source == name).sum()) for name in (STUDENT, TEACHER, ABSTAINED)]
