@@ -115,8 +115,12 @@ def long_cells() -> Iterator[None]:
 def _reader(lines: Lines, delimiter: str, source: Source) -> Iterator[list[str]]:
     """Return the csv reader, or raise that the delimiter is none."""
     try:
-        quoting = csv.QUOTE_MINIMAL if source.quotes else csv.QUOTE_NONE
-        return csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting)
+        return csv.reader(
+            lines,
+            delimiter=delimiter,
+            strict=True,
+            quoting=csv.QUOTE_MINIMAL if source.quotes else csv.QUOTE_NONE,
+        )
     except (TypeError, ValueError) as error:
         raise source.error(
             f" cannot be read: --delimiter {delimiter!r} must be one character, and "

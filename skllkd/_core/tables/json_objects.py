@@ -27,8 +27,8 @@ class JSONRows:
             yield from self._objects()
         if self._n_replaced:
             self._source.notice(
-                f"{self._source.name}: {self._n_replaced:,} halves of surrogate pairs, "
-                "which no file can hold, are replaced by U+FFFD."
+                f"{self._source.name}: {self._n_replaced:,} half surrogate pair(s), "
+                "which no file can hold, replaced by U+FFFD."
             )
 
     def _objects(self) -> Iterator[Row]:

@@ -117,6 +117,8 @@ def _refuse_bytes(head: bytes, kind: str | None, source: Source) -> None:
 def _format_of_lines(lines: Lines, source: Source) -> str:
     """Tell from the first line of a pipe what it holds, and say so unless it is lines."""
     first = lines.first() or ""
+    if source.delimiter is not None:
+        return "csv"
     if _JSON.match(first):
         kind = "jsonl"
     else:
@@ -130,8 +132,7 @@ def _format_of_lines(lines: Lines, source: Source) -> str:
 
 def _delimited_format(header: list[str], source: Source) -> str:
     """Return "csv" where the header names the column of the texts, or else "txt"."""
-    delimiter = source.delimiter or told_delimiter(header, "csv", source)
-    cells = cells_of(header, delimiter)
+    cells = cells_of(header, told_delimiter(header, "csv", source))
     if source.column in cells:
         return "csv"
     if len(cells) > 1 and all(map(_HEADER_WORD.fullmatch, cells)):

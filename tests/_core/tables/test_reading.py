@@ -163,7 +163,7 @@ def test_half_an_emoji_is_replaced_and_counted(tmp_path):
     )
     rows, (said,) = said_by(path)
     assert rows == [{"text": "a \ufffd"}, {"text": "\U0001f600", "\ufffd": ["\ufffd"]}]
-    assert "3 halves" in said
+    assert "3 half surrogate pair" in said
 
 
 def test_nested_texts_have_a_path(tmp_path):

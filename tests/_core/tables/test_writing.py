@@ -82,8 +82,8 @@ def test_a_pipe_has_every_block_at_once(monkeypatch):
     with open(writing, "w") as stdout, open(reading, "rb", buffering=0) as reader:
         monkeypatch.setattr(sys, "stdout", stdout)
         with open_output("-", "csv", "text") as output:
-            output.write(RowBlock([{"text": "caf\xe9"}]))
-            assert reader.read(99) == "text\ncaf\xe9\n".encode()
+            output.write(RowBlock([{"text": "th\xe9"}]))
+            assert reader.read(99) == "text\nth\xe9\n".encode()
             with pytest.raises(InvalidParameterError, match=r"row 2 .*'late'"):
                 output.write(RowBlock([{"text": "b", "late": 1}]))
 
