@@ -85,11 +85,11 @@ clf = LLKDClassifier(
     random_state=0,
     verbose=0,
 ).fit(texts)
-print(clf.report().verdict)
+report = clf.report()
 
 # %%
-# The verdict is a judgement without gold labels: whether the teacher tells the classes
-# apart and the student follows, with an estimate of both accuracies.
+# The report ends with a verdict, a judgement without gold labels: whether the teacher
+# tells the classes apart and the student follows, with an estimate of both accuracies.
 #
 # The figures compare the labels of the teacher and the predictions of the student with
 # the true intents.

@@ -7,17 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from skllkd._core.tables import format_of, write_rows
-from skllkd.cli.arguments import (
-    add_command,
-    add_input,
-    add_teacher,
-    say,
-    teacher_of,
-    text_rows,
-    texts_of,
-)
+from skllkd._core.arrays import is_missing
+from skllkd._core.near import near
+from skllkd._core.places import check_file
+from skllkd._core.tables.blocks import Block, RowBlock
+from skllkd._core.tables.formats import format_of_name
+from skllkd._core.tables.reading import read_table
+from skllkd._core.tables.writing import open_output
+from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.classifier import load_model
+from skllkd.cli.console import say
+from skllkd.cli.tables import TextReader, add_input, source_of, texts_of
+from skllkd.cli.teacher import add_teacher, teacher_of
 from skllkd.exceptions import InvalidParameterError
 
 
@@ -30,6 +31,7 @@ def add_commands(commands: Any) -> None:
         "measure a saved classifier without gold labels, and find label issues",
         "Ends with a verdict. Agreement with the teacher is known on the texts it was "
         "fitted on, and on others with --teacher.",
+        ANSWERS_ARE_STORED,
     )
     report.add_argument("model", help="folder of `skllkd fit`")
     add_input(report)
@@ -44,6 +46,7 @@ def add_commands(commands: Any) -> None:
         "evaluate a saved classifier on texts with gold labels",
         "Prints Markdown: accuracy, macro-F1, each class, confusion, calibration, "
         "coverage; against the teacher and the class names alone.",
+        ANSWERS_ARE_STORED,
     )
     evaluate.add_argument("model", help="folder of `skllkd fit`, or an ONNX file")
     add_input(evaluate)
@@ -61,16 +64,20 @@ def _report(options: argparse.Namespace) -> None:
     """Print the report of a saved classifier, and write it."""
     from skllkd.inspection.report_page import report_page
 
-    kind = None if options.issues is None else format_of(options.issues, None)
+    for path in (options.html, options.issues):
+        if path is not None:
+            check_file(path)
+    kind = None if options.issues is None else format_of_name(options.issues)
     classifier, texts = load_model(options.model), texts_of(options)
     if options.teacher is not None:
         classifier.set_params(teacher=teacher_of(options))
     report = classifier.report(texts)
     if kind is not None:
-        n_issues = write_rows(
-            report.to_frame().to_dict("records"), options.issues, kind
-        )
-        say(f"{n_issues:,} label issues written to {options.issues}")
+        rows = [vars(issue) for issue in report.label_issues]
+        names = ["row", "text", "teacher", "student", "confidence"]
+        with open_output(options.issues, kind, "text") as output:
+            output.write(RowBlock(rows, names))
+        say(f"{len(rows):,} label issues written to {options.issues}")
     if options.html is not None:
         page = report_page(classifier, texts, report)
         Path(options.html).write_text(page, encoding="utf-8")
@@ -81,17 +88,24 @@ def _evaluate(options: argparse.Namespace) -> None:
     """Print the evaluation of a saved classifier, and write it."""
     from skllkd.inspection.measuring import evaluate_classifier
 
-    rows, classifier = list(text_rows(options)), load_model(options.model)
+    source = source_of(options)
+    reader = TextReader(source)
+    with read_table(source) as table:
+        blocks = list(table)
+    every_text = [text for block in blocks for text in reader.texts(block)]
+    classifier = load_model(options.model)
     names = {str(name): name for name in classifier.classes_.tolist()}
-    gold = _labels(rows, options.label_column, names, options.input)
-    rows = [row for row, label in zip(rows, gold, strict=True) if label is not None]
-    if len(rows) < len(gold):
-        say(f"{len(gold) - len(rows):,} texts without a gold label are left out.")
-    gold = [label for label in gold if label is not None]
-    texts = [row[options.column] for row in rows]
+    every_label = _labels(blocks, options.label_column, names, "--label-column")
+    pairs = zip(every_text, every_label, strict=True)
+    rows = [i for i, pair in enumerate(pairs) if None not in pair]
+    if len(rows) < len(every_text):
+        n_left_out = len(every_text) - len(rows)
+        say(f"{n_left_out:,} rows without a text or gold label are left out.")
+    texts, gold = [every_text[i] for i in rows], [every_label[i] for i in rows]
     teacher_labels = None
     if options.teacher_column is not None:
-        teacher_labels = _labels(rows, options.teacher_column, names, options.input)
+        said = _labels(blocks, options.teacher_column, names, "--teacher-column")
+        teacher_labels = [said[i] for i in rows]
     elif options.teacher is not None:
         teacher_labels = _asked(
             classifier.set_params(teacher=teacher_of(options)), texts
@@ -104,15 +118,26 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _labels(
-    rows: list[dict[str, Any]], column: str, names: dict[str, Any], path: str
+    blocks: list[Block], column: str, names: dict[str, Any], option: str
 ) -> list[Any]:
     """Return a column of labels, as names of classes; None where there is none."""
-    if rows and column not in rows[0]:
+    columns = list(dict.fromkeys(name for block in blocks for name in block.names))
+    if not any(block.has(column) for block in blocks):
         raise InvalidParameterError(
-            f"{path}: there is no column {column!r}; the columns are {list(rows[0])}."
+            f"there is no column {column!r}; the columns are {columns}."
+            f"{near(column, columns)} Name it with {option}."
         )
-    labels = [row.get(column) for row in rows]
-    return [None if n in (None, "") else names.get(str(n), n) for n in labels]
+    labels = [
+        label
+        for block in blocks
+        for label in (
+            block.values(column) if block.has(column) else [None] * len(block)
+        )
+    ]
+    return [
+        None if is_missing(label) or label == "" else names.get(str(label), label)
+        for label in labels
+    ]
 
 
 def _asked(classifier: Any, texts: list[str]) -> list[Any]:

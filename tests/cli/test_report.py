@@ -58,7 +58,7 @@ def test_evaluate_prints_and_writes(model, tmp_path, capsys):
     arguments = ["evaluate", str(model[0]), str(path), "--teacher-column", "said"]
     assert main([*arguments, "-o", str(output)]) == 0
     out, error = capsys.readouterr()
-    assert "1 texts without a gold label are left out" in error
+    assert "1 rows without a text or gold label are left out" in error
     assert "| the class names alone |" in out
     names = ["evaluation.md", "evaluation.json"]
     names += ["confusion.png", "calibration.png", "coverage.png"]
