@@ -23,7 +23,8 @@ from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state, state_after
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.mixin import InspectionMixin
-from skllkd.inspection.report import summary_html
+from skllkd.inspection.summary import summary_html
+from skllkd.inspection.verdict import print_verdict
 from skllkd.persistence.saving import SavingMixin
 from skllkd.refinement import Refinement
 from skllkd.refinement.gold import Accuracy
@@ -112,7 +113,8 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         The source of all randomness.
     verbose : int, default=1
-        Whether to show progress on standard error for work of over two seconds.
+        Whether to show progress on standard error for work of over two seconds, and
+        the verdict at its end.
 
     Attributes
     ----------
@@ -408,7 +410,9 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
             },
             **columns,
         )
-        return self._with_state(state)  # a fit that fails changes nothing
+        self._with_state(state)  # a fit that fails changes nothing
+        print_verdict(state, self.verbose)
+        return self
 
     def _read_gold(
         self, gold: Any, texts: Any, classes: Any, has_teacher: bool

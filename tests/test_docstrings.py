@@ -55,9 +55,13 @@ def public_things():
 
 #: Results that users read and do not make: documented, and not exported.
 RESULTS = [
-    "skllkd.inspection.report.Agreement",
+    "skllkd.inspection.agreement.Agreement",
+    "skllkd.inspection.disagreements.Confusion",
+    "skllkd.inspection.disagreements.LabelIssue",
     "skllkd.inspection.refinement_display.ChangedLabel",
     "skllkd.inspection.report.Report",
+    "skllkd.inspection.estimate.Estimate",
+    "skllkd.inspection.verdict.Verdict",
     "skllkd.persistence.onnx_export.ONNXExport",
     "skllkd.refinement.gold.Accuracy",
     "skllkd.refinement.record.ClassChange",

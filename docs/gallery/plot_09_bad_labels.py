@@ -53,9 +53,9 @@ plt.show()
 
 report = clf.report(texts)
 is_wrong = np.isin(np.arange(len(texts)), wrong)
-for row in report.label_issues[:5]:
-    mark = "wrong" if is_wrong[row] else "right"
-    print(f"{mark}: labelled {given[row]}: {texts[row][:70]}")
+for issue in report.label_issues[:5]:
+    mark = "wrong" if is_wrong[issue.row] else "right"
+    print(f"{mark}: {issue}")
 
 # %%
 # The whole pool can be ranked by the probability that the student assigns to the label of

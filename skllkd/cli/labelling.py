@@ -51,6 +51,8 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _label(options: argparse.Namespace) -> None:
     """Label texts and write a table of them."""
+    from skllkd.inspection.verdict import judge_labels
+
     kind = output_format(options, "csv" if options.output == "-" else None)
     if kind == "txt":
         raise InvalidParameterError(
@@ -60,6 +62,7 @@ def _label(options: argparse.Namespace) -> None:
     labels = teacher_of(options).label(texts, classes_of(options), verbose=1)
     rows = labels.to_pandas(texts).to_dict("records")
     n_written = write_rows(rows, options.output, kind)
+    say(judge_labels(labels))
     say(
         f"{n_written:,} texts labelled, {labels.n_asked:,} of them sent to the teacher now."
     )

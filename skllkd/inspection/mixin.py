@@ -11,8 +11,11 @@ from sklearn.base import ClassifierMixin
 from skllkd._core.arrays import FloatArray
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
-from skllkd.inspection.report import Report, make_report
+from skllkd.inspection.gold import check_gold
+from skllkd.inspection.measuring import make_report
+from skllkd.inspection.report import Report
 from skllkd.metrics import agreement_of_rows
+from skllkd.teachers import TeacherLabels
 from skllkd.teachers.wrapping import as_teacher
 from skllkd.training.training_set import in_class_order
 
@@ -21,6 +24,7 @@ class InspectionMixin(ClassifierMixin):
     """`score`, `label` and `report` of a classifier that holds a `FittedState`."""
 
     teacher: Any
+    classes: Any
     verbose: int
     _fitted: FittedState
 
@@ -50,12 +54,13 @@ class InspectionMixin(ClassifierMixin):
         Raises
         ------
         InvalidParameterError
-            If there are neither labels nor a teacher.
+            If there are neither labels nor a teacher, or a label is not in `classes`.
         """
         if y is not None:
+            check_gold(y, fitted_state(self).classes, self.classes is not None)
             return float(super().score(X, y, sample_weight=sample_weight))
         texts = self._read(X)
-        teacher_proba = self._ask_teacher(texts)
+        teacher_proba = self._teacher_columns(self._ask_teacher(texts))
         student_proba = self._fitted.student.predict_proba(texts)
         agreement, known = agreement_of_rows(student_proba, teacher_proba)
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
@@ -81,23 +86,26 @@ class InspectionMixin(ClassifierMixin):
         InvalidParameterError
             If there is no teacher.
         """
-        return self._ask_teacher(self._read(X))
+        return self._teacher_columns(self._ask_teacher(self._read(X)))
 
-    def _ask_teacher(self, texts: Any) -> FloatArray:
-        """Return the teacher's distribution for texts that were read."""
+    def _teacher_columns(self, labels: TeacherLabels) -> FloatArray:
+        """Return the teacher's distributions, columns as `classes_`."""
+        return in_class_order(labels.proba, self._fitted.given_classes)
+
+    def _ask_teacher(self, texts: Any) -> TeacherLabels:
+        """Return the teacher's labels of texts that were read."""
         if self.teacher is None:
             raise InvalidParameterError(
                 "this needs the teacher, and the classifier has none (a loaded one has "
                 "left it behind). Give gold labels as `y`, or set_params(teacher=...)."
             )
         state = self._fitted
-        labels = as_teacher(self.teacher).label(
+        return as_teacher(self.teacher).label(
             texts,
             state.given_classes,
             class_bias=state.fixed_bias,
             verbose=self.verbose,
         )
-        return in_class_order(labels.proba, state.given_classes)
 
     def report(self, X: Any = None) -> Report:
         """Measure, print and return the agreement with the teacher and the label issues.
@@ -107,7 +115,8 @@ class InspectionMixin(ClassifierMixin):
         X : sequence of str of shape (n_texts,), optional
             The texts to measure on. By default those it was fitted on, which it
             remembers as long as it lives, but not in pickles. Of others the teacher
-            is asked what it has not labelled before.
+            is asked what it has not labelled before; without a teacher the report is
+            about the student alone.
 
         Returns
         -------
@@ -117,7 +126,7 @@ class InspectionMixin(ClassifierMixin):
         Raises
         ------
         InvalidParameterError
-            If `X` is needed, or a teacher.
+            If `X` is needed.
         """
         state = fitted_state(self)
         if X is None and state.pool is None:
@@ -126,7 +135,7 @@ class InspectionMixin(ClassifierMixin):
                 "or others."
             )
         texts = state.pool if X is None else self._read(X)
-        report = make_report(state, texts, self._teacher_proba_of(texts))
+        report = make_report(state, texts, *self._known_labels(texts))
         print(report)
         return report
 
@@ -147,5 +156,16 @@ class InspectionMixin(ClassifierMixin):
 
     def _teacher_proba_of(self, texts: Any) -> FloatArray:
         """Return the distributions of `fit` for its own texts, or ask the teacher."""
-        is_pool = self._fitted.is_pool(texts)
-        return self._fitted.teacher_proba if is_pool else self._ask_teacher(texts)
+        if self._fitted.is_pool(texts):
+            return self._fitted.teacher_proba
+        return self._teacher_columns(self._ask_teacher(texts))
+
+    def _known_labels(self, texts: Any) -> tuple[FloatArray, int]:
+        """Return the teacher's distributions, NaN without one, and the calls they took."""
+        state = self._fitted
+        if state.is_pool(texts):
+            return state.teacher_proba, 0
+        if self.teacher is None:
+            return np.full((len(texts), len(state.classes)), np.nan), 0
+        labels = self._ask_teacher(texts)
+        return self._teacher_columns(labels), labels.n_asked

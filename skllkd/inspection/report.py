@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-import html
-import pickle
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
-from skllkd._core.intervals import wilson_interval
-from skllkd._core.similarity import class_name_log_prob, class_texts
-from skllkd._fitted import FittedState
-from skllkd.exceptions import SavedModelError
-from skllkd.inspection.refinement_display import ChangedLabel, changed_labels
+from skllkd._core.params import optional_import
+from skllkd.inspection.agreement import Agreement
+from skllkd.inspection.disagreements import Confusion, LabelIssue
+from skllkd.inspection.refinement_display import ChangedLabel
+from skllkd.inspection.verdict import Verdict
 from skllkd.refinement.gold import GOLD_WORDS, Accuracy
 from skllkd.refinement.record import RefinementRecord
-from skllkd.students import Student
-from skllkd.training.training_set import in_class_order
 
-#: Probability from which student and teacher count as sure.
-_SURE = 0.8
-#: Number of changed labels that are printed.
-_SHOWN_LABELS = 5
-#: Number of texts predicted to measure the speed.
-_TIMED_TEXTS = 256
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Agreement of student and teacher on the texts of a class.
-
-    Parameters
-    ----------
-    name : object
-        The teacher's class, or "all classes".
-    n_texts : int
-        The number of texts the teacher gives it.
-    share : float
-        The share of them for which the student predicts the same, in [0, 1].
-    low, high : float
-        The 95 % Wilson interval of that share.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skllkd.inspection.report import agreement_of
-    >>> agreement_of("sports", np.array([True, True, True, False])).share
-    0.75
-    """
-
-    name: Any
-    n_texts: int
-    share: float
-    low: float
-    high: float
+#: Number of texts and of pairs of classes that are printed.
+_SHOWN = 5
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,16 +24,33 @@ class Report:
     Parameters
     ----------
     overall : Agreement
-        The agreement with the teacher on all texts.
+        The agreement with the teacher on all texts; of no text if nothing is known of
+        the teacher's labels.
     per_class : list of Agreement
         The agreement for each class of the teacher.
-    label_issues : ndarray of shape (n_issues,), int
-        Rows where a student that is sure contradicts a teacher that is sure, the
+    is_pool : bool
+        Whether the texts are those of `fit`. A student agrees more with the teacher on
+        them than on others.
+    held_out : Agreement or None
+        The agreement of teacher and out-of-fold predictions on the texts of `fit`: each
+        by a quick student that was trained on others. None if labels were not refined.
+    predicted : dict of object to int
+        The number of texts that the student gives each class.
+    label_issues : list of LabelIssue
+        Texts on which a student that is sure contradicts a teacher that is sure, the
         surest first: one of them is wrong, and often it is the teacher.
+    confusions : list of Confusion
+        The classes of the teacher that are taken for another, the most texts first: out
+        of fold where that is known, or by the student.
+    share_sure : float
+        The share of the texts of which the teacher is sure, without which there is no
+        label issue, in [0, 1].
     n_teacher_calls : int
-        The number of texts sent to the teacher's model.
+        The number of texts sent to the teacher's model, by `fit` and for the report.
     n_teacher_calls_saved : int
-        The number of texts that needed no call.
+        The number of texts of `fit` that needed no call.
+    n_report_calls : int
+        The number of the calls that were made for the report.
     share_selected : float
         The share of the texts presented in training that was selected, in [0, 1].
     model_bytes : int
@@ -94,6 +69,9 @@ class Report:
         the texts of `fit`.
     gold_accuracy : dict of str to Accuracy
         The classifier's `gold_accuracy_`; empty without gold labels.
+    verdict : Verdict or None
+        The judgement of the classifier, with estimates of its accuracy; None if it
+        learned labels without confidences and nothing else is known of them.
 
     Examples
     --------
@@ -112,9 +90,15 @@ class Report:
 
     overall: Agreement
     per_class: list[Agreement]
-    label_issues: IntArray
+    is_pool: bool
+    held_out: Agreement | None
+    predicted: dict[Any, int]
+    label_issues: list[LabelIssue]
+    confusions: list[Confusion]
+    share_sure: float
     n_teacher_calls: int
     n_teacher_calls_saved: int
+    n_report_calls: int
     share_selected: float
     model_bytes: int
     texts_per_second: float
@@ -122,6 +106,7 @@ class Report:
     refinement: RefinementRecord | None
     changed_labels: list[ChangedLabel]
     gold_accuracy: dict[str, Accuracy]
+    verdict: Verdict | None
 
     def __repr__(self) -> str:
         """Return the report in one line: `report` has printed it already."""
@@ -129,21 +114,15 @@ class Report:
         return f"<Report: agreement {share:.3f}, {n_issues} label issues>"
 
     def __str__(self) -> str:
-        """Return the report as a table."""
-        rows = [self.overall, *self.per_class]
-        width = max(len(str(row.name)) for row in rows)
-        lines = [
-            f"{row.name!s:<{width}}  {row.share:6.1%}  [{row.low:.1%}, {row.high:.1%}]"
-            f"  of {row.n_texts:,} texts"
-            for row in rows
-        ]
+        """Return the report in words."""
+        of_report = f" ({self.n_report_calls:,} of them for this report)"
         return "\n".join(
             [
-                "Agreement with the teacher, and its 95 % interval:",
-                *lines,
-                "Label issues, where both are sure and disagree: "
-                f"{len(self.label_issues):,}",
-                f"Teacher calls: {self.n_teacher_calls:,} made, "
+                *self._agreement(),
+                *self._confusions(),
+                *self._label_issues(),
+                f"Teacher calls: {self.n_teacher_calls:,} made"
+                f"{of_report if self.n_report_calls else ''}, "
                 f"{self.n_teacher_calls_saved:,} saved",
                 f"Selected of what was presented: {self.share_selected:.1%}",
                 f"Student: {self.model_bytes / 1e6:,.1f} MB, "
@@ -151,8 +130,64 @@ class Report:
                 *self._class_names(),
                 *self._refinement(),
                 *self._gold_accuracy(),
+                *([] if self.verdict is None else [str(self.verdict)]),
             ]
         )
+
+    def to_frame(self) -> Any:
+        """Make a table of the label issues.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row an issue: `row`, `text`, `teacher`, `student` and `confidence`.
+        """
+        pandas = optional_import("pandas", "table")
+        names = [field.name for field in fields(LabelIssue)]
+        rows = [[getattr(issue, name) for name in names] for issue in self.label_issues]
+        return pandas.DataFrame(rows, columns=names)
+
+    def _agreement(self) -> list[str]:
+        """Return the lines about the agreement, or about the predictions alone."""
+        if not self.overall.n_texts:
+            counts = ", ".join(f"{n:,} {name}" for name, n in self.predicted.items())
+            return [
+                "Agreement with the teacher: not known of these texts, without a teacher.",
+                f"Predicted: {counts}",
+            ]
+        rows = [self.overall, *self.per_class]
+        width = max(len(str(row.name)) for row in rows)
+        where = "the texts it was fitted on" if self.is_pool else "these texts"
+        lines = [f"Agreement with the teacher on {where}, and its 95 % interval:"]
+        lines += [
+            f"{row.name!s:<{width}}  {' ' * (row.share < 0.9995)}{row}" for row in rows
+        ]
+        if self.held_out is not None:
+            lines.append(f"On held-out texts, by a quick student: {self.held_out}")
+        elif self.is_pool:
+            lines.append(
+                "It is lower on other texts: give `report` some, or hold texts out with "
+                "early_stopping=True."
+            )
+        return lines
+
+    def _confusions(self) -> list[str]:
+        """Return the lines about the classes that are confused."""
+        shown = self.confusions[:_SHOWN]
+        return [
+            *(["Classes confused the most:"] if shown else []),
+            *(f"  {confusion}" for confusion in shown),
+        ]
+
+    def _label_issues(self) -> list[str]:
+        """Return the lines about the label issues."""
+        if not self.overall.n_texts:
+            return []
+        n_issues, shown = len(self.label_issues), self.label_issues[:_SHOWN]
+        first = f"Label issues, where both are sure and disagree: {n_issues:,}"
+        if not n_issues:
+            first += f" (the teacher is sure of {self.share_sure:.0%} of the texts)"
+        return [first, *(f"  {issue}" for issue in shown)]
 
     def _class_names(self) -> list[str]:
         """Return the line about the class names alone, if there is one."""
@@ -165,7 +200,7 @@ class Report:
         """Return the lines about the refinement, if there was one."""
         if self.refinement is None:
             return []
-        record, shown = self.refinement, self.changed_labels[:_SHOWN_LABELS]
+        record, shown = self.refinement, self.changed_labels[:_SHOWN]
         return [
             f"Refinement: {record.summary} ({record.sources_in_words})",
             *(["Labels changed, the surest first:"] if shown else []),
@@ -181,103 +216,3 @@ class Report:
             for name, found in self.gold_accuracy.items()
         ]
         return ["Accuracy on gold labels, each put aside to judge:", *lines]
-
-
-def make_report(state: FittedState, X: Any, teacher_proba: FloatArray) -> Report:
-    """Return the report of a fitted classifier on texts with teacher distributions."""
-    known = np.flatnonzero(~nan_rows(teacher_proba))
-    student_proba = state.student.predict_proba(X)[known]
-    proba = teacher_proba[known]
-    label, chosen = proba.argmax(axis=1), student_proba.argmax(axis=1)
-    agrees = label == chosen
-
-    sureness = np.minimum(proba.max(axis=1), student_proba.max(axis=1))
-    contradictions = np.flatnonzero(~agrees & (sureness >= _SURE))
-    order = np.argsort(-sureness[contradictions], kind="stable")
-    some, timed = X[:_TIMED_TEXTS], state.student.without_cache()
-    start = time.perf_counter()
-    timed.predict_proba(some)
-    seconds = time.perf_counter() - start
-    return Report(
-        overall=agreement_of("all classes", agrees),
-        per_class=[
-            agreement_of(name, agrees[label == k])
-            for k, name in enumerate(state.classes.tolist())
-        ],
-        label_issues=known[contradictions[order]],
-        n_teacher_calls=state.n_teacher_calls,
-        n_teacher_calls_saved=state.n_teacher_calls_saved,
-        share_selected=state.share_selected,
-        model_bytes=student_bytes(state.student),
-        texts_per_second=len(some) / seconds,
-        class_names=_class_names_agreement(state, X, known, label, chosen),
-        refinement=state.refinement,
-        changed_labels=changed_labels(state, X) if state.is_pool(X) else [],
-        gold_accuracy=state.gold_accuracy or {},
-    )
-
-
-def _class_names_agreement(
-    state: FittedState, X: Any, known: IntArray, label: IntArray, chosen: IntArray
-) -> dict[str, Agreement]:
-    """Compare the class names alone with teacher and student, where there is an encoder."""
-    if not state.student.takes_text or not len(known):
-        return {}
-    texts = [X[row] for row in known]
-    try:
-        features = state.student.embed([*texts, *class_texts(state.given_classes)])
-    except SavedModelError:  # a student that was moved without what it came from
-        return {}
-    if features is None:
-        return {}
-    n = len(texts)
-    log_prob = class_name_log_prob(features[:n], features[n:], 1.0)
-    closest = in_class_order(log_prob, state.given_classes).argmax(axis=1)
-    others = {"teacher": label, "student": chosen}
-    return {
-        name: agreement_of(name, closest == other) for name, other in others.items()
-    }
-
-
-def agreement_of(name: Any, agrees: BoolArray) -> Agreement:
-    """Return the share of texts student and teacher agree on, with its interval."""
-    n_texts, n_same = len(agrees), int(np.sum(agrees))
-    share = n_same / n_texts if n_texts else float("nan")
-    return Agreement(name, n_texts, share, *wilson_interval(n_same, n_texts))
-
-
-def student_bytes(student: Student) -> int:
-    """Return the bytes of a student's weights, or of its pickle if it has none."""
-    weights = getattr(student, "weights_", None)
-    if weights is None:
-        return len(pickle.dumps(student))
-    return sum(array.nbytes for array in weights.values())
-
-
-def summary_html(state: FittedState) -> str:
-    """Return a fitted classifier's summary for a notebook, as an HTML table."""
-    names = state.classes.tolist()
-    shown = ", ".join(map(str, names[:12])) + (", ..." if len(names) > 12 else "")
-    rows = {
-        f"{len(names)} classes": shown,
-        "teacher calls": f"{state.n_teacher_calls:,} made, "
-        f"{state.n_teacher_calls_saved:,} saved",
-        "selected": f"{state.share_selected:.1%} of what was presented, "
-        f"{np.mean(state.times_selected > 0):.1%} of the texts at least once",
-        "agreement with the teacher": f"{state.agreement:.1%} "
-        "(on a sample of the texts it was fitted on)",
-    }
-    if state.refinement is not None:
-        record = state.refinement
-        rows["refinement"] = f"{record.summary}; {record.sources_in_words}"
-    if state.gold_accuracy:
-        rows["accuracy on gold labels"] = "; ".join(
-            f"{GOLD_WORDS[name]}: {found}"
-            for name, found in state.gold_accuracy.items()
-        )
-    cells = "".join(
-        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
-        f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-        for name, value in rows.items()
-    )
-    return f"<table class='skllkd-summary'>{cells}</table>"

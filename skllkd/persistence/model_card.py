@@ -13,6 +13,7 @@ from skllkd._core.params import looks_like_path
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
+from skllkd.inspection.verdict import verdict_of
 from skllkd.refinement.gold import GOLD_WORDS
 from skllkd.refinement.record import RefinementRecord
 from skllkd.training.student_training import SAMPLE_SIZE
@@ -91,6 +92,7 @@ def _sections(
         "## Agreement",
         _agreement(state),
         *_accuracy(state),
+        *_verdict(state),
         "## Licence",
         f"{fields.get('licence', _UNKNOWN)}. The encoder's and the teacher's own "
         "licences apply beside it.",
@@ -154,6 +156,17 @@ def _accuracy(state: FittedState) -> list[str]:
         "On texts with gold labels, each judged by what was found without its own, with "
         f"the 95 % interval:\n\n{rows}",
     ]
+
+
+def _verdict(state: FittedState) -> list[str]:
+    """Return the verdict, if anything is known to judge by."""
+    verdict = verdict_of(state)
+    return [] if verdict is None else ["## Verdict", _plain_text(str(verdict))]
+
+
+def _plain_text(text: str) -> str:
+    """Return text in which class names are no HTML; a list needs an empty line before."""
+    return text.replace("<", "&lt;").replace("\n- ", "\n\n- ")
 
 
 def _teacher(teacher: Any) -> str:

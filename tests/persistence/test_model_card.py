@@ -61,6 +61,14 @@ def test_it_says_what_was_done(fitted, tmp_path):
     assert f"{fitted.agreement_:.1%} (95 % interval" in text
 
 
+def test_it_gives_the_verdict(fitted, tmp_path):
+    text = card_of(fitted, tmp_path)
+    verdict = fitted.report().verdict
+    section = text.partition("## Verdict\n\n")[2].partition("\n\n##")[0]
+    assert section.replace("\n\n-", "\n-") == str(verdict)
+    assert verdict.outcome in section
+
+
 def test_what_the_user_says_stands_in_paragraphs_of_its_own(fitted, tmp_path):
     text = card_of(fitted, tmp_path, data="Requests of 2026")
     assert "\n\nRequests of 2026\n\n80 texts without gold labels" in text

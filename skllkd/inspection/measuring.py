@@ -1,0 +1,95 @@
+"""Measurements of a fitted classifier, for its report."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from typing import Any
+
+import numpy as np
+
+from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._fitted import FittedState
+from skllkd.inspection.agreement import (
+    agreement_of,
+    class_names_agreement,
+    held_out_agreement,
+)
+from skllkd.inspection.disagreements import (
+    SURE,
+    Confusion,
+    find_confusions,
+    find_label_issues,
+)
+from skllkd.inspection.refinement_display import changed_labels
+from skllkd.inspection.report import Report
+from skllkd.inspection.verdict import verdict_of
+from skllkd.refinement.answers import most_probable
+from skllkd.students import Student
+
+#: Number of texts predicted to measure the speed.
+_TIMED_TEXTS = 256
+
+
+def make_report(
+    state: FittedState, X: Any, teacher_proba: FloatArray, n_calls: int = 0
+) -> Report:
+    """Return the report of a fitted classifier on texts with teacher distributions.
+
+    Rows of NaN have none. `n_calls` is the number of calls made to get them.
+    """
+    known = np.flatnonzero(~nan_rows(teacher_proba))
+    every_proba, is_pool = state.student.predict_proba(X), state.is_pool(X)
+    proba, student_proba = teacher_proba[known], every_proba[known]
+    label, chosen = proba.argmax(axis=1), student_proba.argmax(axis=1)
+    agrees, names = label == chosen, state.classes.tolist()
+    counts = np.bincount(every_proba.argmax(axis=1), minlength=len(names)).tolist()
+    return Report(
+        overall=agreement_of("all classes", agrees),
+        per_class=[
+            agreement_of(name, agrees[label == k]) for k, name in enumerate(names)
+        ],
+        is_pool=is_pool,
+        held_out=held_out_agreement(state),
+        predicted=dict(zip(names, counts, strict=True)),
+        label_issues=find_label_issues(X, state.classes, known, proba, student_proba),
+        confusions=_confusions(state, is_pool, label, chosen),
+        share_sure=float(np.mean(proba.max(axis=1) >= SURE)) if len(known) else 0.0,
+        n_teacher_calls=state.n_teacher_calls + n_calls,
+        n_teacher_calls_saved=state.n_teacher_calls_saved,
+        n_report_calls=n_calls,
+        share_selected=state.share_selected,
+        model_bytes=student_bytes(state.student),
+        texts_per_second=texts_per_second(state.student, X),
+        class_names=class_names_agreement(state, X, known, label, chosen),
+        refinement=state.refinement,
+        changed_labels=changed_labels(state, X) if is_pool else [],
+        gold_accuracy=state.gold_accuracy or {},
+        verdict=verdict_of(state),
+    )
+
+
+def _confusions(
+    state: FittedState, is_pool: bool, label: IntArray, chosen: IntArray
+) -> list[Confusion]:
+    """Return the confusions: of the pool out of fold, or else of the student."""
+    if is_pool and state.out_of_fold is not None:
+        label = most_probable(state.teacher_proba)
+        return find_confusions(state.classes, label, state.out_of_fold)
+    return find_confusions(state.classes, label, chosen)
+
+
+def texts_per_second(student: Student, X: Any) -> float:
+    """Measure the speed of a student on some of the texts."""
+    some, timed = X[:_TIMED_TEXTS], student.without_cache()
+    start = time.perf_counter()
+    timed.predict_proba(some)
+    return len(some) / (time.perf_counter() - start)
+
+
+def student_bytes(student: Student) -> int:
+    """Return the bytes of a student's weights, or of its pickle if it has none."""
+    weights = getattr(student, "weights_", None)
+    if weights is None:
+        return len(pickle.dumps(student))
+    return sum(array.nbytes for array in weights.values())

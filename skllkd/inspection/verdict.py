@@ -1,0 +1,262 @@
+"""Verdict: will this work, and why not, without gold labels or with a few."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from skllkd._core.arrays import nan_rows
+from skllkd._fitted import FittedState
+from skllkd.inspection.disagreements import find_confusions
+from skllkd.inspection.estimate import (
+    SAME,
+    Estimate,
+    Signals,
+    above_guessing,
+    confidence_above_guessing,
+    estimated,
+    signals_of,
+)
+from skllkd.refinement.answers import most_probable
+from skllkd.refinement.gold import Accuracy
+from skllkd.teachers import TeacherLabels
+
+#: Accuracy of a teacher, above guessing: hopeless under the first, good from the second.
+_HOPELESS, _GOOD = 0.3, 0.4
+#: How far o may be below the teacher's accuracy where a student follows.
+_MARGIN = 0.05
+#: Number of texts a class, on average, from which a student can follow.
+_ENOUGH_TEXTS = 100
+#: Share of a class's texts that are taken for one other from which the two are confused.
+_CONFUSED = 0.3
+#: Number of gold labels from which the accuracies count as measured.
+_ENOUGH_GOLD = 30
+#: Confidence above guessing under which labels hardly depend on the text, and from which
+#: a teacher tells the classes apart, as far as it knows.
+_UNSURE, _CONFIDENT = 0.2, 0.35
+#: Advice about a teacher that does not tell the classes apart.
+_REMEDY = (
+    "Give it an example of each class (`examples`; `propose_examples` finds some), names "
+    "that are words, descriptions of the classes or an `instruction`, compare such prompts "
+    "with `teacher.compare`, or take a larger model."
+)
+#: A fit of fewer seconds ends without a word.
+_SHORT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Judgement of a fitted classifier.
+
+    Parameters
+    ----------
+    outcome : {"works", "doubtful", "does not work"}
+        "works": the teacher tells the classes apart and the student is about as good;
+        "does not work": the teacher hardly tells them apart.
+    student, teacher : Estimate
+        Their accuracies.
+    signals : Signals
+        The figures the estimates rest on.
+    reasons : tuple of str
+        The reasons against it, with remedies.
+    is_measured : bool
+        Whether gold labels gave the accuracies, not an estimate.
+
+    Examples
+    --------
+    >>> from skllkd.inspection.estimate import Estimate, Signals
+    >>> from skllkd.inspection.verdict import Verdict
+    >>> estimate = Estimate(0.7, 0.5, 0.9)
+    >>> print(Verdict("works", estimate, estimate, Signals(0.5, 0.7, 0.5)))
+    Verdict: this probably works.
+    Estimated without gold labels: right are the classifier on 70 % (50 % to 90 %),
+    its teacher on 70 % (50 % to 90 %).
+    """
+
+    outcome: str
+    student: Estimate
+    teacher: Estimate
+    signals: Signals
+    reasons: tuple[str, ...] = ()
+    is_measured: bool = False
+
+    def __str__(self) -> str:
+        """Return the verdict in words."""
+        how = "Measured on gold" if self.is_measured else "Estimated without gold"
+        lines = [
+            f"Verdict: {_WORDS[self.outcome]}.",
+            f"{how} labels: right are the classifier on {self.student},",
+            f"its teacher on {self.teacher}.",
+            *(f"- {reason}" for reason in self.reasons),
+        ]
+        return "\n".join(lines)
+
+    @property
+    def in_one_line(self) -> str:
+        """The outcome and the estimate, in one line."""
+        return (
+            f"Verdict: {_WORDS[self.outcome]}; the classifier is right on "
+            f"{self.student}. `report()` tells more."
+        )
+
+
+_WORDS = {
+    "works": "this probably works",
+    "doubtful": "it is doubtful whether this works",
+    "does not work": "this probably does not work",
+}
+
+
+def verdict_of(state: FittedState) -> Verdict | None:
+    """Return the verdict on a fitted classifier; None if nothing is known to judge by."""
+    signals, n_classes = signals_of(state), len(state.classes)
+    measured = _measured(state.gold_accuracy or {})
+    if measured is None and signals.confidence is None and signals.out_of_fold is None:
+        return None
+    teacher, student = measured or estimated(signals, n_classes)
+    skill = above_guessing(teacher.value, n_classes)
+    n_known = np.count_nonzero(~nan_rows(state.teacher_proba))
+    reasons = [
+        *_about_teacher(skill, signals),
+        *_about_evidence(signals, measured is not None),
+        *_about_student(state, skill, signals, measured),
+        *_about_pool(n_known / n_classes),
+    ]
+    outcome = "doubtful" if reasons else "works"
+    if skill < _HOPELESS:
+        outcome = "does not work"
+    remarks = _confused_classes(state)
+    return Verdict(
+        outcome, student, teacher, signals, (*reasons, *remarks), measured is not None
+    )
+
+
+def judge_labels(labels: TeacherLabels) -> str:
+    """Return in words whether the confidences of a teacher's labels depend on the texts.
+
+    Known before a student is trained, and, of a sample, before a pool is paid for.
+    """
+    confidence = confidence_above_guessing(labels.proba)
+    if labels.missing.all():
+        return "The teacher gave no usable answer."
+    if confidence is None:
+        return "The teacher gives labels without confidences, which say nothing of it."
+    figure = f"Calibrated confidence: {confidence:.2f} (0 is guessing, 1 certainty)."
+    if confidence >= _CONFIDENT:
+        return f"{figure} The teacher tells the classes apart, as far as it knows."
+    if confidence >= _UNSURE:
+        return f"{figure} The teacher is often unsure. {_REMEDY}"
+    return (
+        f"{figure} The answers hardly depend on the text: most teachers like this one were "
+        f"not worth learning from. {_REMEDY}"
+    )
+
+
+def print_verdict(state: FittedState, verbose: int) -> None:
+    """Print the verdict in one line, after a fit that took long enough for progress."""
+    is_one_of_several = os.environ.get("RANK", "0") != "0"
+    if not verbose or is_one_of_several or sum(state.seconds.values()) < _SHORT_S:
+        return
+    verdict = verdict_of(state)
+    if verdict is not None:
+        print(verdict.in_one_line, file=sys.stderr)
+
+
+def _measured(accuracy: dict[str, Accuracy]) -> tuple[Estimate, Estimate] | None:
+    """Return the accuracies of teacher and student on gold labels, if there are enough."""
+    found = [accuracy.get(name) for name in ("teacher", "student")]
+    teacher, student = (
+        Estimate(of.share, *of.interval) if of and of.n_texts >= _ENOUGH_GOLD else None
+        for of in found
+    )
+    return None if teacher is None or student is None else (teacher, student)
+
+
+def _about_teacher(skill: float, signals: Signals) -> list[str]:
+    """Return the reason against the teacher, if there is one."""
+    if skill >= _GOOD:
+        return []
+    how = "hardly tells" if skill < _HOPELESS else "tells only in part"
+    parts = "the classes apart" if skill < _HOPELESS else "how the classes differ"
+    return [f"The teacher {how} {parts}: {signals}. {_REMEDY}"]
+
+
+def _about_evidence(signals: Signals, is_measured: bool) -> list[str]:
+    """Return the reason why the figures may mislead, if there is one."""
+    if is_measured:
+        return []
+    if signals.out_of_fold is None:
+        return [
+            "Only the teacher's own confidence is known. Leave `refine` at its default, "
+            "or give a few gold labels: fit(texts, gold=...)."
+        ]
+    if signals.class_names is not None and signals.class_names > SAME:
+        return [
+            "The teacher repeats the class names as the student's encoder reads them: "
+            "nothing else confirms it. Label fifty texts: fit(texts, gold=...)."
+        ]
+    if signals.confidence is None:
+        return [
+            "The teacher gives labels without confidences: how good it is can hardly be "
+            "told. Ask for log-probabilities or votes, or label fifty texts: "
+            "fit(texts, gold=...)."
+        ]
+    return []
+
+
+def _about_student(
+    state: FittedState,
+    skill: float,
+    signals: Signals,
+    measured: tuple[Estimate, Estimate] | None,
+) -> list[str]:
+    """Return the reasons against the student."""
+    reasons = []
+    if measured is not None:
+        follows = measured[1].value >= measured[0].value - _MARGIN
+    else:
+        o = signals.out_of_fold
+        follows = skill < _HOPELESS or o is None or o >= skill - _MARGIN
+    if not follows:
+        reasons.append(
+            "The student does not follow: on texts it has not seen it repeats the teacher "
+            "less often than the teacher is right. More texts, a larger encoder, or a "
+            "TransformerStudent in place of a frozen one."
+        )
+    agreements = {source.name: source.agreement for source in state.sources}
+    quick = agreements.get("out of fold")
+    if quick is not None and state.agreement < quick - _MARGIN:
+        reasons.append(
+            f"The student repeats {state.agreement:.0%} of the labels it was trained on, a "
+            f"quick model {quick:.0%} of labels it has not seen: too few epochs "
+            "(`n_epochs`), or too low a learning rate."
+        )
+    return reasons
+
+
+def _about_pool(texts_per_class: float) -> list[str]:
+    """Return the reason against the number of texts, if there is one."""
+    if texts_per_class >= _ENOUGH_TEXTS:
+        return []
+    return [
+        f"There are {texts_per_class:.0f} texts a class: students trained on fewer than "
+        f"{_ENOUGH_TEXTS} often fell behind their teacher."
+    ]
+
+
+def _confused_classes(state: FittedState) -> list[str]:
+    """Return a remark about classes that are confused, if there are any."""
+    if state.out_of_fold is None:
+        return []
+    label = most_probable(state.teacher_proba)
+    found = find_confusions(state.classes, label, state.out_of_fold)
+    pairs = [f"{c.teacher} for {c.student}" for c in found if c.share >= _CONFUSED][:3]
+    if not pairs:
+        return []
+    return [
+        f"Classes that are confused, as seen out of fold: {', '.join(pairs)}. Describe how "
+        "they differ, or merge them."
+    ]
