@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = ["torch", "transformers", "sentence_transformers", "llama_cpp", "openai"]
+HEAVY = ["torch", "transformers", "sentence_transformers", "llama_cpp", "httpx2"]
 HEAVY += ["matplotlib", "pandas", "onnxruntime"]
 # Packages of others that may be loaded beside what `import sklearn` loads, the standard
 # library's included: each costs time at every start.

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 import warnings
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -105,8 +106,9 @@ def _read(connection: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, Know
         for key, is_cut, blob in connection.execute(
             f"SELECT key, is_cut, features FROM features WHERE key IN ({marks})", some
         ):
-            features = np.frombuffer(blob, dtype="<f4").astype(np.float32)
-            found[key] = Known(features, bool(is_cut))
+            features = _unpacked(blob)
+            if features is not None:
+                found[key] = Known(features, bool(is_cut))
         connection.execute(
             f"UPDATE features SET used_at = ? WHERE key IN ({marks})",
             [time.time(), *some],
@@ -114,12 +116,25 @@ def _read(connection: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, Know
     return found
 
 
+def _packed(features: Float32Array) -> bytes:
+    """Return features as bytes, after their checksum."""
+    content = features.astype("<f4").tobytes()
+    return zlib.crc32(content).to_bytes(4, "little") + content
+
+
+def _unpacked(blob: bytes) -> Float32Array | None:
+    """Return features of bytes, None if they are damaged."""
+    if zlib.crc32(blob[4:]) != int.from_bytes(blob[:4], "little"):
+        return None
+    return np.frombuffer(blob, dtype="<f4", offset=4).astype(np.float32)
+
+
 def _write(connection: sqlite3.Connection, new: dict[bytes, Known]) -> None:
     """Write features; beyond the limit drop the least recently used, and a tenth more."""
     connection.executemany(
         "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
         [
-            (key, known.is_cut, time.time(), known.features.astype("<f4").tobytes())
+            (key, known.is_cut, time.time(), _packed(known.features))
             for key, known in new.items()
         ],
     )
@@ -164,22 +179,33 @@ def features_of(
 def _through_disk(text_of: dict[bytes, str], encode: Encode) -> dict[bytes, Known]:
     """Return the features on disk, and encode and write the rest."""
     try:
-        with _disk() as connection:
-            known = _read(connection, list(text_of))
-            rest = {key: text for key, text in text_of.items() if key not in known}
-            if rest:
-                new = _encoded(rest, encode)
-                _write(connection, new)
-                known |= new
-        return known
+        try:
+            return _read_or_encoded(text_of, encode)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:  # damaged, and all in it can be computed again
+            _path().unlink()
+            return _read_or_encoded(text_of, encode)
     except (sqlite3.Error, OSError) as error:
         warnings.warn(
             f"features cannot be kept in {str(_path())!r}: {error}. They are computed "
-            "anew; delete the file, or set the student's cache='memory'.",
+            "anew; free space on the disk, or set the student's cache='memory'.",
             SkllkdWarning,
             stacklevel=2,
         )
         return _encoded(text_of, encode)
+
+
+def _read_or_encoded(text_of: dict[bytes, str], encode: Encode) -> dict[bytes, Known]:
+    """Read the features on disk; encode the rest and write them."""
+    with _disk() as connection:
+        known = _read(connection, list(text_of))
+        rest = {key: text for key, text in text_of.items() if key not in known}
+        if rest:
+            new = _encoded(rest, encode)
+            _write(connection, new)
+            known |= new
+    return known
 
 
 def _encoded(text_of: dict[bytes, str], encode: Encode) -> dict[bytes, Known]:

@@ -23,9 +23,12 @@ NO_ANSWER = "without a usable answer"
 NAMES_NO_CLASS = "the model answered with none of the classes"
 LISTS_NO_CODE = "none of the answer codes is among the likeliest tokens"
 DECLINED = "the model declined to answer"
+FILTERED = "a filter of the server kept the answer back"
 CUT_SHORT = "the model did not come to an answer within the tokens it has"
 ENDED = "the model ended without an answer"
-_REASONS = {NO_ANSWER, NAMES_NO_CLASS, LISTS_NO_CODE, DECLINED, CUT_SHORT, ENDED}
+_REASONS = {
+    *(NO_ANSWER, NAMES_NO_CLASS, LISTS_NO_CODE, DECLINED, FILTERED, CUT_SHORT, ENDED)
+}
 
 
 class Usage(NamedTuple):

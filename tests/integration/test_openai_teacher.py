@@ -19,14 +19,21 @@ from skllkd.cli.demo import CLASSES, EXAMPLES
 from skllkd.exceptions import (
     InvalidParameterError,
     MissingLabelWarning,
+    SkllkdWarning,
     TeacherAccessError,
 )
 from skllkd.teachers import LabelStore, OpenAITeacher
 from skllkd.teachers.openai_api.batch import BatchStatus
 
-from tests.faulty_server import PASSING, FaultyServer, letter_probabilities
+from tests.faulty_server import (
+    PASSING,
+    FaultyServer,
+    letter_probabilities,
+    stub,
+    text_of,
+)
 
-pytest.importorskip("openai")
+pytest.importorskip("httpx2")
 pytestmark = pytest.mark.enable_socket
 
 LETTERS = {"first": "about alpha", "second": "about beta", "third": "about gamma"}
@@ -106,7 +113,10 @@ def test_a_real_server_labels_real_texts(real_server, news):
 
 def test_its_labels_without_structured_output(real_server, news):
     """The server says 500 of a JSON schema; its plain answers are read."""
-    with pytest.warns(MissingLabelWarning):
+    with (
+        pytest.warns(MissingLabelWarning),
+        pytest.warns(SkllkdWarning, match="structured output is not taken"),
+    ):
         labels = real_teacher(real_server, method="label").label(
             [*short(news[0][:8]), ""], CLASSES
         )
@@ -382,10 +392,39 @@ def test_a_batch_in_parts_and_one_that_is_not_done(monkeypatch):
         assert teacher.label(WORDS, LETTERS).n_asked == 0
 
 
+def test_a_batch_of_odd_lines_is_read_as_far_as_it_goes():
+    """No usage, a filtered answer, an error in a good answer, and lines that are none."""
+
+    def answer(body):
+        got = letter_answer(body)
+        if "beta" in text_of(body):
+            got["choices"][0] = {"finish_reason": "content_filter", "index": 0}
+        if "gamma" in text_of(body):
+            return {"error": {"message": "overloaded", "code": 529}}
+        return got
+
+    with FaultyServer(answer=answer) as server:
+        teacher = stub_teacher(server)
+        with pytest.warns(MissingLabelWarning):
+            teacher.label(WORDS[1:2], LETTERS)  # the filtered one
+        job = teacher.submit(WORDS[:6], LETTERS)
+        server.files[f"output-{job}"] += b'\nnull\n[1]\n{"custom_id": "zz"}\n{"cus'
+        status = teacher.collect(job, LETTERS)
+        assert (status.n_answered, status.n_unanswered) == (2, 1)
+        assert status.errors == {"the provider's error: overloaded": 2}
+        spent = teacher.plan(WORDS, LETTERS).spent
+        assert spent.input_tokens > 50 * spent.n_calls  # estimated
+
+
+def letter_answer(body):
+    """Answer as the stub does, without a usage."""
+    got = stub(body)
+    del got["usage"]
+    return got
+
+
 def test_votes_one_by_one_are_put_together_again():
     def one(body):
-        from tests.faulty_server import stub
-
         answer = stub(body)
         return answer | {"choices": answer["choices"][:1]}
 

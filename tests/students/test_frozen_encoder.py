@@ -255,9 +255,38 @@ def test_a_write_cut_short_leaves_nothing_half_done(own_store):
         assert list(feature_cache._read(connection, [b"a", b"b"])) == [b"a"]
 
 
-def test_a_damaged_file_is_named_and_does_without(news, tiny_path, own_store):
-    own_store.parent.mkdir()
-    (own_store.parent / "features.sqlite").write_bytes(b"no database" * 200)
+@pytest.mark.parametrize("damage", ["not a database", "cut", "bits"])
+def test_a_damaged_file_is_made_anew_without_a_word(damage, own_store):
+    """Features of damaged rows would change every classifier that reads them."""
+
+    def encode(texts):
+        encoded.extend(texts)
+        rows = [np.full(8, len(text), np.float32) for text in texts]
+        return np.stack(rows), np.zeros(len(texts), bool)
+
+    text_of = {bytes([i]): "x" * i for i in range(1, 200)}
+    encoded, path = [], own_store.parent / "features.sqlite"
+    right = feature_cache._through_disk(text_of, encode)
+    content = path.read_bytes()
+    if damage == "not a database":
+        path.write_bytes(b"no database" * 2000)
+    elif damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        row = np.full(8, 7.0, "<f4").tobytes()
+        path.write_bytes(content.replace(row, row[:-1] + b"\0"))
+    encoded.clear()
+    for _ in range(2):
+        found = feature_cache._through_disk(text_of, encode)
+        for key, known in right.items():
+            np.testing.assert_array_equal(found[key].features, known.features)
+    assert encoded == (["x" * 7] if damage == "bits" else list(text_of.values()))
+
+
+def test_a_file_that_cannot_be_written_is_named_and_does_without(
+    news, tiny_path, own_store
+):
+    (own_store.parent / "features.sqlite").mkdir(parents=True)
     with pytest.warns(SkllkdWarning, match="features.sqlite"):
         classifier = new(news, tiny_path, cache="disk").fit(news[0][:64])
     assert classifier.predict(news[0][:3]).shape == (3,)

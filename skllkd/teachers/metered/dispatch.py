@@ -12,13 +12,16 @@ from joblib.parallel import get_active_backend
 
 from skllkd._core.arrays import IntArray
 from skllkd._core.classes import Classes
-from skllkd.teachers.metered.budget import Meter
+from skllkd.teachers.labels import Usage
+from skllkd.teachers.metered.budget import Budget, Meter
 from skllkd.teachers.metered.scores import Scores
 
 #: Rows of a pool and their texts.
 Chunk = tuple[IntArray, list[str]]
 #: Scores a chunk of texts.
 Scorer = Callable[[list[str]], Scores]
+#: Tells whether a text may take another call, after what it took already.
+MaySpend = Callable[[Usage], bool]
 #: Chunks for each worker process, so that they end together, and the sizes of a chunk.
 _CHUNKS_PER_WORKER, _SMALLEST_CHUNK, _LARGEST_CHUNK = 4, 16, 256
 
@@ -28,8 +31,18 @@ class _BackEnd(Protocol):
 
     _n_concurrent: int
     _chunk_size: int
+    _calls_per_text: int
 
-    def _open_scorer(self, classes: Classes) -> AbstractContextManager[Scorer]: ...
+    def _open_scorer(
+        self, classes: Classes, may_spend: MaySpend
+    ) -> AbstractContextManager[Scorer]: ...
+
+    def _budget(self) -> Budget: ...
+
+
+def always(_: Usage) -> bool:
+    """Allow another call."""
+    return True
 
 
 def worker_chunk_size(n_texts: int) -> int | None:
@@ -43,36 +56,34 @@ def worker_chunk_size(n_texts: int) -> int | None:
 
 
 def scored_here(
-    teacher: _BackEnd, chunks: Iterator[Chunk], classes: Classes, meter: Meter | None
+    teacher: _BackEnd, chunks: Iterator[Chunk], classes: Classes, meter: Meter
 ) -> Iterator[tuple[IntArray, Scores]]:
     """Score chunks in this process, in threads where the teacher wants it."""
-    with teacher._open_scorer(classes) as score:
+    with teacher._open_scorer(classes, meter.may_spend) as score:
         if teacher._n_concurrent > 1:
             yield from _in_threads(score, chunks, teacher._n_concurrent, meter)
             return
         for rows, texts in chunks:
             scores = score(texts)
-            if meter is not None:
-                meter.settle(len(rows), scores.usage)
+            meter.settle(len(rows), scores.usage)
             yield rows, scores
 
 
 def _in_threads(
-    score: Scorer, chunks: Iterator[Chunk], n_threads: int, meter: Meter | None
+    score: Scorer, chunks: Iterator[Chunk], n_threads: int, meter: Meter
 ) -> Iterator[tuple[IntArray, Scores]]:
     """Score chunks in threads; those under way when one fails are finished and kept."""
     failures: list[Exception] = []
 
     def attempt(rows: IntArray, texts: list[str]) -> tuple[IntArray, Scores | None]:
-        if failures or (meter is not None and not meter.may_send()):
+        if failures or not meter.may_send():
             return rows, None
         try:
             scores = score(texts)
         except Exception as failure:
             failures.append(failure)
             return rows, None
-        if meter is not None:
-            meter.settle(len(rows), scores.usage)
+        meter.settle(len(rows), scores.usage)
         return rows, scores
 
     until_failure = itertools.takewhile(lambda _: not failures, chunks)
@@ -97,7 +108,10 @@ def scored_by_workers(
     failures: list[Exception] = []
     until_failure = itertools.takewhile(lambda _: not failures, chunks)
     parallel = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")
-    tasks = (delayed(_score_elsewhere)(teacher, *c, classes) for c in until_failure)
+    tasks = (
+        delayed(_score_elsewhere)(teacher, *chunk, classes, meter.total)
+        for chunk in until_failure
+    )
     for scored, failure in parallel(tasks):
         for rows, scores in scored:
             meter.settle(len(rows), scores.usage)
@@ -109,14 +123,15 @@ def scored_by_workers(
 
 
 def _score_elsewhere(
-    teacher: _BackEnd, rows: IntArray, texts: list[str], classes: Classes
+    teacher: _BackEnd, rows: IntArray, texts: list[str], classes: Classes, spent: Usage
 ) -> tuple[list[tuple[IntArray, Scores]], Exception | None]:
     """Score a worker's texts, and return the failure that ended it, if one did."""
     size, scored = teacher._chunk_size, list[tuple[IntArray, Scores]]()
     starts = range(0, len(texts), size)
     chunks = ((rows[i : i + size], texts[i : i + size]) for i in starts)
+    meter = Meter(teacher._budget(), spent, teacher._calls_per_text)
     try:
-        scored.extend(scored_here(teacher, chunks, classes, None))
+        scored.extend(scored_here(teacher, chunks, classes, meter))
     except Exception as failure:
         return scored, failure
     return scored, None

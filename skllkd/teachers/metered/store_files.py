@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -44,6 +45,7 @@ CREATE TABLE notes (
 ) WITHOUT ROWID
 """
 _WAIT_S = 60.0
+_NO_ACCESS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
 
 
 class StoreFile:
@@ -77,7 +79,8 @@ class StoreFile:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
-        self._connection.execute("PRAGMA synchronous = NORMAL")
+        # Each commit is on the disk before the next text is paid for.
+        self._connection.execute("PRAGMA synchronous = FULL")
 
     def _create(self) -> None:
         """Create the tables in an empty file; refuse a file of another version or kind."""
@@ -154,10 +157,39 @@ class StoreFile:
     def _unusable(self, error: Exception | str) -> StoreError:
         """Build the error about a file that cannot be used."""
         return StoreError(
-            f"the label store {self.path} cannot be used: {error}. Move the file away "
-            "(its texts will be labelled again), or name another with `store=` or "
-            "the environment variable SKLLKD_CACHE."
+            f"the label store {self.path} cannot be used: {error}. {_advice(error)}"
         )
+
+
+def _advice(error: Exception | str) -> str:
+    """Say how a store can be used again, without paying twice where that can be."""
+    code = getattr(error, "sqlite_errorcode", None)
+    kind = None if code is None else code & 0xFF  # without its details
+    if kind in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) or _is_disk_full(error):
+        return (
+            "Is the disk full? Free space and run again: the answers stored so far "
+            "are kept, and are not asked for again."
+        )
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return (
+            f"Another program has held it for {_WAIT_S:.0f} s. Run again when that has "
+            "ended: the answers stored are kept."
+        )
+    if kind in _NO_ACCESS or isinstance(error, OSError):
+        return (
+            "Make the file and its folder readable and writable, or name another with "
+            "`store=` or the environment variable SKLLKD_CACHE."
+        )
+    return (
+        "Put a copy of before in its place. Without one, move the file away, or name "
+        "another with `store=` or the environment variable SKLLKD_CACHE: texts will then "
+        "be labelled again."
+    )
+
+
+def _is_disk_full(error: Exception | str) -> bool:
+    """Return whether the operating system had no space."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def answer_checksum(key: bytes, log_prob: bytes) -> int:

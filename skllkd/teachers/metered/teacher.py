@@ -26,6 +26,7 @@ from skllkd.teachers.metered.budget import Budget, Meter
 from skllkd.teachers.metered.cache import Memory, MemoryCache, StoreCache
 from skllkd.teachers.metered.dispatch import (
     Chunk,
+    MaySpend,
     Scorer,
     scored_by_workers,
     scored_here,
@@ -122,7 +123,7 @@ class MeteredTeacher(Teacher):
     # ---- hooks
 
     @contextmanager
-    def _open_scorer(self, classes: Classes) -> Iterator[Scorer]:
+    def _open_scorer(self, classes: Classes, may_spend: MaySpend) -> Iterator[Scorer]:
         """Open a scorer, once for many chunks, and close it afterwards."""
         yield functools.partial(self.score_batch, classes=classes)
 
@@ -169,7 +170,9 @@ class MeteredTeacher(Teacher):
                     some = cache.get([texts[row] for row in unknown], len(classes))
                     overwrite_rows(pool, unknown, some)
                     from_store = pool.answered
-                    meter = Meter(budget, cache.usage(), self._calls_per_text)
+                    expected = functools.partial(self._expected_usage, classes=classes)
+                    calls, spent = self._calls_per_text, cache.usage()
+                    meter = Meter(budget, spent, calls, expected)
                     n_asked = self._ask(texts, classes, pool, cache, meter, verbose)
         source = np.where(from_store, "store", "model").astype(object)
         source[~pool.answered] = ""
@@ -209,8 +212,8 @@ class MeteredTeacher(Teacher):
                 overwrite_rows(pool, rows, scores)
                 is_open[rows] = False
                 bar.update(len(rows))
-        if meter.stopped_by:
-            _warn_of_budget(pool, is_open, meter.stopped_by)
+        if is_open.any() and meter.reached():
+            _warn_of_budget(pool, is_open, meter.reached())
         return len(unknown) - int(is_open.sum())
 
     def _scored(
@@ -232,7 +235,7 @@ class MeteredTeacher(Teacher):
         """Draw chunks of texts for as long as the budget allows."""
         left: Iterator[int] = iter(unknown.tolist())
         while window := list(itertools.islice(left, max(size, self._sort_window))):
-            n_allowed = meter.reserve(len(window))
+            n_allowed = meter.reserve([texts[row] for row in window])
             if n_allowed == 0:
                 return
             left = itertools.chain(window[n_allowed:], left)
@@ -253,6 +256,11 @@ class MeteredTeacher(Teacher):
         with LabelStore(self.store) as store:
             key = fingerprint_key(fingerprint)
             yield StoreCache(store, key, self._describe(classes))
+
+    def _expected_usage(self, texts: list[str], classes: Classes) -> Usage:
+        """Estimate the tokens of some texts, 0 where they cannot be counted."""
+        tokens = self._count_tokens(texts, classes)
+        return Usage(0, tokens.input or 0, tokens.output or 0)
 
     def _budget(self) -> Budget:
         """Collect the limits."""
@@ -302,9 +310,9 @@ class MeteredTeacher(Teacher):
 
 def _warn_of_budget(pool: Scores, is_open: BoolArray, limit: str) -> None:
     """Note that rows were not sent, and warn."""
-    pool.error[is_open] = f"not sent: {limit} is reached"
+    pool.error[is_open] = f"not sent: {limit}"
     warnings.warn(
-        f"{limit} is reached: {int(is_open.sum())} distinct texts were not sent. "
+        f"{limit}: {int(is_open.sum())} distinct texts were not sent. "
         "Answers so far are kept; raise the limit to continue.",
         BudgetReachedWarning,
         stacklevel=2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
@@ -10,15 +11,27 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import InvalidParameterError, StoreError
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.cache import StoreCache
 from skllkd.teachers.metered.scores import Scores, concatenate_scores, unknown_scores
 from skllkd.teachers.metered.store import text_key
-from skllkd.teachers.openai_api.capabilities import usage_of
 from skllkd.teachers.openai_api.chat import ChatRequest
-from skllkd.teachers.openai_api.client import Client, Response
+from skllkd.teachers.openai_api.client import (
+    BYTES_PER_TOKEN,
+    Client,
+    Response,
+    usage_of,
+)
+from skllkd.teachers.openai_api.completion import (
+    Answer,
+    number,
+    read_completion,
+    read_refusal,
+)
+from skllkd.teachers.openai_api.connection import FILE_BYTES
 from skllkd.teachers.openai_api.scorer import row_of
 
 #: Size of a file: OpenAI's limits are 50,000 requests and 200 MB.
@@ -27,6 +40,10 @@ _POLL_S = 30.0
 _ENDPOINT = "/v1/chat/completions"
 _METADATA = "skllkd_fingerprint"
 _SAID = "the provider's error"
+#: Note of the tokens that a request of a batch has, about.
+_TOKENS = "{} tokens"
+#: Time for a file to be sent or received, in seconds.
+_FILE_S = 3600.0
 _ENDED = {"completed", "expired", "cancelled", "failed"}
 
 
@@ -79,13 +96,13 @@ def _files(
         some = [
             json.dumps(
                 {
-                    "custom_id": name if len(bodies) == 1 else f"{name}-{number}",
+                    "custom_id": name if len(bodies) == 1 else f"{name}-{i}",
                     "method": "POST",
                     "url": _ENDPOINT,
                     "body": body,
                 }
             ).encode()
-            for number, body in enumerate(bodies)
+            for i, body in enumerate(bodies)
         ]
         size = sum(map(len, some)) + len(some)
         too_many = len(lines) + len(some) > _FILE_REQUESTS
@@ -98,10 +115,10 @@ def _files(
         yield b"\n".join(lines) + b"\n"
 
 
-def _without_id(content: Any) -> str:
-    """Describe the fault of an answer that should name something, "" for none."""
-    named = isinstance(content, dict) and isinstance(content.get("id"), str)
-    return "" if named else "the body names no file and no batch"
+def _named(content: Any) -> tuple[dict[str, Any], str]:
+    """Read an answer that should name something."""
+    is_named = isinstance(content, dict) and isinstance(content.get("id"), str)
+    return (content, "") if is_named else ({}, "the body names no file and no batch")
 
 
 class BatchJobs:
@@ -109,8 +126,6 @@ class BatchJobs:
 
     def __init__(self, client: Client, cache: StoreCache, request: ChatRequest) -> None:
         self._client, self._cache, self._request = client, cache, request
-        self._batches = client.client.batches.with_raw_response
-        self._files = client.client.files
 
     def submit(self, texts: list[str]) -> str:
         """Upload the requests about texts, and return the names of the batches."""
@@ -122,9 +137,20 @@ class BatchJobs:
             job = self._cache.read_note(digest)
             if job is None or self._is_spent(job):
                 job = self._submit(content)
-                self._cache.write_note(digest, job)
+                self._note(digest, job)
+                n_tokens = len(content) // (BYTES_PER_TOKEN * content.count(b"\n"))
+                self._cache.write_note(_TOKENS.format(job), str(n_tokens))
             jobs.append(job)
         return ",".join(jobs)
+
+    def _note(self, digest: str, job: str) -> None:
+        """Note a batch that was bought, or name it where that fails."""
+        try:
+            self._cache.write_note(digest, job)
+        except StoreError as error:
+            raise StoreError(
+                f"{error} The batch {job!r} was accepted: collect it by that name."
+            ) from error
 
     def _is_spent(self, job: str) -> bool:
         """Return whether no more answers are to be had from a batch."""
@@ -134,15 +160,17 @@ class BatchJobs:
         if response.status == 404:
             return True
         batch = self._received(response)
-        n_done = (batch.get("request_counts") or {}).get("completed")
-        return batch.get("status") in _ENDED and not n_done
+        return batch.get("status") in _ENDED and not _counts(batch)["completed"]
 
     def _submit(self, content: bytes) -> str:
         """Upload a file and have it answered."""
-        upload = self._files.with_raw_response.create
         uploaded = self._client.request(
-            lambda: upload(file=("skllkd.jsonl", content), purpose="batch").text,
-            _without_id,
+            "POST",
+            "files",
+            _named,
+            timeout_s=_FILE_S,
+            files={"file": ("skllkd.jsonl", content)},
+            data={"purpose": "batch"},
         )
         order = {
             "input_file_id": self._received(uploaded)["id"],
@@ -152,19 +180,17 @@ class BatchJobs:
         }
         # Not repeated: a request whose answer was lost may have been accepted, and paid.
         created = self._client.request(
-            lambda: self._batches.create(**order).text, _without_id, max_retries=0
+            "POST", "batches", _named, max_retries=0, json=order
         )
         return str(self._received(created)["id"])
 
     def _ask(self, job: str) -> Response:
         """Ask the provider about a batch."""
-        return self._client.request(
-            lambda: self._batches.retrieve(job).text, _without_id
-        )
+        return self._client.request("GET", f"batches/{quote(job, safe='')}", _named)
 
     def _received(self, response: Response) -> Any:
         """Return the content of a response, or raise TeacherAccessError."""
-        if response.content is None or response.problem:
+        if response.problem:
             raise self._client.refusal(response)
         return response.content
 
@@ -187,57 +213,57 @@ class BatchJobs:
         if collected is not None:
             return BatchStatus(**json.loads(collected))
         batch = self._received(self._ask(name))
-        if (batch.get("metadata") or {}).get(_METADATA) != self._cache.fingerprint:
+        if _part(batch, "metadata").get(_METADATA) != self._cache.fingerprint:
             raise InvalidParameterError(
                 f"`job`: the batch {name!r} was submitted by another teacher, or for other "
                 "classes, another prompt or method. Collect it with those."
             )
         status = str(batch.get("status"))
-        n_requested = int((batch.get("request_counts") or {}).get("total") or 0)
+        n_requested = _counts(batch)["total"]
         if status not in _ENDED:
             return BatchStatus(status, n_requested)
         lines: list[Any] = []
         for kind in ("output_file_id", "error_file_id"):
             if batch.get(kind):
                 lines += self._lines(str(batch[kind]))
-        part = self._store_lines(lines, status, n_requested)
-        for fault in (batch.get("errors") or {}).get("data") or ():
-            said = self._client.server.mask(str(fault.get("message")))
+        n_tokens = int(self._cache.read_note(_TOKENS.format(name)) or 0)
+        part = self._store_lines(lines, status, n_requested, n_tokens)
+        for fault in _part(batch, "errors").get("data") or ():
+            refusal = read_refusal({"error": fault})
+            said = self._client.server.mask(refusal.words if refusal else "no reason")
             part = replace(part, errors={**part.errors, f"{_SAID}: {said}": 1})
         self._cache.write_note(name, json.dumps(_without_quotes(part)))
         return part
 
     def _lines(self, file_id: str) -> list[Any]:
         """Download the lines of a file."""
-
-        def call() -> str:
-            text = self._files.content(file_id).content.decode("utf-8")
-            return f"[{','.join(line for line in text.splitlines() if line.strip())}]"
-
-        lines: list[Any] = self._received(self._client.request(call))
+        path = f"files/{quote(file_id, safe='')}/content"
+        response = self._client.request(
+            "GET", path, by_line=True, n_bytes=FILE_BYTES, timeout_s=_FILE_S
+        )
+        lines: list[Any] = self._received(response)
         return lines
 
     def _store_lines(
-        self, lines: list[Any], status: str, n_requested: int
+        self, lines: list[Any], status: str, n_requested: int, n_tokens: int
     ) -> BatchStatus:
         """Store the answers in the lines of a batch."""
         of_text: dict[bytes, list[Any]] = {}
         for line in lines:
-            key = bytes.fromhex(str(line.get("custom_id")).partition("-")[0])
-            of_text.setdefault(key, []).append(line)
-        keys, rows, errors = [], [], Counter[str]()
+            key = _key(line)
+            if key:
+                of_text.setdefault(key, []).append(line)
+        keys, rows, errors = list[bytes](), list[Scores](), Counter[str]()
         usage = Usage()
         for key, some in of_text.items():
-            bodies = [_body(line) for line in some]
-            for body in bodies:
-                used = usage_of(body)
-                usage = usage.plus(used._replace(n_calls=int(used.input_tokens > 0)))
-            problem = next(filter(None, map(self._problem, some)), "")
+            read = [self._read(line, n_tokens) for line in some]
+            usage = functools.reduce(Usage.plus, (used for _, _, used in read), usage)
+            problem = next((problem for _, problem, _ in read if problem), "")
             if problem:
                 errors[problem] += 1
             else:
                 keys.append(key)
-                rows.append(self._row(bodies))
+                rows.append(self._row([a for answers, _, _ in read for a in answers]))
         scores = concatenate_scores(rows) if rows else unknown_scores(0, 0)
         self._cache.put(keys, scores, usage)
         per_text = max(map(len, of_text.values()), default=1)
@@ -251,22 +277,26 @@ class BatchJobs:
             status, n_texts, n_answered, n_unanswered, n_missing, dict(errors)
         )
 
-    def _row(self, bodies: list[Any]) -> Scores:
+    def _read(
+        self, line: dict[str, Any], n_tokens: int
+    ) -> tuple[tuple[Answer, ...], str, Usage]:
+        """Read the answers in a line, or the problem, and what it took."""
+        response = _part(line, "response")
+        body, code = response.get("body"), number(response.get("status_code"))
+        is_good, status = 200 <= code < 300, int(code) if 0 < code < 1000 else 0
+        refusal = read_refusal(line) or read_refusal(body, 0 if is_good else status)
+        if refusal is not None:
+            said = self._client.server.mask(refusal.words)
+            return (), f"{_SAID}: {said}", Usage()
+        completion = read_completion(body)
+        usage = usage_of(completion, n_tokens)
+        return completion.answers, self._request.fault(completion), usage
+
+    def _row(self, answers: list[Answer]) -> Scores:
         """Read the answers about a text."""
-        result = self._request.read([c for body in bodies for c in body["choices"]])
+        result = self._request.read(answers)
         reason = self._client.server.mask(result.reason)
         return row_of(result._replace(reason=reason), Usage(), False, is_final=True)
-
-    def _problem(self, line: Any) -> str:
-        """Describe why a line holds no answer, "" if it does."""
-        response, body = line.get("response") or {}, _body(line)
-        error = line.get("error") or body.get("error")
-        if error:
-            said = error.get("message") if isinstance(error, dict) else error
-            return f"{_SAID}: {self._client.server.mask(str(said))}"
-        if response.get("status_code") != 200:
-            return f"HTTP {response.get('status_code')}"
-        return self._request.fault(body)
 
 
 def _without_quotes(part: BatchStatus) -> dict[str, Any]:
@@ -277,10 +307,26 @@ def _without_quotes(part: BatchStatus) -> dict[str, Any]:
     return vars(part) | {"errors": errors}
 
 
-def _body(line: dict[str, Any]) -> dict[str, Any]:
-    """Take the completion out of a line, {} for none."""
-    body = (line.get("response") or {}).get("body")
-    return body if isinstance(body, dict) else {}
+def _key(line: Any) -> bytes:
+    """Read the digest of the text that a line is about, b"" for none."""
+    named = line.get("custom_id") if isinstance(line, dict) else None
+    try:
+        return bytes.fromhex(str(named).partition("-")[0])
+    except ValueError:
+        return b""
+
+
+def _part(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """Take an object out of another, {} for none."""
+    part = content.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _counts(batch: dict[str, Any]) -> dict[str, int]:
+    """Read how many requests of a batch there are, and are done."""
+    counts = _part(batch, "request_counts")
+    values = {name: number(counts.get(name)) for name in ("total", "completed")}
+    return {name: int(n) if 0 < n < 1e12 else 0 for name, n in values.items()}
 
 
 def _sum(a: BatchStatus, b: BatchStatus) -> BatchStatus:

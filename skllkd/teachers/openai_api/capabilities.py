@@ -2,105 +2,116 @@
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skllkd.teachers.labels import Usage
+from skllkd.teachers.openai_api.completion import Completion, Refusal
 
-#: Answers without log-probabilities after which a server counts as giving none.
-_LEFT_OUT = 3
+#: Names of the parameter that limits the length of an answer.
+_LIMITS = re.compile(r"max_(completion_|output_|new_)?tokens")
+#: Statuses with which servers refuse a parameter.
+_PARAMETER_STATUSES = {0, 400, 403, 422, 500}
+#: The longest answer, of a model that thinks first, and the shortest that is tried.
+REASONING_TOKENS, _FEW_TOKENS = 4096, 256
+#: A length that is enough for servers that want a longer answer and do not say how long.
+_ENOUGH = 32
+_TOO_FEW = re.compile("minimum|at least|greater|too (small|low|short)|below|>")
+_TOO_MANY = re.compile("context|exceed|too large|maximum|at most")
+_CUT_SHORT = re.compile("output limit|could not finish", re.IGNORECASE)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Capabilities:
-    """Parameters and features of a server for a model, learned by one client.
+    """Parameters and features of a server for a model.
 
-    Everything is assumed at first. What a server names as not taken is given up, so
-    threads may learn the same thing twice, but never unlearn it.
+    Everything is assumed at first. Parameters that the server does not take are given
+    up one after the other; the client keeps a change if an answer came of it.
     """
 
     top_logprobs: int = 20
     limit_name: str = "max_tokens"
+    least_tokens: int = 1
+    #: For one text alone, with what its own length leaves.
+    most_tokens: int = REASONING_TOKENS
     takes_temperature: bool = True
     takes_schema: bool = True
     takes_n: bool = True
     #: Whether the model thinks in tokens before it answers.
     reasons: bool = False
-    gives_logprobs: bool = False
-    n_without_logprobs: int = 0
-    #: Whether an answer has come, so that the parameters are known to be right.
-    is_settled: bool = False
 
-    @property
-    def lacks_logprobs(self) -> bool:
-        """Whether the server counts as giving no log-probabilities."""
-        return not self.gives_logprobs and self.n_without_logprobs >= _LEFT_OUT
-
-    def learn_from_refusal(self, status: int, said: str) -> None:
-        """Give up the parameter that a server names as not taken."""
-        if status not in (400, 403, 422, 500):
-            return
+    def changes_after_refusal(
+        self, refusal: Refusal, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Choose what to give up of what was sent and the server names; {} for nothing."""
+        if refusal.status not in _PARAMETER_STATUSES:
+            return {}
+        said = " ".join((*sorted(refusal.codes), refusal.words))
+        if _CUT_SHORT.search(said) and not self.reasons:
+            return {"reasons": True}  # it was still thinking
         if "max_completion_tokens" in said and self.limit_name == "max_tokens":
-            self.limit_name = "max_completion_tokens"
-        elif "output limit" in said or "Could not finish" in said:
-            self.reasons = True  # it was still thinking
-        elif "temperature" in said:
-            self.takes_temperature = False
-        elif "logprobs" in said and status != 403:
-            self.top_logprobs = 5
-        elif "response_format" in said or "json_schema" in said:
-            self.takes_schema = False
-        elif re.search(r"['\"`]n['\"`]", said):
-            self.takes_n = False
+            return {"limit_name": "max_completion_tokens"}
+        if _LIMITS.search(said):
+            changes = self._other_length(said, int(body[self.limit_name]))
+            if changes:
+                return changes
+        return self._without(said, refusal.status, body)
 
-    def learn_from_answer(self, completion: dict[str, Any], n_asked: int) -> None:
-        """Learn the features of the model and the server from a completion."""
-        self.is_settled = True
-        choices = completion["choices"]
-        if len(choices) < n_asked:
-            self.takes_n = False
-        message = choices[0]["message"]
-        content = str(message.get("content") or "")
-        details = (completion.get("usage") or {}).get("completion_tokens_details") or {}
-        cut_short = not content and choices[0].get("finish_reason") == "length"
-        self.reasons = self.reasons or bool(
-            details.get("reasoning_tokens")
-            or message.get("reasoning_content")
-            or message.get("reasoning")
-            or content.lstrip().startswith("<think>")
-            or (cut_short and not listed_tokens(choices[0]))
-        )
+    def _other_length(self, said: str, limit: int) -> dict[str, Any]:
+        """Choose the length of an answer that a server asks for; {} for the same."""
+        if self.reasons and limit > _FEW_TOKENS and _TOO_MANY.search(said):
+            return {"most_tokens": limit // 2}
+        named = [int(digits) for digits in re.findall(r"\b\d{1,4}\b", said)]
+        longer = [n for n in named if limit < n <= REASONING_TOKENS]
+        if _TOO_FEW.search(said) and not _TOO_MANY.search(said) and limit < _ENOUGH:
+            return {"least_tokens": min(longer, default=_ENOUGH)}
+        return {}
 
+    def _without(
+        self, said: str, status: int, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Choose a parameter of the body to leave out, by its name."""
+        if "temperature" in body and "temperature" in said:
+            return {"takes_temperature": False}
+        if "response_format" in body and re.search("response_format|json_schema", said):
+            return {"takes_schema": False}
+        if "n" in body and re.search(r"['\"`]n['\"`]|\bn (must|should|is|>)", said):
+            return {"takes_n": False}
+        if "top_logprobs" in body and "logprobs" in said and status != 403:
+            fewer = {20: 5, 5: 0}
+            return {"top_logprobs": fewer[self.top_logprobs]}
+        return {}
 
-def form_fault(completion: Any) -> str:
-    """Describe the fault in the form of a completion, "" for none."""
-    choices = completion.get("choices") if isinstance(completion, dict) else None
-    if not isinstance(choices, list) or not choices:
-        return "the body is no chat completion"
-    for choice in choices:
-        message = choice.get("message") if isinstance(choice, dict) else None
-        content = message.get("content") if isinstance(message, dict) else 0
-        if not isinstance(content, (str, type(None))):
-            return "the body is no chat completion"
-    return ""
+    def changes_after_answer(
+        self, completion: Completion, n_asked: int
+    ) -> dict[str, Any]:
+        """Find features of the model and the server in a completion."""
+        answer, changes = completion.answers[0], dict[str, Any]()
+        if len(completion.answers) < n_asked and self.takes_n:
+            changes["takes_n"] = False
+        is_empty = not answer.text and not any(t.probabilities() for t in answer.tokens)
+        if not self.reasons and (answer.thinks or (is_empty and answer.is_cut)):
+            changes["reasons"] = True
+        return changes
 
-
-def usage_of(completion: Any) -> Usage:
-    """Read the tokens of a completion, as far as the server says; no call is counted."""
-    used = completion.get("usage") if isinstance(completion, dict) else None
-    if not isinstance(used, dict):
-        return Usage()
-    counts = (used.get("prompt_tokens"), used.get("completion_tokens"))
-    return Usage(0, *(n if isinstance(n, int) and n > 0 else 0 for n in counts))
-
-
-def listed_tokens(choice: dict[str, Any]) -> list[tuple[str, float]]:
-    """Read the likeliest first tokens of an answer with their probabilities."""
-    try:
-        top = choice["logprobs"]["content"][0]["top_logprobs"]
-        listed = [(str(entry["token"]), math.exp(entry["logprob"])) for entry in top]
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
-        return []
-    return [(token, p) for token, p in listed if 0 <= p <= 1 + 1e-6]
+    def described(self) -> list[str]:
+        """Describe the changes that matter to the user."""
+        said = {
+            "`temperature` is not taken: answers may differ from one run to the next": (
+                not self.takes_temperature
+            ),
+            f"at most {self.top_logprobs} likely tokens are listed": (
+                self.top_logprobs < Capabilities.top_logprobs
+            ),
+            f"an answer is given at least {self.least_tokens} tokens": (
+                self.least_tokens > Capabilities.least_tokens
+            ),
+            "structured output is not taken: plain answers are read": (
+                not self.takes_schema
+            ),
+            f"the model thinks first, in up to {REASONING_TOKENS} tokens a text": (
+                self.reasons
+            ),
+        }
+        return [words for words, is_so in said.items() if is_so]

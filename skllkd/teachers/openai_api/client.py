@@ -1,24 +1,27 @@
-"""Client of a server that speaks the OpenAI API: one key, rate limits, retries, no secrets.
-
-What goes wrong is returned as a `Response`, never raised through the client's frames,
-whose variables hold the key.
-"""
+"""Client of a server that speaks the OpenAI API: rate limits, retries, no secrets."""
 
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
 from typing import Any, NamedTuple
 
-from skllkd._core.params import optional_import
 from skllkd.exceptions import TeacherAccessError
 from skllkd.teachers.labels import Usage
-from skllkd.teachers.openai_api.capabilities import Capabilities, usage_of
-from skllkd.teachers.openai_api.chat import NO_LOGPROBS, ChatRequest
+from skllkd.teachers.openai_api.capabilities import Capabilities
+from skllkd.teachers.openai_api.chat import NO_LOGPROBS, THINKS, ChatRequest
+from skllkd.teachers.openai_api.completion import (
+    Completion,
+    Refusal,
+    read_completion,
+    read_refusal,
+)
+from skllkd.teachers.openai_api.connection import NOT_JSON, Connection, Exchange
 from skllkd.teachers.openai_api.rate_limit import RateLimiter, backoff_s, retry_after_s
+from skllkd.teachers.openai_api.refusals import kind_of
 from skllkd.teachers.openai_api.server import Server
 
 #: A server that asks to wait longer than this, in seconds, is not waited for: another
@@ -26,58 +29,63 @@ from skllkd.teachers.openai_api.server import Server
 _PATIENCE_S = 540.0
 #: Bytes of UTF-8 for each token, about.
 BYTES_PER_TOKEN = 4
-#: Messages about a request that is wrong for one text only.
-_ABOUT_THE_TEXT = re.compile(
-    "context.?length|context.?window|context.?size|content.?filter|content.?policy"
-    "|string_above_max_length|too large|too long",
-    re.IGNORECASE,
-)
+#: A count of tokens below this share of the estimate is not believed.
+_CREDIBLE = 0.25
+#: Number of repeated attempts for an answer whose log-probabilities were left out.
+_LEFT_OUT = 2
 #: Ways on for a teacher whose server gives no log-probabilities.
 _NEEDS_LOGPROBS = (
     '`method="logprobs"` needs log-probabilities. Use method="votes" for a confidence at '
     '8 times the calls, or method="label" for labels without one.'
 )
-_REASONS = "it is a reasoning model, which gives no log-probabilities of its answer"
-_RETRIED = {408, 409, 425, 429}
-#: Codes of a 429 that no waiting helps against.
-_OUT_OF_MONEY = {"insufficient_quota", "billing_hard_limit_reached"}
+
+
+class LogprobsError(TeacherAccessError):
+    """The server gives no log-probabilities."""
 
 
 class Response(NamedTuple):
     """Outcome of a request: the content, or the problem, which holds no secret.
 
     Of the kinds of failure, "passing" is worth another attempt, "text" concerns this text
-    alone, "refused" would meet any other request too, "stopped" is our own doing. The
-    usage is that of all attempts, those with unusable answers included.
+    alone, "odd" may concern it, "unfit" is an answer without log-probabilities;
+    "unreachable", "refused" and "no logprobs" concern all texts, "stopped" is our own
+    doing. The usage is that of all attempts, those with unusable answers included.
     """
 
-    content: dict[str, Any] | None
+    content: Any = None
     problem: str = ""
     kind: str = ""
     wait_s: float | None = None
     status: int = 0
     usage: Usage = Usage()
+    refusal: Refusal | None = None
+
+
+#: Reads the content of an answer, and describes its fault, "" for none.
+Reader = Callable[[Any], tuple[Any, str]]
 
 
 class Client:
     """Connection to a server with its rate limits, retries and learned capabilities."""
 
     def __init__(
-        self, server: Server, limiter: RateLimiter, max_retries: int, timeout_s: float
+        self,
+        server: Server,
+        limiter: RateLimiter,
+        max_retries: int,
+        timeout_s: float,
+        may_spend: Callable[[Usage], bool] = lambda _: True,
     ) -> None:
         self.server = server
         self.capabilities = Capabilities()
+        #: Whether an answer has come, so that the parameters are known to be right.
+        self.is_settled = False
         self.stop = threading.Event()
-        self._limiter = limiter
+        self._limiter, self._may_spend = limiter, may_spend
         self._max_retries = max_retries
-        self._first = threading.Lock()
-        self._openai = optional_import("openai", "openai")
-        self.client = self._openai.OpenAI(
-            api_key=server.key(),
-            base_url=server.base_url,
-            timeout=timeout_s,
-            max_retries=0,  # its own would escape the rate limits
-        )
+        self._first, self._learning = threading.Lock(), threading.Lock()
+        self._connection = Connection(server, timeout_s)
 
     def __enter__(self) -> Client:
         """Return the client."""
@@ -86,71 +94,113 @@ class Client:
     def __exit__(self, *_: object) -> None:
         """Stop waiting requests, and close."""
         self.stop.set()
-        self.client.close()
+        self._connection.close()
 
-    def complete(self, request: ChatRequest, text: str, n: int = 1) -> Response:
-        """Have a text answered, `n` times at most; the first of all texts goes alone."""
-        if not self.capabilities.is_settled:
+    def complete(
+        self, request: ChatRequest, text: str, n: int, used: Usage
+    ) -> Response:
+        """Have a text that took some tokens already answered, `n` times at most.
+
+        The first of all texts goes alone, until an answer has come.
+        """
+        if not self.is_settled:
             with self._first:
-                if not self.capabilities.is_settled:
-                    return self._complete(request, text, n)
-        return self._complete(request, text, n)
+                if not self.is_settled:
+                    return self._complete(request, text, n, used)
+        return self._complete(request, text, n, used)
 
-    def _complete(self, request: ChatRequest, text: str, n: int) -> Response:
-        """Send a request until no parameter is left to be given up."""
-        usage = Usage()
+    def _complete(
+        self, request: ChatRequest, text: str, n: int, used: Usage
+    ) -> Response:
+        """Send a request, and give up what the server does not take, if that helps."""
+        usage, changes = Usage(), dict[str, Any]()
         while True:
-            body = request.body(text, self.capabilities, n)
-            limit = request.max_tokens(self.capabilities)
-            response = self._send(body, request)
+            server = replace(self.capabilities, **changes)
+            body = request.body(text, server, n)
+            response = self._send(body, request, server.limit_name, used.plus(usage))
             usage = usage.plus(response.usage)
             response = response._replace(usage=usage)
-            if response.problem or response.content is None:
-                self.capabilities.learn_from_refusal(response.status, response.problem)
-                is_done = request.body(text, self.capabilities, n) == body
+            if response.refusal is not None:
+                found = server.changes_after_refusal(response.refusal, body)
+                is_done = not found
+                response = _without_logprobs(response, body) if is_done else response
+            elif not response.problem:
+                found = server.changes_after_answer(response.content, body.get("n", 1))
+                longer = request.max_tokens(replace(server, **found))
+                is_cut = response.content.answers[0].is_cut
+                is_done = not is_cut or longer == body[server.limit_name]
             else:
-                self.capabilities.learn_from_answer(response.content, body.get("n", 1))
-                is_cut = response.content["choices"][0].get("finish_reason") == "length"
-                is_done = not is_cut or limit == request.max_tokens(self.capabilities)
-            if request.needs_logprobs and self.capabilities.reasons:
-                return response._replace(problem=_REASONS, kind="refused")
-            if is_done or self.stop.is_set():
+                found, is_done = {}, True
+            changes |= found
+            if not response.problem and is_done:
+                self._learn(changes)
+            if is_done or self.stop.is_set() or not self._may_spend(used.plus(usage)):
                 return response
 
-    def _send(self, body: dict[str, Any], request: ChatRequest) -> Response:
+    def _learn(self, changes: Mapping[str, Any]) -> None:
+        """Keep the changes that an answer came of."""
+        kept = {name: value for name, value in changes.items() if name != "most_tokens"}
+        with self._learning:
+            self.capabilities = replace(self.capabilities, **kept)
+            self.is_settled = True
+
+    def _send(
+        self, body: dict[str, Any], request: ChatRequest, limit_name: str, used: Usage
+    ) -> Response:
         """Send the body of a request, with retries."""
 
-        def fault(completion: Any) -> str:
-            problem = request.fault(completion)
-            if problem == NO_LOGPROBS:
-                self.capabilities.n_without_logprobs += 1
-            elif not problem and request.needs_logprobs:
-                self.capabilities.gives_logprobs = True
-            return problem
+        def read(content: Any) -> tuple[Completion, str]:
+            completion = read_completion(content)
+            return completion, request.fault(completion)
 
         n_tokens = len(json.dumps(body["messages"])) // BYTES_PER_TOKEN
-        create = self.client.chat.completions.with_raw_response.create
-        return self.request(lambda: create(**body).text, fault, n_tokens)
+
+        def paid(exchange: Exchange, content: Any) -> Usage:
+            if isinstance(content, Completion):
+                return usage_of(content, n_tokens)
+            if exchange.status == 200 and content is not None:
+                return Usage()  # an error in the form of an answer
+            was_lost = exchange.was_sent and exchange.status in (0, 200)
+            return Usage(1, n_tokens, body[limit_name]) if was_lost else Usage()
+
+        return self.request(
+            "POST", "chat/completions", read, paid, used, n_tokens=n_tokens, json=body
+        )
 
     def request(
         self,
-        call: Callable[[], str],
-        fault: Callable[[Any], str] = lambda _: "",
-        n_tokens: int = 0,
+        method: str,
+        path: str,
+        read: Reader = lambda content: (content, ""),
+        paid: Callable[[Exchange, Any], Usage] = lambda *_: Usage(),
+        used: Usage = Usage(),  # noqa: B008  (frozen)
         *,
+        n_tokens: int = 0,
         max_retries: int | None = None,
+        by_line: bool = False,
+        **content: Any,
     ) -> Response:
-        """Make a call that returns JSON, and repeat it while that may help."""
+        """Make a request whose answer is JSON, and repeat it while that may help."""
         limit = self._max_retries if max_retries is None else max_retries
-        usage = Usage()
+        usage, n_unfit = Usage(), 0
         response = Response(None, "not sent: the labelling stopped", "stopped")
+        if not self._may_spend(used):
+            return Response(None, "not sent: the limit is reached", "stopped")
         for attempt in count():
             if not self._limiter.wait(n_tokens, self.stop):
                 break
-            response = self._attempt(call, fault)
-            paid = usage_of(response.content)
-            usage = usage.plus(paid._replace(n_calls=int(response.status == 200)))
-            if response.kind != "passing" or attempt == limit:
+            exchange = self._connection.send(method, path, **content)
+            response = self._read(exchange, read, by_line)
+            usage = usage.plus(paid(exchange, response.content))
+            n_unfit += response.kind == "unfit"
+            is_passing = response.kind in ("passing", "unreachable") or (
+                response.problem == NO_LOGPROBS and n_unfit <= _LEFT_OUT
+            )
+            if (
+                not is_passing
+                or attempt >= limit
+                or not self._may_spend(used.plus(usage))
+            ):
                 break
             wait_s = backoff_s(attempt) if response.wait_s is None else response.wait_s
             if wait_s > _PATIENCE_S:
@@ -163,62 +213,43 @@ class Client:
                 break
         return response._replace(usage=usage)
 
-    def _attempt(
-        self, call: Callable[[], str], fault: Callable[[Any], str]
-    ) -> Response:
-        """Send a request once."""
+    def _read(self, exchange: Exchange, read: Reader, by_line: bool) -> Response:
+        """Read what came of a request."""
+        status = exchange.status
+        if exchange.problem:
+            kind = "passing" if exchange.was_sent else "unreachable"
+            return Response(None, exchange.problem, kind, None, status)
+        is_good = 200 <= status < 300
         try:
-            text = call()
-        except self._openai.OpenAIError as error:
-            return self._failure(error)
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2"):
-                raise
-            problem = self.server.mask(f"broken connection: {type(error).__name__}")
-            return Response(None, problem, "passing")
-        try:
-            content = json.loads(text)
-        except ValueError:
-            return Response(
-                None, "the body is no JSON, or cut off", "passing", None, 200
+            content = exchange.lines() if by_line else exchange.json()
+            refusal = read_refusal(content, 0 if is_good else status)
+            value, problem = (
+                read(content) if is_good and refusal is None else (None, "")
             )
-        problem = fault(content)
-        kind = "passing" if problem else ""
-        if problem == NO_LOGPROBS and self.capabilities.lacks_logprobs:
-            kind = "refused"
-        return Response(content, problem, kind, None, 200)
-
-    def _failure(self, error: Any) -> Response:
-        """Classify an error of the openai package."""
-        if isinstance(error, self._openai.APITimeoutError):
-            return Response(None, "no answer in time (timeout_s)", "passing")
-        if not isinstance(error, self._openai.APIStatusError):
-            cause = type(error.__cause__ or error).__name__
-            return Response(None, f"broken connection ({cause})", "passing")
-        status, headers = error.status_code, error.response.headers
-        said = self.server.mask(_message(error))
-        problem = f"HTTP {status}: {said}"
-        about = f"{error.code} {said}"
-        if status == 429 and {error.code, error.type} & _OUT_OF_MONEY:
-            kind = "refused"
-        elif status == 500 and "validation error" in said:
-            kind = "refused"  # llama-cpp-python's server says 500 of a bad request
-        elif status in _RETRIED or status >= 500:
-            kind = "passing"
-        elif status in (400, 413, 422) and _ABOUT_THE_TEXT.search(about):
-            kind = "text"
-        else:
-            kind = "refused"
-        return Response(None, problem, kind, retry_after_s(headers), status)
+        except (ValueError, RecursionError):
+            if is_good:
+                return Response(None, NOT_JSON, "passing", None, status)
+            words = exchange.body[:1000].decode("utf-8", "replace")
+            refusal = Refusal(words or "no reason", status)
+        if refusal is None:
+            unfit = "unfit" if problem in (NO_LOGPROBS, THINKS) else "passing"
+            return Response(value, problem, unfit if problem else "", None, status)
+        number = (
+            f"HTTP {status}" if not is_good else "in a body that says it is an answer"
+        )
+        words = self.server.mask(refusal.words)
+        kind, wait_s = kind_of(refusal), retry_after_s(exchange.headers)
+        status = refusal.status
+        return Response(
+            None, f"{number}: {words}", kind, wait_s, status, refusal=refusal
+        )
 
     def refusal(self, response: Response) -> TeacherAccessError:
         """Build the error about a server that refuses, with a hint."""
-        server = self.server
-        if (
-            response.problem in (NO_LOGPROBS, _REASONS)
-            or "logprobs" in response.problem
-        ):
+        server, kind = self.server, TeacherAccessError
+        if response.kind in ("unfit", "no logprobs"):
             hint = _NEEDS_LOGPROBS
+            kind = LogprobsError if response.problem != THINKS else kind
         elif response.status == 401:
             hint = f"Check the key in the environment variable {server.api_key_env}."
         elif response.status in (403, 404):
@@ -226,23 +257,33 @@ class Client:
                 "Check `model` and `base_url`, which for many servers ends in /v1, and "
                 f"that the key in {server.api_key_env} may use that model."
             )
-        elif response.status == 429:
+        elif response.status in (402, 429):
             hint = "Check your plan and its limits with the provider, and run again."
         elif response.status in (400, 422):
             hint = "It takes no such request. Check `model` and `base_url`."
         else:
             hint = "Check that it runs, and that `base_url` is its address."
-        return TeacherAccessError(
+        return kind(
             f"the server at {server.base_url} does not answer for "
             f"model={server.model!r}: {response.problem}. {hint} Answers so far "
             "are kept."
         )
 
 
-def _message(error: Any) -> str:
-    """Read the message of a server's error, in whichever form it comes."""
-    body = error.body
-    for name in ("error", "detail", "message"):
-        if isinstance(body, Mapping) and name in body:
-            body = body[name]
-    return body if isinstance(body, str) else json.dumps(body) if body else "no reason"
+def _without_logprobs(response: Response, body: Mapping[str, Any]) -> Response:
+    """Tell a refusal of log-probabilities from other ones."""
+    words = response.refusal.words if response.refusal else ""
+    is_one = response.kind == "odd" and "logprobs" in body and "logprobs" in words
+    return response._replace(kind="no logprobs") if is_one else response
+
+
+def usage_of(completion: Completion, n_estimated: int) -> Usage:
+    """Count the call and its tokens, by an estimate where the server's are not credible."""
+    n_input, n_output = completion.n_input, completion.n_output
+    written = sum(
+        max(len(answer.tokens), -(-answer.n_bytes // BYTES_PER_TOKEN))
+        for answer in completion.answers
+    )
+    if n_input < _CREDIBLE * n_estimated:
+        n_input = n_estimated
+    return Usage(1, n_input, n_output or written)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,11 +38,28 @@ class Server:
             )
         return cls(url.rstrip("/"), model, api_key_env)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine."""
+        return _host(self.base_url) == "localhost"
+
+    @property
+    def address(self) -> str:
+        """The address in one spelling, so that the same server has the same name."""
+        parts = urlsplit(self.base_url)
+        is_usual = parts.port in (None, 443 if parts.scheme == "https" else 80)
+        port = "" if is_usual else f":{parts.port}"
+        return f"{parts.scheme}://{_host(self.base_url)}{port}{parts.path.rstrip('/')}"
+
     def key(self) -> str:
         """Read the key, which is to be kept in no variable; "none" where none is needed."""
+        return os.environ.get(self.api_key_env) or "none"
+
+    def check_key(self) -> None:
+        """Raise InvalidParameterError if a key is missing, or cannot be one."""
         if not os.environ.get(self.api_key_env):
             if urlsplit(self.base_url).hostname != urlsplit(_OPENAI_URL).hostname:
-                return "none"
+                return
             raise InvalidParameterError(
                 f"`api_key_env` names the environment variable {self.api_key_env}, which "
                 "is not set. Set it to your key before Python starts, or give the name "
@@ -53,11 +71,21 @@ class Server:
                 "space, a line break or a character outside ASCII, which no key has. Was "
                 "it read from a file with its line end?"
             )
-        return os.environ[self.api_key_env]
 
     def mask(self, text: str) -> str:
         """Mask the key in a whole message, put it on one line, and cut it."""
         return shorten(mask(text, os.environ.get(self.api_key_env)), _SHOWN)
+
+
+def _host(url: str) -> str:
+    """Read the host of an address, "localhost" for any name of this machine."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "localhost" if host.endswith(".localhost") else host
+    is_here = address.is_loopback or address.is_unspecified
+    return "localhost" if is_here else f"[{address}]" if address.version == 6 else host
 
 
 def is_variable_name(value: Any) -> bool:
@@ -73,6 +101,8 @@ def address_problem(value: Any) -> str:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             return "without http:// or a host"
+        if parts.port == 0:
+            return "with a port that is none"
         if parts.username is not None or parts.password is not None:
             return "with a user or a password"
     except (ValueError, TypeError, AttributeError):

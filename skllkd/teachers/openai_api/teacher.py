@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from typing_extensions import override
 
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.params import check_number, check_option
 from skllkd._core.texts import as_texts
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.teachers.base import distinct_texts
 from skllkd.teachers.calibration import BatchCalibration, Calibration
-from skllkd.teachers.labels import Usage
-from skllkd.teachers.metered.dispatch import Scorer
+from skllkd.teachers.labels import TeacherLabels, Usage
+from skllkd.teachers.metered.dispatch import MaySpend, Scorer, always
 from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store import text_key
 from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.openai_api.batch import BatchJobs, BatchStatus
 from skllkd.teachers.openai_api.capabilities import Capabilities
 from skllkd.teachers.openai_api.chat import ChatRequest, chat_request
-from skllkd.teachers.openai_api.client import Client
+from skllkd.teachers.openai_api.client import Client, LogprobsError
 from skllkd.teachers.openai_api.rate_limit import RateLimiter
 from skllkd.teachers.openai_api.scorer import ChatScorer, estimate_tokens
 from skllkd.teachers.openai_api.server import Server, address_problem, is_variable_name
@@ -34,6 +36,8 @@ from skllkd.teachers.prompting.template import as_examples
 _CONFIDENCE = {"logprobs": "log-probabilities", "votes": "votes", "label": "none"}
 #: Number of answers to a text where `method="votes"` gives none.
 _N_VOTES = 8
+#: Number of texts, at most, of which one is answered before a job is submitted.
+_FIRST = 3
 
 
 class OpenAITeacher(MeteredTeacher):
@@ -69,7 +73,7 @@ class OpenAITeacher(MeteredTeacher):
         for no limit. Where joblib spreads the texts over workers, each worker keeps them
         for itself, as it does `max_concurrency`.
     timeout_s : float, default=60.0
-        Maximum duration of an answer, in seconds.
+        Maximum duration of an answer, to its last byte, in seconds.
     max_text_chars : int, default=8000
         Longer texts are cut, counted and warned of.
     price_per_million : (float, float), optional
@@ -77,8 +81,9 @@ class OpenAITeacher(MeteredTeacher):
     max_calls : int, optional
         Maximum number of requests, those of earlier runs included.
     max_cost : float, optional
-        Maximum cost, that of earlier runs included. It is looked at before each text, so
-        that `max_concurrency` requests under way may go beyond it.
+        Maximum cost, that of earlier runs included. Texts are sent as long as the limit
+        leaves room for their expected cost. Tokens are those the server reports, or an
+        estimate where it reports none, or fewer than a quarter of the estimate.
     cache_key : str, optional
         A name for the server and the model together, under which answers are stored, so
         that a server that moves keeps them. By default the address and the model's name.
@@ -111,14 +116,17 @@ class OpenAITeacher(MeteredTeacher):
     known. Votes are smoothed: a class with v of n has (v + 1 / n_classes) / (n + 1).
 
     Answers are stored under the server, the model, the prompt, the method and the text.
-    The first request goes alone: parameters that the server names as not taken are left
-    out from then on, and a model that thinks before it answers is given the tokens for
-    it. Where log-probabilities are not given, the error names the other methods.
+    The first request goes alone: what the server names as not taken is left out from then
+    on, with a warning, and a model that thinks before it answers is given the tokens for
+    it. Where log-probabilities are not given, labels without a confidence are asked for
+    instead, with a warning that names the other methods.
 
-    A server that refuses (HTTP 400, 401, 403, 404, or no money left) stops the
-    labelling with a `TeacherAccessError`; so do a first text, or ten texts in a row,
-    without an answer. A text whose requests all failed is missing, with the reason, and
-    is sent again the next time. What was answered is kept in any case.
+    A text that a filter holds back, that is too long for the server, or whose requests
+    all failed is missing, with the server's words as the reason; the others are
+    labelled. A refusal of the key, the model or the account stops the labelling with a
+    `TeacherAccessError`; so do three texts without an answer before there was any, ten in
+    a row later on, and, with a `TeacherOutputError`, ten answers that all name no class.
+    What was answered is kept in any case.
 
     Examples
     --------
@@ -230,9 +238,13 @@ class OpenAITeacher(MeteredTeacher):
             request = self._request(named)
             self._check_affordable(left, request, cache.usage())
             with self._client() as client:
-                first = ChatScorer(client, request)(left[:1])
-                none = unknown_scores(0, len(named))  # the job answers the first too
-                cache.put([], none, first.usage)
+                score = ChatScorer(client, request)
+                for text in left[:_FIRST]:
+                    none = unknown_scores(0, len(named))  # the job answers it too
+                    cache.put([], none, score([text]).usage)
+                    score.check()
+                    if client.is_settled:
+                        break
                 return BatchJobs(client, cache, request).submit(left)
 
     def collect(
@@ -271,6 +283,36 @@ class OpenAITeacher(MeteredTeacher):
     # ---- the back end
 
     @override
+    def _label_distinct(
+        self, texts: list[str], classes: Classes, verbose: int
+    ) -> TeacherLabels:
+        try:
+            return super()._label_distinct(texts, classes, verbose)
+        except LogprobsError as error:
+            warnings.warn(
+                f"{error} This labelling goes on with labels without a confidence, as by "
+                'method="label".',
+                SkllkdWarning,
+                stacklevel=4,
+            )
+        return self._without_confidence(classes)._label_distinct(
+            texts, classes, verbose
+        )
+
+    def _without_confidence(self, classes: Classes) -> OpenAITeacher:
+        """Make the teacher that asks for labels alone, within what is left to spend."""
+        with self._cache(classes) as cache:
+            spent = cache.usage()
+        teacher: OpenAITeacher = clone(self).set_params(method="label")
+        teacher.max_retries = self.max_retries
+        if self.max_calls is not None:
+            teacher.max_calls = max(0, self.max_calls - spent.n_calls)
+        if self.max_cost is not None:
+            cost = self._budget().cost(spent) or 0.0
+            teacher.max_cost = max(0.0, self.max_cost - cost)
+        return teacher
+
+    @override
     def score_batch(self, texts: list[str], classes: Classes) -> Scores:
         with self._open_scorer(classes) as score:
             return score(texts)
@@ -280,7 +322,7 @@ class OpenAITeacher(MeteredTeacher):
         request = self._request(classes)
         named = {"cache_key": str(self.cache_key)}
         if self.cache_key is None:
-            named = {"server": self._server().base_url, "model": self.model}
+            named = {"server": self._server().address, "model": self.model}
         votes = {"n_votes": request.n_votes} if request.n_votes else {}
         return {
             "teacher": "openai",
@@ -296,9 +338,14 @@ class OpenAITeacher(MeteredTeacher):
 
     @override
     @contextmanager
-    def _open_scorer(self, classes: Classes) -> Iterator[Scorer]:
-        with self._client() as client:
-            yield ChatScorer(client, self._request(classes))
+    def _open_scorer(
+        self, classes: Classes, may_spend: MaySpend = always
+    ) -> Iterator[Scorer]:
+        with self._client(may_spend) as client:
+            scorer = ChatScorer(client, self._request(classes))
+            yield scorer
+            scorer.check()
+        _warn_of_changes(client)
 
     @override
     def _count_tokens(self, texts: list[str], classes: Classes) -> TokenCount:
@@ -350,10 +397,12 @@ class OpenAITeacher(MeteredTeacher):
         """Find the server."""
         return Server.found(self.base_url, self.model, self.api_key_env)
 
-    def _client(self) -> Client:
+    def _client(self, may_spend: MaySpend = always) -> Client:
         """Open a client of the server."""
         limiter = RateLimiter(*(self.rate_limit or (None, None)))
-        return Client(self._server(), limiter, self.max_retries, self.timeout_s)
+        return Client(
+            self._server(), limiter, self.max_retries, self.timeout_s, may_spend
+        )
 
     # ---- checks
 
@@ -411,7 +460,7 @@ class OpenAITeacher(MeteredTeacher):
     ) -> None:
         """Raise InvalidParameterError if a job would break a limit."""
         budget = self._budget()
-        n_calls = len(texts) * self._calls_per_text
+        n_calls = (len(texts) + 1) * self._calls_per_text  # one text is asked at once
         if self.max_calls is not None and n_calls + spent.n_calls > self.max_calls:
             raise InvalidParameterError(
                 f"`max_calls={self.max_calls}`: the job has {n_calls} requests, after "
@@ -426,3 +475,14 @@ class OpenAITeacher(MeteredTeacher):
                 "at `price_per_million`. Submit fewer texts, raise the limit, or set the "
                 "price of the Batch API."
             )
+
+
+def _warn_of_changes(client: Client) -> None:
+    """Warn of what the server did not take as it was asked."""
+    changes = client.capabilities.described()
+    if changes:
+        warnings.warn(
+            f"the server at {client.server.base_url}: {'; '.join(changes)}.",
+            SkllkdWarning,
+            stacklevel=2,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers.metered.dispatch import MaySpend, Scorer, always
 from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.plan import TokenCount
@@ -92,7 +93,9 @@ class CausalLMTeacher(MeteredTeacher):
 
     @override
     @contextmanager
-    def _open_scorer(self, classes: Classes) -> Iterator[Callable[[list[str]], Scores]]:
+    def _open_scorer(
+        self, classes: Classes, may_spend: MaySpend = always
+    ) -> Iterator[Scorer]:
         tokenizer, model = self._tokenizer(), self._model()
         prompt = self._prompt(tokenizer, classes)
         longest = self._max_body_tokens(prompt, model.context_length)

@@ -70,7 +70,9 @@ def test_no_text_is_stored(own_store):
 def test_a_file_that_is_no_store_is_named_and_left_alone(own_store):
     own_store.parent.mkdir()
     own_store.write_bytes(b"this is no database, but someone's notes" * 100)
-    with pytest.raises(StoreError, match=r"labels\.sqlite.*Move the file away"):
+    with pytest.raises(
+        StoreError, match=r"labels\.sqlite.*copy of before.*move the file"
+    ):
         LabelStore()
     assert own_store.read_bytes().startswith(b"this is no database")
 
@@ -90,6 +92,68 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="SKLLKD_CACHE"):
         LabelStore(tmp_path / "file" / "labels.sqlite")
+
+
+def test_commits_are_synced():
+    """The next text is paid for when the last answers are safe from a power cut."""
+    with LabelStore() as store:
+        (level,) = store._connection.execute("PRAGMA synchronous").fetchone()
+    assert level == 2  # FULL; in write-ahead mode NORMAL syncs at checkpoints only
+
+
+def label_on_a_full_disk(path, texts, queue):
+    """Label until 100 kB are written."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    try:
+        CallableTeacher(paid, cache_key="k", store=path).label(texts, ["a", "b"])
+    except StoreError as error:
+        queue.put(str(error))
+
+
+def paid(texts):
+    return [[0.9, 0.1]] * len(texts)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no limits of files")
+def test_a_full_disk_costs_no_answer_and_no_advice_to_pay_again(tmp_path):
+    path, texts = tmp_path / "store.sqlite", [f"text {i}" for i in range(1_200)]
+    queue = PROCESSES.Queue()
+    process = PROCESSES.Process(target=label_on_a_full_disk, args=(path, texts, queue))
+    process.start()
+    said = queue.get(timeout=60)
+    process.join()
+    assert "Free space" in said and "labelled again" not in said
+    with LabelStore(path) as store:
+        store.check()
+        n_stored = len(store)
+    assert n_stored > 50
+    labels = CallableTeacher(paid, cache_key="k", store=path).label(texts, ["a", "b"])
+    assert (labels.n_reused, labels.n_asked) == (n_stored, 1_200 - n_stored)
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (sqlite3.SQLITE_FULL, "Free space"),
+        (sqlite3.SQLITE_IOERR_WRITE, "Free space"),
+        (sqlite3.SQLITE_BUSY, "Another program"),
+        (sqlite3.SQLITE_LOCKED_SHAREDCACHE, "Another program"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, "writable"),
+        (sqlite3.SQLITE_CANTOPEN, "writable"),
+        (sqlite3.SQLITE_CORRUPT, "copy of before"),
+        (sqlite3.SQLITE_NOTADB, "copy of before"),
+    ],
+)
+def test_the_advice_is_that_for_the_kind_of_failure(code, advice):
+    error = sqlite3.DatabaseError("as SQLite says it")
+    error.sqlite_errorcode = code
+    with LabelStore() as store:
+        said = str(store._unusable(error))
+    assert advice in said
+    is_about_damage = advice == "copy of before"
+    assert ("labelled again" in said) is is_about_damage
 
 
 def test_the_fingerprint_key_depends_on_content_not_order():

@@ -14,7 +14,7 @@ from skllkd.exceptions import (
 )
 from skllkd.students import SklearnStudent
 from skllkd.teachers import CallableTeacher, LabelStore, MeteredTeacher, Scores
-from skllkd.teachers.labels import Usage
+from skllkd.teachers.labels import NO_ANSWER, Usage
 from skllkd.teachers.plan import TokenCount
 
 AB = ["a", "b"]
@@ -178,7 +178,7 @@ def test_reasons_are_told_and_only_refusals_are_remembered():
     PaidTeacher.asked.clear()
     again = quietly(teacher, texts)
     assert sorted(PaidTeacher.asked) == sorted(TEXTS[2:5])
-    assert again.error[0] == "said no" and again.n_asked == 3
+    assert again.error[0] == NO_ANSWER and again.n_asked == 3
     with LabelStore() as store:
         assert len(store) == 15
         store.prune(unanswered_only=True)
@@ -313,3 +313,18 @@ def test_an_error_in_a_worker_keeps_what_was_answered():
 def test_usage_adds_up_in_the_labels():
     labels = PaidTeacher().label(TEXTS, AB)
     assert labels.usage[:3] == Usage(20, 200, 20)[:3] and labels.usage.seconds > 0
+
+
+def test_a_cost_that_cannot_be_kept_is_said_after_the_first_chunk():
+    class SilentTeacher(PaidTeacher):
+        def score_batch(self, texts, classes):
+            scores = super().score_batch(texts, classes)
+            scores.n_tokens[:] = 0
+            return scores
+
+    asked = SilentTeacher(price_per_million=(1, 1), max_cost=1.0)
+    with (
+        pytest.warns(BudgetReachedWarning, match="no tokens are reported"),
+        pytest.warns(MissingLabelWarning, match="19 not sent: max_cost=1.0 cannot"),
+    ):
+        assert asked.label(TEXTS, AB).n_asked == 1

@@ -1,24 +1,23 @@
-"""The client of the openai package with a transport that needs no socket."""
+"""A client of HTTP with a transport that needs no socket."""
 
 import pytest
 
 from tests.faulty_server import stub
-from tests.teachers.openai_api.common import KEY, Recorder, httpx, openai
+from tests.teachers.openai_api.common import KEY, Recorder, httpx
 
 
 @pytest.fixture
 def served(monkeypatch):
     """Return a function that has the client's requests answered by a function."""
-    client = openai.OpenAI
+    client = httpx.Client
 
     def serve(answer=stub):
         recorder = Recorder(answer)
 
         def opened(**parameters):
-            transport = httpx.MockTransport(recorder)
-            return client(http_client=httpx.Client(transport=transport), **parameters)
+            return client(transport=httpx.MockTransport(recorder), **parameters)
 
-        monkeypatch.setattr(openai, "OpenAI", opened)
+        monkeypatch.setattr(httpx, "Client", opened)
         return recorder
 
     monkeypatch.setattr("skllkd.teachers.openai_api.rate_limit.FIRST_WAIT_S", 0.001)

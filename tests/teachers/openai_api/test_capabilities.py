@@ -1,8 +1,13 @@
 """Servers that do not take every parameter, or do not give log-probabilities."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from skllkd.exceptions import (
+    BudgetReachedWarning,
+    MissingLabelWarning,
+    SkllkdWarning,
     TeacherAccessError,
 )
 from skllkd.teachers import BatchCalibration
@@ -19,14 +24,35 @@ from tests.teachers.openai_api.common import (
 )
 
 
-def test_a_server_that_drops_logprobs_is_asked_thrice_and_the_error_names_the_others(
-    served,
-):
+@pytest.mark.parametrize("says_so", [True, False])
+def test_without_logprobs_labels_are_read_and_the_user_is_told(served, says_so):
+    def answer(body):
+        if says_so and "logprobs" in body:
+            return error(400, "logprobs are not supported")
+        return logprob_free(body)
+
+    recorder = served(answer)
+    asked = teacher(calibration=BatchCalibration())
+    with pytest.warns(SkllkdWarning, match=r'"votes".*"label".*goes on with labels'):
+        labels = asked.label(TEXTS, CLASSES)
+    assert labels.confidence == "none" and not labels.missing.any()
+    assert labels.proba.argmax(axis=1).tolist() == [0, 1, 2] * 4
+    # 20, 5 and no likely tokens of one text; or three texts, three times each
+    n_tries = 3 if says_so else 9
+    assert len(recorder.bodies) == n_tries + 12
+    assert len({*recorder.texts[:n_tries]}) == (1 if says_so else 3)
+    assert teacher(method="label").label(TEXTS, CLASSES).n_asked == 0
+
+
+def test_the_calls_without_logprobs_count(served):
     recorder = served(logprob_free)
-    with pytest.raises(TeacherAccessError, match=r'without log-.*"votes".*"label"'):
-        teacher().label(TEXTS, CLASSES)
-    assert len(recorder.bodies) == 3
-    assert {*recorder.texts} == {TEXTS[0]}
+    with (
+        pytest.warns(SkllkdWarning, match="goes on"),
+        pytest.warns(BudgetReachedWarning),
+        pytest.warns(MissingLabelWarning),
+    ):
+        teacher(max_calls=11, max_concurrency=1).label(TEXTS, CLASSES)
+    assert len(recorder.bodies) <= 11
 
 
 def test_labels_come_in_structured_output_without_a_confidence(served):
@@ -83,14 +109,16 @@ def picky(body):
 
 def test_reasoning_models_are_found_and_given_room(served):
     recorder = served(picky)
-    labels = teacher(method="label").label(TEXTS, CLASSES)
+    with pytest.warns(SkllkdWarning, match="`temperature`.*thinks first"):
+        labels = teacher(method="label").label(TEXTS, CLASSES)
     assert not labels.missing.any()
     assert len(recorder.bodies) == 12 + 3  # each refusal names one parameter
     body = recorder.bodies[-1]
     assert body["max_completion_tokens"] == 4096
     assert not {"max_tokens", "temperature", "logprobs", "top_logprobs"} & {*body}
-    with pytest.raises(TeacherAccessError, match='not allowed.*method="votes"'):
+    with pytest.warns(SkllkdWarning) as warned:
         teacher(method="logprobs").label(TEXTS, CLASSES)
+    assert "not allowed to request logprobs" in str(warned[0].message)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +131,8 @@ def test_reasoning_models_are_found_and_given_room(served):
 )
 def test_local_models_that_think_are_found(served, thought):
     recorder = served(lambda body: stub(body) if body["max_tokens"] > 99 else thought)
-    labels = teacher(method="label").label(TEXTS[:3], CLASSES)
+    with pytest.warns(SkllkdWarning, match="thinks first, in up to 4096 tokens"):
+        labels = teacher(method="label").label(TEXTS[:3], CLASSES)
     assert not labels.missing.any()
     assert recorder.bodies[-1]["max_tokens"] == 4096
     with pytest.raises(TeacherAccessError, match='reasoning model.*method="votes"'):
@@ -117,7 +146,8 @@ def test_a_server_that_lists_few_tokens_is_asked_for_few(served):
         return stub(body)
 
     recorder = served(answer)
-    teacher().label(TEXTS, CLASSES)
+    with pytest.warns(SkllkdWarning, match="at most 5 likely tokens"):
+        teacher().label(TEXTS, CLASSES)
     assert [body["top_logprobs"] for body in recorder.bodies] == [20] + [5] * 12
 
 
@@ -133,8 +163,9 @@ def test_without_structured_output_plain_answers_are_read(served, refusal):
     recorder = served(
         lambda b: refusal() if "response_format" in b else logprob_free(b)
     )
-    labels = teacher(method="label").label(TEXTS, CLASSES)
-    assert not labels.missing.any()
     ignored = isinstance(refusal(), dict)
+    with nullcontext() if ignored else pytest.warns(SkllkdWarning, match="structured"):
+        labels = teacher(method="label").label(TEXTS, CLASSES)
+    assert not labels.missing.any()
     assert len(recorder.bodies) == (12 if ignored else 13)
     assert ("response_format" in recorder.bodies[-1]) == ignored

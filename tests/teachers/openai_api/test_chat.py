@@ -9,6 +9,7 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.teachers.openai_api.chat import ChatRequest, answer_codes, neutral
+from skllkd.teachers.openai_api.completion import read_completion
 
 from tests.faulty_server import completion, top_logprobs
 from tests.teachers.openai_api.common import CLASSES, teacher
@@ -99,9 +100,10 @@ def reading(method, completions, classes=("xx", "yy", "zz"), n_votes=4):
     request = ChatRequest(
         "m", as_classes(list(classes)), None, (), method, n_votes, 100
     )
-    for some in completions:
+    read = [read_completion(some) for some in completions]
+    for some in read:
         assert request.fault(some) == ""
-    return request.read([c for some in completions for c in some["choices"]])
+    return request.read([answer for some in read for answer in some.answers])
 
 
 def test_probabilities_of_codes_with_and_without_a_space_are_summed():
@@ -135,13 +137,14 @@ def test_no_code_among_the_listed_tokens_is_no_answer():
 def test_votes_are_smoothed_shares():
     answers = completion("A", n=4)
     for choice, said in zip(answers["choices"], ["A", " b. ", "A.", "yy"], strict=True):
+        choice["index"] = answers["choices"].index(choice)
         choice["message"]["content"] = said
     read = reading("votes", [answers])
     third = 1 / 3
-    shares = np.array([2 + third, 1 + third, third]) / 4  # "b." is no code
+    shares = np.array([2 + third, 2 + third, third]) / 5
     np.testing.assert_allclose(np.exp(read.log_prob), shares)
-    assert read.label_mass == 0.75
-    apart = reading("votes", [completion(said) for said in ["A", "?", "A", "B"]])
+    assert read.label_mass == 1
+    apart = reading("votes", [completion(said) for said in ["A", "B", "A", "B"]])
     np.testing.assert_allclose(apart.log_prob, read.log_prob)
     assert "none of the classes" in reading("votes", [completion("hm")] * 4).reason
 

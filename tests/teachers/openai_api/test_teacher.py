@@ -24,7 +24,7 @@ from tests.teachers.openai_api.common import (
     TEXTS,
     error,
     flaky,
-    openai,
+    httpx,
     teacher,
 )
 
@@ -54,7 +54,7 @@ def test_a_stored_pool_needs_neither_server_nor_key(served, monkeypatch, tmp_pat
     def no_client(**_):
         raise AssertionError
 
-    monkeypatch.setattr(openai, "OpenAI", no_client)
+    monkeypatch.setattr(httpx, "Client", no_client)
     monkeypatch.delenv("OPENAI_API_KEY")
     after = teacher().label(TEXTS, CLASSES)
     np.testing.assert_array_equal(after.log_prob, before.log_prob)
@@ -92,16 +92,16 @@ def test_a_labelling_opens_and_writes_everything_once(served, monkeypatch):
         monkeypatch.setattr(owner, name, call)
 
     counted(LabelStore, "__init__")
-    counted(openai, "OpenAI")
+    counted(httpx, "Client")
     counted(OpenAITeacher, "fingerprint")
     counted(ChatRequest, "body")
     chat_request.cache_clear()
     asked = teacher(calibration=ContextualCalibration(texts=["N/A"]))
     assert asked.label(TEXTS[:3], CLASSES).n_asked == 4
-    assert counts == {"__init__": 1, "OpenAI": 1, "fingerprint": 1, "body": 4}
+    assert counts == {"__init__": 1, "Client": 1, "fingerprint": 1, "body": 4}
     assert chat_request.cache_info().misses == 1 and len(recorder.bodies) == 4
     assert asked.label(TEXTS[:3], CLASSES).n_asked == 0
-    assert counts == {"__init__": 2, "OpenAI": 1, "fingerprint": 2, "body": 4}
+    assert counts == {"__init__": 2, "Client": 1, "fingerprint": 2, "body": 4}
 
 
 @pytest.mark.parametrize("method", ["logprobs", "votes", "label"])

@@ -1,0 +1,380 @@
+"""Reading of completions in the forms that servers give them."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skllkd._core.classes import as_classes
+from skllkd.teachers.openai_api.capabilities import Capabilities
+from skllkd.teachers.openai_api.chat import NO_LOGPROBS, THINKS, ChatRequest
+from skllkd.teachers.openai_api.client import usage_of
+from skllkd.teachers.openai_api.completion import (
+    Refusal,
+    Token,
+    read_completion,
+    read_refusal,
+)
+from skllkd.teachers.openai_api.refusals import kind_of
+
+NAMES = ("xx", "yy", "zz")
+MANY = tuple(f"topic {i}" for i in range(40))
+
+
+def request_for(method="logprobs", names=NAMES, n_votes=3):
+    return ChatRequest("m", as_classes(list(names)), None, (), method, n_votes, 100)
+
+
+def said(content, logprobs=None, finish="stop", **more):
+    """Return a completion with one answer."""
+    message = {"role": "assistant", "content": content, **more}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    return {"choices": [choice | {"logprobs": logprobs}]}
+
+
+def label_of(content, method="logprobs", names=NAMES):
+    """Return the class read from the body of an answer, None for none."""
+    request = request_for(method, names)
+    completion = read_completion(content)
+    if request.fault(completion):
+        return None
+    row = request.read(completion.answers).log_prob
+    return None if np.isnan(row).any() else names[row.argmax()]
+
+
+# ---- any JSON
+
+leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
+leaves |= st.floats(allow_nan=True) | st.sampled_from(
+    ["A", "B", " a", "stop", "length"]
+)
+NAMED = (
+    *("choices", "message", "content", "logprobs", "token", "logprob", "top_logprobs"),
+    *("usage", "error", "code", "detail", "prompt_tokens", "completion_tokens", "text"),
+    *("finish_reason", "index", "type", "refusal", "tokens", "token_logprobs", "raw"),
+    *("reasoning_content", "metadata"),
+)
+values = st.recursive(
+    leaves,
+    lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(NAMED), v),
+    max_leaves=5,
+)
+
+
+@st.composite
+def bodies(draw):
+    """Draw a body that is a completion up to some point."""
+    token = st.fixed_dictionaries(
+        {}, optional={"token": values, "logprob": values, "top_logprobs": values}
+    )
+    logprobs = st.fixed_dictionaries({"content": st.lists(token | values, max_size=3)})
+    message = st.fixed_dictionaries({"content": values}) | values
+    choice = st.fixed_dictionaries(
+        {"message": message, "logprobs": logprobs | values},
+        optional={"finish_reason": values, "index": values, "error": values},
+    )
+    body = st.fixed_dictionaries(
+        {"choices": st.lists(choice | values, max_size=3)},
+        optional={"usage": values, "error": values},
+    )
+    return draw(body | values)
+
+
+@given(bodies(), st.sampled_from(["logprobs", "votes", "label"]), st.booleans())
+def test_any_json_is_an_answer_a_refusal_or_a_fault(body, method, many):
+    body = json.loads(json.dumps(body))
+    refusal = read_refusal(body)
+    if refusal is not None:
+        assert refusal.words and kind_of(refusal) in (
+            "passing",
+            "text",
+            "odd",
+            "refused",
+        )
+        assert isinstance(
+            Capabilities().changes_after_refusal(refusal, {"max_tokens": 1}), dict
+        )
+    request = request_for(method, MANY if many else NAMES)
+    completion = read_completion(body)
+    usage = usage_of(completion, 50)
+    assert usage.n_calls == 1 and usage.input_tokens >= 13 and usage.output_tokens >= 0
+    if not request.fault(completion):
+        result = request.read(completion.answers)
+        is_row = np.isfinite(result.log_prob).all() and not result.reason
+        assert is_row or (np.isnan(result.log_prob).all() and result.reason)
+        assert math.isnan(result.label_mass) or 0 <= result.label_mass <= 1
+        if is_row:
+            assert result.log_prob.max() <= 1e-9
+
+
+# ---- round trip: an answer in any form is read as what it says
+
+ODD = [None, "NaN", float("nan"), float("inf"), -9999.0, "x", [], True, 1e400]
+
+
+@st.composite
+def answers(draw):
+    """Draw the log-probabilities of a first token whose surest class is known."""
+    order = draw(st.permutations("ABC"))
+    best, others = order[0], order[1:]
+    low = st.floats(-9, -0.8)
+    number_of = {best: draw(st.sampled_from([-0.1, 0.0, 3e-4, 1e-6, "-0.05", *ODD]))}
+    number_of |= {
+        code: draw(low | low.map(str) | st.sampled_from(ODD)) for code in others
+    }
+    listed = [code for code in order if code == best or draw(st.booleans())]
+    entries = [{"token": code, "logprob": number_of[code]} for code in listed]
+    if draw(st.booleans()):
+        entries += [entries[-1]]  # once more
+    if draw(st.booleans()):
+        entries[0].pop("logprob")
+        number_of[best] = None
+    form = draw(st.sampled_from(["list", "mapping", "older", "alone"]))
+    top = {"list": entries, "alone": draw(st.sampled_from([None, [], {}]))}.get(
+        form, {entry["token"]: entry.get("logprob") for entry in entries}
+    )
+    written = {"token": best, "logprob": number_of[best], "top_logprobs": top}
+    logprobs = {"content": [written]}
+    if form == "older":
+        columns = {"tokens": [best], "token_logprobs": [number_of[best]]}
+        logprobs = columns | {"top_logprobs": [top]}
+    return best, said(draw(st.sampled_from([best, None, [best]])), logprobs)
+
+
+@given(answers())
+def test_the_surest_answer_never_loses_by_an_odd_number(answer):
+    best, body = answer
+    body = json.loads(json.dumps(body))
+    request = request_for()
+    if not request.fault(read_completion(body)):
+        found = label_of(body)
+        numbers = read_completion(body).answers[0].tokens[0].probabilities()
+        assert found == NAMES["ABC".index(best)] or not numbers
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_the_token_that_was_written_has_what_the_others_leave(odd):
+    top = [{"token": "B", "logprob": odd}, {"token": "A", "logprob": -3.0}]
+    written = {"token": "B", "logprob": odd, "top_logprobs": top}
+    body = json.loads(json.dumps(said("B", {"content": [written]})))
+    request = request_for()
+    read = request.read(read_completion(body).answers)
+    share = np.exp(read.log_prob)
+    np.testing.assert_allclose(share[[0, 1]], [np.exp(-3), 1 - np.exp(-3)], rtol=1e-6)
+    # where the written token's own number is known, the list's odd one does not count
+    body["choices"][0]["logprobs"]["content"][0]["logprob"] = -0.2
+    share = np.exp(request.read(read_completion(body).answers).log_prob)
+    np.testing.assert_allclose(share[1], np.exp(-0.2), rtol=1e-6)
+
+
+def test_log_probabilities_above_0_keep_their_order():
+    assert Token("A", 3e-4, {"A": 3e-4, "B": -8.0}).probabilities()["A"] <= 1
+    share = Token("B", 5.0, {"A": 4.0, "B": 5.0}).probabilities()  # logits
+    assert math.isclose(share["B"] / share["A"], math.e) and sum(share.values()) <= 1
+
+
+def test_a_class_that_is_not_listed_does_not_tie_with_the_likeliest():
+    top = [{"token": "C", "logprob": math.log(0.3)}]
+    written = {"token": "C", "logprob": math.log(0.3), "top_logprobs": top}
+    assert label_of(said("C", {"content": [written]})) == "zz"
+
+
+def test_answers_without_numbers_are_faults_and_withheld_ones_are_not():
+    request = request_for()
+    for logprobs in (None, {}, {"content": None}, {"content": []}, {"content": [None]}):
+        assert request.fault(read_completion(said("A", logprobs))) == NO_LOGPROBS
+    held = said("A", None, "content_filter"), said(None, refusal="I cannot say.")
+    for body in held:
+        completion = read_completion(body)
+        assert request.fault(completion) == ""
+        assert request.read(completion.answers).reason
+    assert "filter" in request.read(read_completion(held[0]).answers).reason
+    for thought in (said("", finish="length"), said("A", reasoning_content="hm")):
+        assert request.fault(read_completion(thought)) == THINKS
+
+
+def test_a_code_of_several_tokens_with_an_unknown_number_is_the_least_sure():
+    tokens = [{"token": "1", "logprob": -0.1}, {"token": "7", "logprob": None}]
+    request = request_for(names=MANY)
+    completion = read_completion(said("17", {"content": tokens}))
+    assert request.fault(completion) == ""
+    share = np.exp(request.read(completion.answers).log_prob)
+    assert share.argmax() == 16 and share[16] < 1.1 / 40
+
+
+# ---- answers in words
+
+
+@pytest.mark.parametrize(
+    ("content", "label"),
+    [
+        ([{"type": "text", "text": "B"}], "yy"),
+        ([{"type": "thinking", "thinking": "A?"}, {"type": "text", "text": "B"}], "yy"),
+        (["B"], "yy"),
+        ({"type": "output_text", "text": "B"}, "yy"),
+        ("<think>A or B?</think>\n\nB", "yy"),
+        ("<think>It is A, but then", None),
+        ("b", "yy"),
+        ("YY", "yy"),
+        ('```json\n{"class": "B"}\n```', "yy"),
+        ('{"label": "yy"}', "yy"),
+        ('{"class": ["B"]}', None),
+        ("A or B", None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_labels_in_words_parts_and_json(content, label):
+    body = said(content)
+    assert label_of(body, "label") == label
+    if isinstance(content, str):
+        older = {"choices": [{"text": content, "finish_reason": "stop"}]}
+        assert label_of(older, "label") == label
+
+
+@pytest.mark.parametrize(
+    ("names", "content", "label"),
+    [
+        (("Polish", "polish"), "polish", "polish"),
+        (("Polish", "polish"), "Polish.", "Polish"),
+        (("Polish", "polish"), "POLISH", None),
+        (("yes", "no"), "YES", "yes"),
+        (("1", "2"), 2, "2"),
+        (MANY, 17, "topic 16"),
+        (MANY, "17: topic 16", "topic 16"),
+        (("...", "!?"), "...", "..."),
+        (("...", "!?"), "", None),
+    ],
+)
+def test_what_differs_in_case_alone_is_told_apart(names, content, label):
+    assert label_of(said(content), "label", names) == label
+
+
+def test_an_answer_that_comes_twice_is_one_vote():
+    choice = said("A")["choices"][0]
+    body = {"choices": [choice, choice, said("B")["choices"][0] | {"index": 1}]}
+    assert [answer.text for answer in read_completion(body).answers] == ["A", "B"]
+    assert len(read_completion({"choices": [None, choice]}).answers) == 1
+
+
+def test_a_body_that_is_no_completion_has_no_answers():
+    for body in (None, [], 3, "x", {}, {"choices": None}, {"choices": [{}]}):
+        assert read_completion(body).answers == ()
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "status"),
+    [
+        ({"error": {"message": "no credits", "code": 402}}, "no credits", 402),
+        ({"error": "busy"}, "busy", 0),
+        ({"error": {"message": "slow", "code": "429"}}, "slow", 429),
+        ({"error": {"message": "slow", "code": "rate_limited"}}, "slow", 0),
+        ({"object": "error", "message": "too long", "code": 400}, "too long", 400),
+        ({"detail": [{"loc": ["body"], "msg": "bad"}]}, '[{"loc": ["body"], "msg"', 0),
+        ({"choices": [{"error": {"message": "gone", "code": 502}}]}, "gone", 502),
+        ({"error": {"message": "Error", "metadata": {"raw": "why"}}}, "Error: why", 0),
+        ({"error": {"code": {"kind": "x"}}}, '{"code": {"kind": "x"}}', 0),
+    ],
+)
+def test_the_words_of_an_error_in_an_answer(body, words, status):
+    refusal = read_refusal(body)
+    assert refusal.words.startswith(words) and refusal.status == status
+
+
+def test_an_answer_without_an_error_is_none():
+    for body in (said("A"), said("A") | {"error": None}, said("A") | {"error": {}}):
+        assert read_refusal(body) is None
+    assert read_refusal({}, 500) == Refusal("no reason", 500)
+
+
+# Words of servers about a text that is too long, or that a filter holds back: OpenAI,
+# vLLM, SGLang, Gemini, TGI, xAI, llama-server, Anthropic, Mistral, Groq, Azure, DeepSeek.
+ABOUT_A_TEXT = [
+    (400, "This model's maximum context length is 8192 tokens. However, your messages "
+     "resulted in 9001 tokens. Please reduce the length of the messages."),
+    (400, "The decoder prompt (length 5012) is longer than the maximum model length of "
+     "4096. Make sure that `max_model_len` is no smaller than the number of text tokens."),
+    (400, "The input (5000 tokens) is longer than the model's context length (4096)."),
+    (400, "The input token count (1200000) exceeds the maximum number of tokens allowed "
+     "(1048576)."),
+    (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. "
+     "Given: 5000 `inputs` tokens and 1 `max_new_tokens`"),
+    (422, "`inputs` must have less than 1024 tokens. Given: 2000"),
+    (400, "This model's maximum prompt length is 131072 but the request contains 537812 "
+     "tokens."),
+    (400, "the request exceeds the available context size, try increasing it"),
+    (500, "the request exceeds the available context size. try increasing the context"),
+    (500, "input is too large to process. increase the physical batch size"),
+    (400, "prompt is too long: 208310 tokens > 200000 maximum"),
+    (400, "Prompt contains 40960 tokens and 0 draft tokens, too large for model with 32768 "
+     "maximum context length"),
+    (413, "Request too large for model `m`"),
+    (429, "Request too large for m on tokens per min (TPM): Limit 30000, Requested 40000"),
+    (400, "The response was filtered due to the prompt triggering content management "
+     "policy."),
+    (400, "Your prompt was flagged as potentially violating our usage policy."),
+    (403, "Input was flagged: violence"),
+    (400, "Content Exists Risk"),
+    (400, "Input data may contain inappropriate content."),
+    (0, "Output blocked by content filtering policy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "words"), ABOUT_A_TEXT)
+def test_refusals_of_one_text_are_known_by_their_words(status, words):
+    assert kind_of(Refusal(words, status)) == "text"
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "codes", "kind"),
+    [
+        (429, "slow down", (), "passing"),
+        (429, "pay", ("insufficient_quota",), "refused"),
+        (0, "Rate limit exceeded: free-models-per-day", (), "passing"),
+        (0, "Rate limit exceeded for tokens per min", (), "passing"),
+        (0, "Provider returned error", (), "passing"),
+        (503, "queue length exceeded", (), "passing"),
+        (500, "context canceled", (), "passing"),
+        (500, "1 validation error for Request", (), "odd"),
+        (402, "no credits left", (), "refused"),
+        (401, "Incorrect API key", (), "refused"),
+        (404, "model `x` not found", (), "refused"),
+        (400, "Unknown parameter", (), "odd"),
+        (403, "You may not", (), "odd"),
+    ],
+)
+def test_other_refusals(status, words, codes, kind):
+    assert kind_of(Refusal(words, status, frozenset(codes))) == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "sent", "changes"),
+    [
+        (
+            "below the minimum value, 16; got 1. max_output_tokens",
+            {},
+            {"least_tokens": 16},
+        ),
+        ("max_tokens must be at least 8", {}, {"least_tokens": 8}),
+        ("max_tokens must be greater than 1", {}, {"least_tokens": 32}),
+        ("max_tokens exceeds the context", {}, {}),
+        ("use max_completion_tokens", {}, {"limit_name": "max_completion_tokens"}),
+        ("top_logprobs must be at most 5", {"top_logprobs": 20}, {"top_logprobs": 5}),
+        ("logprobs: not allowed", {}, {}),
+        ("`temperature` is fixed", {"temperature": 0}, {"takes_temperature": False}),
+        ("`temperature` is fixed", {}, {}),
+        ("logprobs, response_format", {"response_format": 1}, {"takes_schema": False}),
+        ('["body", "n"]', {"n": 8}, {"takes_n": False}),
+        ("a nice n", {"n": 8}, {}),
+    ],
+)
+def test_what_to_give_up_is_among_what_was_sent(words, sent, changes):
+    body = {"max_tokens": 1, **sent}
+    refusal = Refusal(words, 400)
+    assert Capabilities().changes_after_refusal(refusal, body) == changes
+    assert Capabilities().changes_after_refusal(Refusal(words, 401), body) == {}
