@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._version import __version__
-from skllkd.cli import classifier, labelling, store
+from skllkd.cli import classifier, labelling, serve, store
 from skllkd.cli.arguments import add_command
 from skllkd.exceptions import SkllkdError
 
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     labelling.add_commands(commands)
     classifier.add_commands(commands)
     store.add_commands(commands)
+    serve.add_commands(commands)
     return parser
 
 
