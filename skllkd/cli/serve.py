@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from skllkd.cli.arguments import add_command, add_teacher, teacher_of
+from skllkd.cli.arguments import add_command
+from skllkd.cli.teacher import add_teacher, teacher_of
 from skllkd.exceptions import InvalidParameterError
 
 #: Seconds that requests which were taken in have, when the server is told to stop.

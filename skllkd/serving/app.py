@@ -187,9 +187,9 @@ def _token_check(token: str) -> Callable[..., None]:
     def check(
         given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     ) -> None:
-        known = token.encode()
+        known = token.encode()  # as it is sent: a header's bytes, read as latin-1
         if given is None or not secrets.compare_digest(
-            given.credentials.encode(), known
+            given.credentials.encode("latin-1"), known
         ):
             raise HTTPException(
                 401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"}
