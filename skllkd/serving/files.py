@@ -50,7 +50,7 @@ def save(
             f"a cascade of a {type(estimator).__name__} cannot be saved without pickle, "
             "only one of an LLKDClassifier or an ONNXClassifier. Use joblib.dump instead."
         )
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "threshold": curve.threshold,
         "n_answered": curve.n_answered,
         "n_right": curve.n_right,
