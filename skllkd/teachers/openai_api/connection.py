@@ -85,6 +85,7 @@ class Connection:
         method: str,
         path: str,
         *,
+        root: str | None = None,
         n_bytes: int = ANSWER_BYTES,
         timeout_s: float | None = None,
         **content: Any,
@@ -95,7 +96,7 @@ class Connection:
 
         def exchange() -> Exchange:
             with self._client.stream(
-                method, f"{self._url}/{path}", timeout=seconds, **content
+                method, f"{root or self._url}/{path}", timeout=seconds, **content
             ) as response:
                 body = bytearray()
                 for piece in response.iter_bytes():
