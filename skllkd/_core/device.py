@@ -5,8 +5,11 @@ torch is imported by the functions, so that importing this module stays cheap.
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,35 @@ from skllkd.exceptions import DeviceMemoryError, InvalidParameterError
 
 if TYPE_CHECKING:
     import torch
+
+
+#: Held while torch's global generators hold a stream of ours: threads take turns.
+_generators = threading.RLock()
+_is_forked = False
+
+
+def _after_fork() -> None:
+    """Compute with one thread in a forked process: torch's others were not copied."""
+    global _is_forked, _generators
+    _generators = threading.RLock()  # the thread that held it was not copied either
+    if "torch" in sys.modules:
+        _is_forked = True
+        sys.modules["torch"].set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def own_generators(seed: int | None = None, gpus: Sequence[int] = ()) -> Iterator[None]:
+    """Give torch's global generators back after the block, one thread at a time."""
+    import torch
+
+    with _generators, torch.random.fork_rng(devices=gpus):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
 
 
 def checked_device(device: str) -> torch.device:
@@ -51,7 +83,7 @@ def cpu_threads(number: int | None) -> Iterator[None]:
     """Compute with so many threads inside the block; None leaves it to torch."""
     import torch
 
-    if number is None:
+    if number is None or _is_forked:
         yield
         return
     before = torch.get_num_threads()

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from typing_extensions import override
 
+from skllkd._core.device import own_generators
+
 _DRAWS = 2**16
 
 
@@ -22,8 +24,7 @@ class LocalRandomness:
     def __init__(self, seed: int, device: torch.device) -> None:
         self._gpu_device = device if device.type == "cuda" else None
         self._devices = range(torch.cuda.device_count())  # all are seeded
-        with torch.random.fork_rng(devices=self._devices):
-            torch.manual_seed(seed)
+        with own_generators(seed, self._devices):
             self._keep()
 
     def _keep(self) -> None:
@@ -35,7 +36,7 @@ class LocalRandomness:
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """Draw from this stream inside the block."""
-        with torch.random.fork_rng(devices=self._devices):
+        with own_generators(None, self._devices):
             torch.set_rng_state(self._cpu)
             if self._gpu is not None and self._gpu_device is not None:
                 torch.cuda.set_rng_state(self._gpu, self._gpu_device)

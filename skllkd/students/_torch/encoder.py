@@ -16,6 +16,7 @@ from transformers import (
 )
 
 from skllkd._core.arrays import Weights
+from skllkd._core.device import own_generators
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students._torch.heads import (
     AttentionPooling,
@@ -126,7 +127,7 @@ def build_classifier(
     """Return a classifier of a configuration and weights, in evaluation mode."""
     settings = AutoConfig.for_model(**config)
     model: Classifier
-    with torch.random.fork_rng(devices=[]):  # the initial weights are replaced
+    with own_generators():  # the initial weights are replaced
         network = _network(settings, pooling)
         if pooling == "architecture":
             model = ArchitectureClassifier(network)
@@ -147,7 +148,7 @@ def check_size(config: dict[str, Any], weights: Weights, pooling: str) -> None:
     for key, value in config.items():
         if "layers" in key and isinstance(value, int) and value > len(weights):
             raise ValueError(f"{key}={value} for {len(weights)} arrays of weights")
-    with torch.device("meta"):
+    with own_generators(), torch.device("meta"):
         network = _network(AutoConfig.for_model(**config), pooling)
     prefix = "network." if pooling == "architecture" else "encoder."
     given = {name: array.shape for name, array in weights.items()}

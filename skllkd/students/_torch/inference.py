@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skllkd._core.arrays import Float32Array, FloatArray, IntArray, Weights
-from skllkd._core.device import any_shape_attention
+from skllkd._core.device import any_shape_attention, own_generators
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches
 from skllkd.students._torch.encoder import Classifier
 from skllkd.students._torch.heads import Head, head_kind, head_weights
@@ -68,7 +68,7 @@ def head_proba(weights: Weights, features: Float32Array) -> FloatArray:
     """Return the distributions for features by the head among a student's weights."""
     n_classes, n_features = weights["head.weight"].shape
     as_given = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
-    with torch.random.fork_rng(devices=[]):  # the initial weights are replaced
+    with own_generators():  # the initial weights are replaced
         head = Head(*as_given, n_classes, head_kind(weights)).eval()
     head.set_weights(head_weights(weights))
     return distributions(head(torch.from_numpy(features)))

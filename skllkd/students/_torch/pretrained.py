@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from skllkd._core.arrays import Weights
+from skllkd._core.device import own_generators
 from skllkd._core.digest import encoder_digest
 from skllkd.exceptions import SavedModelError
 from skllkd.students._torch.encoder import (
@@ -127,8 +127,7 @@ def frozen_encoder(model: str | os.PathLike[str], pooling: str) -> FrozenEncoder
 
 def _read_frozen(model: str | os.PathLike[str], pooling: str) -> FrozenEncoder:
     """Read an encoder that is not to learn."""
-    with torch.random.fork_rng():  # it may come without weights that play no part
-        torch.manual_seed(0)
+    with own_generators(0):  # it may come without weights that play no part
         pretrained = load_pretrained(model)
         if pooling == "auto":
             pooling = pretrained.pooling

@@ -338,13 +338,15 @@ def _say_what_is_known(
 ) -> None:
     """Print whose answers are reused, and which ones are not."""
     if n_known:
+        left = f"; {n_texts - n_known:,} are left" if n_known < n_texts else ""
         print(
-            f"{n_known:,} of {n_texts:,} texts are in the store, answered by "
-            f"{whose(cache.description)}",
+            f"{n_known:,} of {n_texts:,} distinct texts are answered already, by "
+            f"{whose(cache.description)}{left}",
             file=sys.stderr,
+            flush=True,
         )
     for note in cache.notes if n_known < n_texts else ():
-        print(note, file=sys.stderr)
+        print(note, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def test_another_model_behind_the_port_has_its_own_answers(served, capsys):
     asked = teacher(base_url=HERE)
     assert asked.label(TEXTS, CLASSES).n_asked == 12
     assert asked.label(TEXTS, CLASSES, verbose=1).n_asked == 0
-    assert "12 of 12 texts are in the store, answered by small.gguf" in (
+    assert "12 of 12 distinct texts are answered already, by small.gguf" in (
         capsys.readouterr().err
     )
     recorder.listed["/v1/models"] = gguf("/models/large.gguf", 500)
@@ -90,7 +90,7 @@ def test_a_server_that_is_down_has_the_answers_of_its_last_model(served, capsys)
     recorder.listed["/v1/models"] = httpx.ConnectError("down")
     labels = teacher(base_url=HERE).label(TEXTS, CLASSES, verbose=1)
     assert labels.n_asked == 0 and len(recorder.bodies) == 24
-    assert "answered by second.gguf" in capsys.readouterr().err
+    assert "answered already, by second.gguf" in capsys.readouterr().err
 
 
 def test_names_that_say_it_all_and_servers_of_others_are_not_asked(served):

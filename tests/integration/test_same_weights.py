@@ -1,0 +1,102 @@
+"""The same seed gives the same weights, whatever runs beside or before."""
+
+import hashlib
+import multiprocessing
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from joblib import Parallel, delayed, parallel_config
+from sklearn.base import clone
+from skllkd import LLKDClassifier
+from skllkd.exceptions import DivergedError
+from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
+
+TEXTS = [f"{a} number {i}" for i in range(24) for a in ("card refund", "server down")]
+LABELS = ["billing", "outage"] * 24
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        lambda path: SklearnStudent(),
+        lambda path: FrozenEncoderStudent(path, head="hidden"),
+        lambda path: TransformerStudent(path, n_threads=1, linear_probe_epochs=1),
+    ],
+    ids=["sklearn", "frozen", "transformer"],
+)
+def classifier(request, tiny_path):
+    return LLKDClassifier(student=request.param(tiny_path), n_epochs=3, random_state=0)
+
+
+def weights(classifier):
+    """Fit, and digest all that was learned."""
+    fitted = clone(classifier).fit(TEXTS, LABELS)
+    student = fitted.student_
+    learned = getattr(student, "weights_", None)
+    if learned is None:
+        learned = {"coef": student.classifier_.coef_}
+    digest = hashlib.sha256()
+    for name, array in sorted(learned.items()):
+        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def test_in_any_order_and_after_a_fit_that_failed(classifier):
+    alone = weights(classifier)
+    weights(clone(classifier).set_params(random_state=1))
+    torch.manual_seed(7)
+    np.random.seed(7)
+    assert weights(classifier) == alone
+    if not isinstance(classifier.student, SklearnStudent):
+        diverging = clone(classifier).set_params(student__learning_rate=1e30)
+        with pytest.raises(DivergedError):
+            diverging.fit(TEXTS, LABELS)
+    else:
+        with pytest.raises(ValueError):
+            clone(classifier).fit(TEXTS, LABELS[:-1])
+    assert weights(classifier) == alone
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky", "multiprocessing"])
+def test_in_threads_and_processes(classifier, backend):
+    if backend == "loky" and not isinstance(classifier.student, FrozenEncoderStudent):
+        pytest.skip("starting its workers takes seconds: once is enough")
+    alone = weights(classifier)
+    n_jobs = 3 if backend == "threading" else 2
+    with parallel_config(backend, n_jobs=n_jobs):
+        many = Parallel()(delayed(weights)(classifier) for _ in range(2 * n_jobs))
+    assert {*many} == {alone}
+
+
+def test_global_generators_are_left_alone(classifier):
+    torch.manual_seed(3)
+    np.random.seed(3)
+    before = torch.get_rng_state(), pickle.dumps(np.random.get_state())
+    weights(classifier)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert pickle.dumps(np.random.get_state()) == before[1]
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="no fork"
+)
+def test_a_fork_after_a_prediction_predicts_and_fits(classifier, monkeypatch):
+    """The threads torch computed with are not in the child, which would wait for them."""
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        fitted = clone(classifier)
+        if isinstance(fitted.student, TransformerStudent):
+            fitted.set_params(student__n_threads=2)
+        fitted.fit(TEXTS, LABELS)
+        right = fitted.predict_proba(TEXTS)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            found = pool.apply_async(fitted.predict_proba, (TEXTS,)).get(timeout=30)
+            learned = pool.apply_async(weights, (classifier,)).get(timeout=60)
+    finally:
+        torch.set_num_threads(n_threads)
+    np.testing.assert_allclose(found, right, atol=1e-5)
+    assert learned
