@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -85,7 +85,7 @@ def reordered(scores: Scores, of: Classes, to: Classes) -> Scores:
     return replace(scores, log_prob=scores.log_prob[:, columns])
 
 
-def whose(description: dict[str, Any]) -> str:
+def whose(description: Mapping[str, Any]) -> str:
     """Name the model of some answers."""
     model = description.get("serves") or description.get("model") or "the teacher"
     server = description.get("server")

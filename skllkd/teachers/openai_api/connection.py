@@ -119,7 +119,7 @@ class Connection:
             return Exchange(problem=problem, was_sent=False)
         except httpx.TimeoutException:
             return _LATE
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        except Exception as error:  # whatever it is, a text's fault ends no labelling
             return Exchange(problem=f"broken connection ({type(error).__name__})")
 
 
