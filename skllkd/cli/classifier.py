@@ -24,7 +24,8 @@ from skllkd.cli.tables import (
     source_of,
     texts_of,
 )
-from skllkd.cli.teacher import add_teacher, teacher_of
+from skllkd.cli.teacher import teacher_of
+from skllkd.cli.teacher_options import add_teacher
 from skllkd.exceptions import SavedModelError
 
 

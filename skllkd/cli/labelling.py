@@ -22,7 +22,8 @@ from skllkd.cli.tables import (
     output_of,
     source_of,
 )
-from skllkd.cli.teacher import add_teacher, teacher_of
+from skllkd.cli.teacher import teacher_of
+from skllkd.cli.teacher_options import add_teacher
 from skllkd.cli.wording import worded
 from skllkd.teachers.labels import label_column_names, label_columns
 
