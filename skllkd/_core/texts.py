@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from skllkd._core.params import shown
 from skllkd.exceptions import InvalidParameterError
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def as_texts(X: Any, name: str = "X") -> list[str]:
@@ -74,3 +77,21 @@ def column_entries(X: Any, name: str) -> list[Any]:
 def is_blank(text: str) -> bool:
     """Return whether a text is empty or white space only."""
     return not text.strip()
+
+
+def without_half_pairs(value: Any) -> tuple[Any, int]:
+    """Replace halves of surrogate pairs in all strings of a JSON value; count them.
+
+    Half of an emoji is no character: neither UTF-8 nor a tokenizer has it.
+    """
+    if isinstance(value, str):
+        return _HALF_PAIR.subn("\ufffd", value)
+    if isinstance(value, dict):
+        pairs = [
+            (*without_half_pairs(k), *without_half_pairs(v)) for k, v in value.items()
+        ]
+        return {k: v for k, _, v, _ in pairs}, sum(n + m for _, n, _, m in pairs)
+    if isinstance(value, list):
+        parts = [without_half_pairs(part) for part in value]
+        return [part for part, _ in parts], sum(n for _, n in parts)
+    return value, 0

@@ -13,7 +13,7 @@ import numpy as np
 from skllkd._classifier import LLKDClassifier
 from skllkd._core.atomic_files import replacing_file
 from skllkd._core.params import check_number, check_option, optional_import
-from skllkd.cli.arguments import say
+from skllkd.cli.console import say
 from skllkd.cli.demo_figures import (
     DemoFigures,
     figures_of,

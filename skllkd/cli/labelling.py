@@ -1,68 +1,89 @@
-"""The commands about a teacher's labels: plan, label."""
+"""The command that labels texts."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from skllkd._core.tables import write_rows
-from skllkd.cli.arguments import (
-    add_command,
+from skllkd._core.arrays import is_missing
+from skllkd._core.classes import as_classes
+from skllkd._core.tables.blocks import Block
+from skllkd._core.tables.reading import read_table
+from skllkd._core.tables.writing import Writer
+from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
+from skllkd.cli.classes import classes_of
+from skllkd.cli.console import say
+from skllkd.cli.tables import (
+    AddedColumns,
+    TextReader,
     add_input,
     add_output,
-    add_teacher,
-    classes_of,
-    output_format,
-    say,
-    teacher_of,
-    texts_of,
+    check_output,
+    output_of,
+    source_of,
 )
-from skllkd.exceptions import InvalidParameterError
+from skllkd.cli.teacher import teacher_of
+from skllkd.cli.teacher_options import add_teacher
+from skllkd.cli.wording import worded
+from skllkd.teachers.labels import label_column_names, label_columns
 
 
 def add_commands(commands: Any) -> None:
-    """Add the commands to the parser's."""
-    plan = add_command(
-        commands,
-        "plan",
-        _plan,
-        "estimate calls, tokens, cost and time before labelling",
-        "Prints texts, repeats, stored answers, tokens, and, with a price, the cost.",
-    )
-    add_input(plan)
-    add_teacher(plan)
+    """Add the command to the parser's."""
     label = add_command(
         commands,
         "label",
         _label,
         "label texts with a teacher",
         "Answers are stored as they come: run it again to continue. The table has the "
-        "text, its label, each class's probability, and where the answer is from.",
+        "input's columns, the label, each class's probability, and where the answer is "
+        "from.",
+        ANSWERS_ARE_STORED,
     )
     add_input(label)
     add_teacher(label)
-    add_output(label)
-
-
-def _plan(options: argparse.Namespace) -> None:
-    """Print the calls, tokens and cost of labelling."""
-    print(teacher_of(options).plan(texts_of(options), classes_of(options)))
+    add_output(label, "label")
 
 
 def _label(options: argparse.Namespace) -> None:
-    """Label texts and write a table of them."""
+    """Label texts and write them, with all their columns, and the labels."""
+    check_output(options)
+    source, classes = source_of(options), as_classes(classes_of(options))
+    reader = TextReader(source)
+    with read_table(source) as table:
+        blocks = list(table)
+    texts = [text for block in blocks for text in reader.texts(block)]
+    added = AddedColumns(options, "label", label_column_names(classes.words)[1:])
+    for block in blocks:
+        added.check(block.names)
+    if options.output != "-":
+        from skllkd.training.preflight import preflight  # takes seconds
+
+        preflight(None, classes, n_texts=len(texts), file=options.output)
+    with output_of(options, table, added.label, lines=False) as output:
+        known = ["" if text is None else text for text in texts]
+        labels = teacher_of(options).label(known, classes, verbose=1)
+        columns = [
+            [None if is_missing(value) else value for value in column.tolist()]
+            for column in label_columns(labels).values()
+        ]
+        _write_labels(output, blocks, added, columns)
     from skllkd.inspection.verdict import judge_labels
 
-    kind = output_format(options, "csv" if options.output == "-" else None)
-    if kind == "txt":
-        raise InvalidParameterError(
-            f"--output {options.output!r} must be a table: .csv, .tsv, .jsonl or .parquet."
-        )
-    texts = texts_of(options)
-    labels = teacher_of(options).label(texts, classes_of(options), verbose=1)
-    rows = labels.to_pandas(texts).to_dict("records")
-    n_written = write_rows(rows, options.output, kind)
-    say(judge_labels(labels))
+    reader.tell("They have no label.")
+    say(worded(judge_labels(labels), options))
     say(
-        f"{n_written:,} texts labelled, {labels.n_asked:,} of them sent to the teacher now."
+        f"{len(texts):,} texts labelled, {labels.n_asked:,} of them sent to the teacher "
+        "now."
     )
+
+
+def _write_labels(
+    output: Writer, blocks: list[Block], added: AddedColumns, columns: list[list[Any]]
+) -> None:
+    """Write blocks with the labels of their rows."""
+    start = 0
+    for block in blocks:
+        stop = start + len(block)
+        output.write(added.add(block, [column[start:stop] for column in columns]))
+        start = stop

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._core.cache_dir import cache_folder
-from skllkd.cli.arguments import add_command, say
+from skllkd.cli.arguments import add_command
+from skllkd.cli.console import say
 from skllkd.exceptions import InvalidParameterError
 
 
@@ -53,7 +54,7 @@ def add_commands(commands: Any) -> None:
     add_store(prune)
 
 
-def add_store(parser: argparse.ArgumentParser, *, may_create: bool = False) -> None:
+def add_store(parser: argparse._ActionsContainer, *, may_create: bool = False) -> None:
     """Add the file of the store."""
     parser.add_argument("--store", metavar="FILE", help="file of stored answers")
     if may_create:

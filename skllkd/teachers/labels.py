@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -240,18 +240,8 @@ class TeacherLabels:
             `proba_<class>` for each class, `label_mass`, `source` and `error`.
         """
         pandas = optional_import("pandas", "table")
-        proba, known = self.proba, ~self.missing
-        label = np.full(len(self), None, dtype=object)
-        names = np.empty(len(self.classes), dtype=object)
-        names[:] = self.classes
-        label[known] = names[proba[known].argmax(axis=1)]
         columns: dict[str, Any] = {} if texts is None else {"text": list(texts)}
-        columns["label"] = label
-        for name, column in zip(self.classes, proba.T, strict=True):
-            columns[f"proba_{name}"] = column
-        for name in ("label_mass", "source", "error"):
-            columns[name] = getattr(self, name)
-        return pandas.DataFrame(columns)
+        return pandas.DataFrame(columns | label_columns(self))
 
     def to_parquet(self, path: str | os.PathLike[str], texts: Any = None) -> None:
         """Write the answers to a parquet file, which `PrecomputedTeacher` reads.
@@ -272,6 +262,24 @@ def without_quote(error: str, otherwise: str | None = None) -> str:
     """Take the model's words, which may repeat the text, off a reason of our own."""
     reason = error.partition(":")[0]
     return reason if reason in _REASONS else otherwise or error
+
+
+def label_column_names(words: Sequence[str]) -> list[str]:
+    """Return the names of the columns of a table of labels, that of the label first."""
+    proba = [f"proba_{word}" for word in words]
+    return ["label", *proba, "label_mass", "source", "error"]
+
+
+def label_columns(labels: TeacherLabels) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of a table of labels."""
+    proba, known = labels.proba, ~labels.missing
+    label = np.full(len(labels), None, dtype=object)
+    names = np.empty(len(labels.classes), dtype=object)
+    names[:] = labels.classes
+    label[known] = names[proba[known].argmax(axis=1)]
+    columns = [label, *proba.T, labels.label_mass, labels.source, labels.error]
+    written = label_column_names(list(map(str, labels.classes)))
+    return dict(zip(written, columns, strict=True))
 
 
 def spread_labels(labels: TeacherLabels, rows: IntArray, error: str) -> TeacherLabels:

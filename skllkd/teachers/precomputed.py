@@ -77,11 +77,11 @@ class PrecomputedTeacher(Teacher):
 
         Parameters
         ----------
-        table : str, Path, pandas.DataFrame or polars.DataFrame
-            The table, or its file: .parquet, .csv, or .jsonl, .ndjson or .json with one
-            object a line.
+        table : str, Path, pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            The table, or its file: .csv, .tsv, .jsonl, .json, .parquet, .arrow, .feather
+            or .xlsx, compressed (.gz, .zst) or not.
         text : str, default="text"
-            The column of the texts.
+            The column of the texts, or a field of objects in it: "data.text".
         label : str, optional
             The column of the labels. By default the columns `proba_<class>` are read,
             as `TeacherLabels.to_pandas` and `to_parquet` write them, and where there are

@@ -9,7 +9,8 @@ from typing import Any
 
 from skllkd._core.arrays import is_missing
 from skllkd._core.params import shown
-from skllkd._core.tables import SUFFIXES, read_columns
+from skllkd._core.tables.formats import SUFFIXES, Source, suffix_of
+from skllkd._core.tables.reading import WholeTable
 from skllkd._core.texts import as_texts, column_entries
 from skllkd.exceptions import InvalidParameterError
 
@@ -29,7 +30,7 @@ def answers_in_table(
     The table is a path, or a data frame of pandas or polars; `text`, `label`,
     `confidence` and the values of `proba` name its columns.
     """
-    columns = _columns(table)
+    columns = _columns(table, text)
 
     def entries(name: Any, parameter: str) -> list[Any]:
         if name not in columns:
@@ -52,22 +53,31 @@ def answers_in_table(
     return texts, (labels, _numbers(entries(confidence, "confidence"), confidence))
 
 
-def _columns(table: Any) -> Mapping[Any, Any]:
+def _columns(table: Any, text: str) -> Mapping[Any, Any]:
     """Return the columns of a file or a data frame by name."""
+    if isinstance(table, WholeTable):
+        return table
     if isinstance(table, (str, os.PathLike)):
-        path = Path(table).expanduser()
-        if path.suffix.lower() not in _SUFFIXES:
+        path = str(Path(table).expanduser())
+        if SUFFIXES.get(suffix_of(path), "txt") == "txt":
             raise InvalidParameterError(
                 f"`table` must be a file that ends in one of {', '.join(_SUFFIXES)}; got "
-                f"{path.name!r}. Read it yourself, and give the data frame."
+                f"{Path(path).name!r}. Read it yourself, and give the data frame."
             )
-        return read_columns(str(path))
-    if not hasattr(table, "columns") or not hasattr(table, "__getitem__"):
+        return WholeTable(Source(path, text))
+    names = getattr(table, "column_names", getattr(table, "columns", None))
+    if names is None or not hasattr(table, "__getitem__"):
         raise InvalidParameterError(
-            "`table` must be a file's path or a data frame of pandas or polars; got "
-            f"{type(table).__name__}."
+            "`table` must be a file's path, a data frame of pandas or polars, or an Arrow "
+            f"table; got {type(table).__name__}."
         )
-    return {name: table[name] for name in table.columns}
+    repeated = [name for name in names if list(names).count(name) > 1]
+    if repeated:
+        raise InvalidParameterError(
+            f"`table` must have a name for each column; {repeated[0]!r} is there "
+            f"{len(repeated)} times."
+        )
+    return {name: table[name] for name in names}
 
 
 def _check_ways(label: Any, confidence: Any, proba: Any) -> None:

@@ -1,17 +1,20 @@
 """The commands over the Python interface: the same answers, files in and out."""
 
-import argparse
 import csv
 import io
 import json
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from skllkd import LLKDClassifier
-from skllkd.cli.arguments import teacher_of
-from skllkd.cli.main import main
+from skllkd._core.tables.formats import Source
+from skllkd._core.tables.reading import read_table
+from skllkd.cli.main import main, parser_of_all
+from skllkd.cli.teacher import teacher_of
+from skllkd.exceptions import MissingLabelWarning
 from skllkd.teachers import (
     EmbeddingTeacher,
     LlamaCppTeacher,
@@ -21,6 +24,12 @@ from skllkd.teachers import (
 )
 
 from tests.conftest import TOPICS
+
+
+def parsed(teacher, *options, classes=("a", "b")):
+    """Return the options of a command with a teacher."""
+    command = ["label", "x.csv", "--teacher", teacher, *options, "--classes", *classes]
+    return parser_of_all().parse_args(command)
 
 
 @pytest.fixture
@@ -72,49 +81,69 @@ def test_predict_keeps_the_columns_and_adds_two(model, news, tmp_path, suffix):
     np.testing.assert_allclose(found["confidence"], proba.max(axis=1), atol=1e-5)
 
 
+def piped(text):
+    """Stand in for standard input."""
+    return io.TextIOWrapper(io.BytesIO(text.encode()))
+
+
 def test_predict_from_standard_input_to_standard_output(
     model, news, monkeypatch, capsys
 ):
     texts = [" ".join(text.split()) for text in news[0][:7]]
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(texts) + "\n"))
+    monkeypatch.setattr(sys, "stdin", piped("\n".join(texts) + "\n"))
     assert main(["predict", str(model)]) == 0
     out, error = capsys.readouterr()
     assert out.split("\n")[:-1] == LLKDClassifier.load(model).predict(texts).tolist()
     assert error == ""
-    monkeypatch.setattr(sys, "stdin", io.StringIO("text\nred\n"))
-    assert main(["predict", str(model), "--format", "csv"]) == 0
-    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    monkeypatch.setattr(sys, "stdin", piped("text\nred\n"))
+    assert main(["predict", str(model)]) == 0
+    out, error = capsys.readouterr()
+    assert error == "standard input is read as csv; --format says another.\n"
+    (row,) = csv.DictReader(io.StringIO(out))
     assert list(row) == ["text", "predicted", "confidence"]
 
 
 def test_predict_streams(model, monkeypatch):
     """What was predicted is written before the rest of the input is there."""
-    monkeypatch.setattr("skllkd.cli.classifier._CHUNK", 2)
     seen = []
 
-    class Out(io.StringIO):
-        def write(self, text):
-            seen.append("written")
-            return super().write(text)
+    class In(io.RawIOBase):
+        def readable(self):
+            return True
 
-    def lines():
-        for i in range(4):
+        def readinto(self, buffer):
+            part = b"a text\nanother\n" if seen.count("read") < 3 else b""
             seen.append("read")
-            yield f"text {i}\n"
+            buffer[: len(part)] = part
+            return len(part)
 
-    monkeypatch.setattr(sys, "stdin", lines())
-    monkeypatch.setattr(sys, "stdout", Out())
+    class Out(io.BytesIO):
+        def write(self, data):
+            seen.append("written")
+            return super().write(data)
+
+    streams = {"stdin": io.BufferedReader(In()), "stdout": Out()}
+    for name, stream in streams.items():
+        text = io.TextIOWrapper(stream)
+        monkeypatch.setattr(sys, name, text)
     assert main(["predict", str(model)]) == 0
-    assert seen == ["read", "read", "written", "written"] * 2
+    assert seen == ["read", "written"] * 3 + ["read"]
 
 
 def test_label_writes_a_table_a_teacher_can_read(answers, tmp_path, capsys):
     target = tmp_path / "labels.parquet"
-    arguments = ["label", str(answers), "--teacher", str(answers)]
-    assert main([*arguments, "--classes", *TOPICS, "-o", str(target)]) == 0
+    arguments = ["label", str(answers), "--teacher", str(answers), "--classes", *TOPICS]
+    arguments += ["-o", str(target)]
+    assert main(arguments) == 1
+    assert "a column 'label' already" in capsys.readouterr().err
+    assert main([*arguments, "--output-column", "topic"]) == 0
     assert "100 texts labelled" in capsys.readouterr().err
+    written = pd.read_parquet(target)
+    assert written["label"].tolist() == pd.read_csv(answers)["label"].tolist()
+    assert written.columns[2:4].tolist() == ["topic", "topic_proba_business"]
     texts = pd.read_csv(answers)["text"].tolist()
-    again = PrecomputedTeacher.from_table(target).label(texts, TOPICS)
+    teacher = PrecomputedTeacher.from_table(target, label="topic")
+    again = teacher.label(texts, TOPICS)
     chosen = np.array(TOPICS)[again.proba.argmax(axis=1)]
     assert chosen.tolist() == pd.read_csv(answers)["label"].tolist()
 
@@ -127,12 +156,19 @@ def test_report_reads_what_the_model_was_fitted_on(model, answers, capsys):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("in.csv", "body\nred\n", "row 1: there is no text in column 'text'"),
-        ("in.jsonl", '{"text": "a"}\n{"text": 3}\n', "row 2: there is no text"),
+        (
+            "in.csv",
+            "body\nred\n",
+            "there is no column 'text'; the columns are ['body']",
+        ),
+        (
+            "in.jsonl",
+            '{"text": "a"}\n{"text": 3}\n',
+            "row 2: column 'text' holds 3 (int)",
+        ),
         ("in.jsonl", '{"text": "a"}\nnothing\n', "line 2 is no JSON"),
-        ("in.jsonl", "[1]\n", "line 1 is no JSON object"),
-        ("in.csv", "text\na,b\n", "row 1: there are more cells than columns"),
-        ("in.csv", "text\n" + "x" * 200_000 + "\n", "is no CSV"),
+        ("in.csv", "text\na,b\n", "line 2: 2 cell(s), and 1 column(s)"),
+        ("in.csv", "text,confidence\na,1\n", "a column 'confidence' already"),
         ("in.doc", "x", "--format"),
     ],
 )
@@ -147,25 +183,25 @@ def test_bad_input_is_named_with_its_row(
     assert error.count("\n") == 1
 
 
-def test_rows_before_a_bad_one_are_not_lost(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("skllkd.cli.classifier._CHUNK", 2)
-    rows = [{"text": "red"}, {"text": "blue"}, {"text": None}]
+def test_a_bad_row_leaves_the_earlier_output_as_it_is(model, tmp_path):
+    rows = [{"text": "red"}, {"text": "blue"}, {"text": 3}]
     (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
     target = tmp_path / "out.jsonl"
+    target.write_text("earlier")
     arguments = ["predict", str(model), str(tmp_path / "in.jsonl")]
     assert main([*arguments, "-o", str(target)]) == 1
-    assert len(target.read_text().splitlines()) == 2
+    assert target.read_text() == "earlier"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["predict", "no-model", "-"], "no-model"),
-        (["plan", "missing.csv", "--teacher", "x.gguf", "--classes", "a"], "missing"),
+        (["plan", "missing.csv", "--teacher", "x", "--classes", "a", "b"], "missing"),
     ],
 )
 def test_what_is_not_there_is_named(arguments, message, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    monkeypatch.setattr(sys, "stdin", piped(""))
     assert main(arguments) == 1
     assert message in capsys.readouterr().err
 
@@ -202,19 +238,53 @@ def test_gold_labels_of_the_input_stay(model, answers, tmp_path):
     assert found["predicted"].tolist() == chosen.tolist()
 
 
-def test_rows_with_other_columns_make_no_csv(model, tmp_path, capsys):
-    (tmp_path / "in.jsonl").write_text('{"text": "a"}\n{"text": "b", "id": 1}\n')
-    arguments = ["predict", str(model), str(tmp_path / "in.jsonl")]
-    assert main([*arguments, "-o", str(tmp_path / "out.csv")]) == 1
-    assert "row 2 has the columns" in capsys.readouterr().err
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_row_without_a_text_is_kept_without_a_label(
+    kind, model, answers, tmp_path, capsys
+):
+    text = pd.read_csv(answers)["text"][0]
+    rows = [{"text": text}, {"text": None, "id": 2**63 + 1}, {"id": 3}]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    label = ["label", str(tmp_path / "in.jsonl"), "--teacher", str(answers)]
+    predict = ["predict", str(model), str(tmp_path / "in.jsonl")]
+    for command in ([*label, "--classes", *TOPICS], predict):
+        target = tmp_path / f"out.{kind}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MissingLabelWarning)
+            assert main([*command, "-o", str(target)]) == 0
+        error = capsys.readouterr().err
+        assert "2 of 3 rows have no text (the first is row 2)" in error
+        with read_table(Source(str(target))) as table:
+            found = [row for block in table for row in block.rows()]
+        column = "label" if command[0] == "label" else "predicted"
+        assert [row[column] in TOPICS for row in found] == [True, False, False]
+        nothing = "" if kind == "csv" else None
+        assert [row[column] for row in found[1:]] == [nothing] * 2
+        assert str(found[1]["id"]) == str(2**63 + 1)
 
 
-def test_plan_says_what_labelling_takes(answers, capsys):
+def test_a_text_may_be_nested_and_examples_be_numbers(answers, tmp_path, capsys):
+    text = pd.read_csv(answers)["text"][0]
+    (tmp_path / "in.jsonl").write_text(json.dumps({"data": {"text": text}}) + "\n")
+    command = ["label", str(tmp_path / "in.jsonl"), "--teacher", str(answers)]
+    assert main([*command, "--classes", *TOPICS, "--column", "data.text"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["data"]["text"], row["label"] in TOPICS) == (text, True)
+    rows = [{"text": "a", "label": 1}, {"text": "b", "label": False}]
+    (tmp_path / "ex.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    options = parsed(
+        "m", "--examples", str(tmp_path / "ex.jsonl"), classes=["1", "false"]
+    )
+    assert teacher_of(options).examples == [("a", "1"), ("b", "false")]
+
+
+def test_plan_says_what_labelling_takes(answers, tiny_path, capsys):
     arguments = ["plan", str(answers), "--teacher", str(answers)]
-    assert main([*arguments, "--classes", *TOPICS]) == 0
+    arguments += ["--classes", *TOPICS, "--student", str(tiny_path)]
+    assert main(arguments) == 0
     texts = pd.read_csv(answers)["text"].tolist()
     plan = PrecomputedTeacher.from_table(answers).plan(texts, TOPICS)
-    assert capsys.readouterr().out == f"{plan}\n"
+    assert capsys.readouterr().out.startswith(f"{plan}\n")
 
 
 def test_export_writes_a_file_that_predict_takes(model, answers, tmp_path, capsys):
@@ -230,7 +300,9 @@ def test_export_writes_a_file_that_predict_takes(model, answers, tmp_path, capsy
     assert outputs[0] == outputs[1]
 
 
-def test_plan_says_the_cost_at_the_price_that_is_given(tmp_path, capsys, monkeypatch):
+def test_plan_says_the_cost_at_the_price_that_is_given(
+    tmp_path, tiny_path, capsys, monkeypatch
+):
     monkeypatch.setenv("SKLLKD_CACHE", str(tmp_path))
     source = tmp_path / "texts.txt"
     source.write_text("at noon\nin the evening\n", encoding="utf-8")
@@ -243,12 +315,13 @@ def test_plan_says_the_cost_at_the_price_that_is_given(tmp_path, capsys, monkeyp
         "early",
         "late",
     ]
-    arguments += ["--base-url", "http://localhost:1/v1"]
+    arguments += ["--base-url", "http://localhost:1/v1", "--sample", "0"]
+    arguments += ["--student", str(tiny_path)]
     assert main(arguments) == 0
     assert "unknown" in cost_line(capsys)
     assert main([*arguments, "--price", "1000000", "0"]) == 0  # a token read costs 1
     out = capsys.readouterr().out
-    line = {row.split("  ")[0]: row.split()[-1] for row in out.splitlines()}
+    line = {row.split("  ")[0]: row.split()[-1] for row in out.splitlines() if row}
     tokens = int(line["tokens read, estimated"].replace(",", ""))
     assert tokens > 0
     assert float(line["cost"].replace(",", "")) == tokens
@@ -262,11 +335,9 @@ def cost_line(capsys):
 
 
 def test_a_gguf_file_is_read_by_what_is_installed(monkeypatch, capsys):
-    options = argparse.Namespace(
-        teacher="model.gguf", examples=None, max_calls=9, instruction="Which?"
-    )
+    options = parsed("model.gguf", "--max-calls", "9", "--instruction", "Which?")
     for spec, kind in ((None, TransformersTeacher), (object(), LlamaCppTeacher)):
-        monkeypatch.setattr("skllkd.cli.arguments.find_spec", lambda _, s=spec: s)
+        monkeypatch.setattr("skllkd.cli.teacher.find_spec", lambda _, s=spec: s)
         teacher = teacher_of(options)
         assert type(teacher) is kind
         assert (teacher.max_calls, teacher.instruction) == (9, "Which?")
@@ -278,21 +349,47 @@ def test_a_folder_is_a_sentence_encoder_unless_a_server_is_named(
     answers, tiny_path, capsys
 ):
     command = ["label", str(answers), "--teacher", str(tiny_path), "--classes", *TOPICS]
-    assert main(command) == 0
+    assert main([*command, "--output-column", "topic"]) == 0
     found = pd.read_csv(io.StringIO(capsys.readouterr().out))
     expected = EmbeddingTeacher(tiny_path).label(found["text"], TOPICS)
     names = np.array(TOPICS)[expected.proba.argmax(axis=1)]
-    assert found["label"].tolist() == names.tolist()
-    options = argparse.Namespace(
-        teacher=str(tiny_path), base_url="http://localhost:1/v1", examples=None,
-        max_calls=None, instruction=None, api_key_env=None, max_cost=None, price=None,
-    )  # fmt: skip
+    assert found["topic"].tolist() == names.tolist()
+    options = parsed(str(tiny_path), "--base-url", "http://localhost:1/v1")
     assert type(teacher_of(options)) is OpenAITeacher
 
 
 def test_labels_are_a_table_on_standard_output_too(answers, tmp_path, capsys):
-    command = ["label", str(answers), "--teacher", str(answers), "--classes", *TOPICS]
-    assert main(command) == 0
+    texts = [" ".join(text.split()) for text in pd.read_csv(answers)["text"]]
+    (tmp_path / "in.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    command = ["label", str(tmp_path / "in.txt"), "--teacher", str(answers)]
+    assert main([*command, "--classes", *TOPICS]) == 0
     assert capsys.readouterr().out.startswith("text,label,proba_business,")
-    assert main([*command, "-o", str(tmp_path / "labels.txt")]) != 0
-    assert "labels.txt' must be a table" in capsys.readouterr().err
+    target = tmp_path / "labels.txt"
+    assert main([*command, "--classes", *TOPICS, "-o", str(target)]) == 0
+    assert set(target.read_text().split("\n")) == {*TOPICS, ""}
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_counts_the_rows_predicted_unless_they_are_on_the_terminal(
+    model, answers, is_terminal, monkeypatch
+):
+    seen = []
+
+    class Bar:
+        def __init__(self, total, name, unit, verbose):
+            seen.append(bool(verbose))
+
+        def update(self, n_rows):
+            seen.append(n_rows)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr("skllkd.cli.classifier.progress_bar", Bar)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
+    assert main(["predict", str(model), str(answers)]) == 0
+    assert seen[0] == (not is_terminal)
+    assert sum(seen[1:]) == 100

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from skllkd.exceptions import (
     InvalidParameterError,
@@ -111,11 +112,11 @@ def test_a_cell_that_is_no_number_is_named(tmp_path):
         PrecomputedTeacher.from_table(tmp_path / "t.csv", confidence="sure")
 
 
-@pytest.mark.parametrize("library", [pd, pl])
-def test_data_frames(library):
+@pytest.mark.parametrize("table_of", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_data_frames(table_of):
     columns = {"t": ["x", "y"], "p1": [0.2, 0.9], "p2": [0.8, 0.1]}
     teacher = PrecomputedTeacher.from_table(
-        library.DataFrame(columns), text="t", proba={"b": "p1", "a": "p2"}
+        table_of(columns), text="t", proba={"b": "p1", "a": "p2"}
     )
     np.testing.assert_allclose(
         teacher.label(["y", "x"], AB).proba, [[0.1, 0.9], [0.8, 0.2]]
@@ -173,15 +174,15 @@ def test_what_cannot_be_read_is_named(tmp_path):
         read(label="y", proba={"a": "y"})
     with pytest.raises(InvalidParameterError, match="`table`.*dict"):
         read({"text": ["x"]})
-    with pytest.raises(InvalidParameterError, match=r"\.parquet, \.csv.*'t\.xlsx'"):
-        read(tmp_path / "t.xlsx")
-    with pytest.raises(InvalidParameterError, match=r"no file.*t\.csv"):
+    with pytest.raises(InvalidParameterError, match=r"\.parquet, \.csv.*'t\.doc'"):
+        read(tmp_path / "t.doc")
+    with pytest.raises(InvalidParameterError, match=r"t\.csv: there is no file"):
         read(tmp_path / "t.csv")
     (tmp_path / "t.json").write_text(json.dumps([{"text": "x"}], indent=1))
-    with pytest.raises(InvalidParameterError, match="one JSON object a line"):
+    with pytest.raises(InvalidParameterError, match=r"`label`.*\['text'\]"):
         read(tmp_path / "t.json")
     (tmp_path / "t.parquet").write_bytes(b"PAR")
-    with pytest.raises(InvalidParameterError, match=r"t\.parquet' cannot be read"):
+    with pytest.raises(InvalidParameterError, match=r"t\.parquet cannot be read"):
         read(tmp_path / "t.parquet")
     with pytest.raises(InvalidParameterError, match="`text` must hold strings"):
         read(pd.DataFrame({"text": ["x", None], "label": ["a", "b"]}))

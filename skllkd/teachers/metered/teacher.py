@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import sys
 import time
 import warnings
 from abc import abstractmethod
@@ -170,6 +171,7 @@ class MeteredTeacher(Teacher):
                     some = cache.get([texts[row] for row in unknown], len(classes))
                     overwrite_rows(pool, unknown, some)
                     from_store = pool.answered
+                    _say_known(pool, verbose)
                     expected = functools.partial(self._expected_usage, classes=classes)
                     calls, spent = self._calls_per_text, cache.usage()
                     meter = Meter(budget, spent, calls, expected)
@@ -306,6 +308,15 @@ class MeteredTeacher(Teacher):
             max_calls=self.max_calls,
             max_cost=self.max_cost,
         )
+
+
+def _say_known(pool: Scores, verbose: int) -> None:
+    """Say how many answers are known when others are still to be asked for."""
+    n_known = int((pool.answered | pool.is_final).sum())
+    if verbose and n_known:
+        n_texts = len(pool.answered)
+        known = f"{n_known:,} of {n_texts:,} distinct texts are answered already"
+        print(f"{known}; {n_texts - n_known:,} are left", file=sys.stderr, flush=True)
 
 
 def _warn_of_budget(pool: Scores, is_open: BoolArray, limit: str) -> None:
