@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from skllkd.cli.arguments import add_command
-from skllkd.cli.teacher import add_teacher, teacher_of
+from skllkd.cli.teacher import teacher_of
+from skllkd.cli.teacher_options import add_teacher
 from skllkd.exceptions import InvalidParameterError
 
 #: Seconds that requests which were taken in have, when the server is told to stop.
