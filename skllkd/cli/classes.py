@@ -15,7 +15,7 @@ from skllkd.exceptions import InvalidParameterError
 
 #: Columns of a table of classes.
 _NAMES, _DESCRIPTION = ("class", "label", "name"), "description"
-HELP = (
+CLASSES_HELP = (
     "the labels: a name each, or name=description (a name with = in it as a\\=b), or "
     "a,b,c; or a file: .txt, a name a line, or a table with the columns `class` and "
     "`description`"

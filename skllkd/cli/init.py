@@ -15,13 +15,13 @@ from skllkd.cli.console import say
 from skllkd.cli.settings import FILE
 from skllkd.cli.student import add_student
 from skllkd.cli.tables import add_input
-from skllkd.cli.teacher import add_teacher
+from skllkd.cli.teacher_options import add_teacher
 from skllkd.exceptions import InvalidParameterError
 
 _HEAD = """\
-# A task of skllkd: the commands plan, label, fit and report read it in the folder where
-# they are run, or with --config. Each setting is the option of that name; options given
-# on the command line come first. Paths are seen from that folder.
+# A task of skllkd: the commands plan, label and fit read it in the folder where they are
+# run, and others with --config. Each setting is the option of that name; options given on
+# the command line come first. Paths are seen from that folder.
 """
 _CLASSES = """
 # The classes: a name and a description, which the teacher reads, or "" for none.
@@ -63,7 +63,7 @@ def _content(options: argparse.Namespace) -> str:
         actions = [a for a in group._group_actions if _is_setting(a)]
         if not actions:
             continue
-        if group.title in ("teacher", "prompt", "limits", "student"):
+        if group.title in ("teacher", "prompt", "limits", "student", "training"):
             lines.append(f"\n[{group.title}]")
         for action in actions:
             lines += _setting(action, getattr(options, action.dest))

@@ -12,7 +12,8 @@ from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
 from skllkd.cli.student import add_student, student_of
 from skllkd.cli.tables import add_input, texts_of
-from skllkd.cli.teacher import add_teacher, teacher_of
+from skllkd.cli.teacher import teacher_of
+from skllkd.cli.teacher_options import add_teacher
 from skllkd.cli.wording import worded
 from skllkd.exceptions import SkllkdError
 

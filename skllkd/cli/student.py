@@ -27,15 +27,6 @@ def add_student(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     add("--student", help="encoder: a folder or a name on the model hub")
     add("--frozen", action="store_true", help="train a head only: seconds")
     add(
-        "--epochs",
-        dest="n_epochs",
-        type=int,
-        metavar="N",
-        default=3,
-        help="passes over the texts",
-    )
-    add("--batch-size", type=int, metavar="N", default=32, help="texts of a step")
-    add(
         "--predict-batch-size",
         type=int,
         metavar="N",
@@ -60,6 +51,21 @@ def add_student(parser: argparse.ArgumentParser, *, required: bool = True) -> No
         help="tokens of a text that are read, at most",
     )
     add("--device", help="device, as cpu or cuda:0, if not the one that is found")
+    _add_training(parser.add_argument_group("training"))
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    """Add the training."""
+    add = group.add_argument
+    add(
+        "--epochs",
+        dest="n_epochs",
+        type=int,
+        metavar="N",
+        default=3,
+        help="passes over the texts",
+    )
+    add("--batch-size", type=int, metavar="N", default=32, help="texts of a step")
     add(
         "--seed",
         dest="random_state",

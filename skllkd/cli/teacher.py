@@ -1,4 +1,4 @@
-"""The teacher of the command line: its options, and the object they stand for."""
+"""The teacher that the options of the command line stand for."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from typing import Any
 
 from skllkd._core.classes import as_classes
 from skllkd._core.tables.formats import SUFFIXES, suffix_of
-from skllkd.cli import classes as _classes
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
-from skllkd.cli.settings import add_settings
-from skllkd.cli.store import add_store, store_path
+from skllkd.cli.store import store_path
 from skllkd.cli.tables import whole_table
 from skllkd.exceptions import InvalidParameterError
 
@@ -31,113 +29,6 @@ _SETTINGS = (
     ),
     *("max_calls", "max_cost", "price_per_million"),
 )
-
-
-def add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Add the teacher, its prompt and its limits, the classes, and their file."""
-    teacher = parser.add_argument_group("teacher")
-    teacher.add_argument(
-        "--teacher",
-        required=required,
-        help="a GGUF file, a table of answers (as .csv, .jsonl, .parquet), the folder "
-        "of a sentence encoder, or the name of a model on a server that speaks the "
-        "OpenAI API",
-    )
-    add = teacher.add_argument
-    add("--base-url", metavar="URL", help="address of the server, as for llama-server")
-    add(
-        "--api-key-env",
-        metavar="NAME",
-        help="name of the environment variable with the key",
-    )
-    add(
-        "--method",
-        choices=["logprobs", "votes", "label"],
-        help="source of a server's confidence: log-probabilities (usual), the share of "
-        "8 votes, or none",
-    )
-    add(
-        "--cache-key",
-        metavar="NAME",
-        help="name of server and model, under which answers are stored",
-    )
-    add(
-        "--timeout",
-        dest="timeout_s",
-        type=float,
-        metavar="SECONDS",
-        help="the longest a server's answer may take",
-    )
-    add(
-        "--concurrency",
-        dest="max_concurrency",
-        type=int,
-        metavar="N",
-        help="requests to a server at once",
-    )
-    add(
-        "--rate-limit",
-        nargs=2,
-        type=_limit,
-        metavar=("REQUESTS", "TOKENS"),
-        help="a server's limits per minute, none for no limit",
-    )
-    add("--dtype", help="numbers a local model computes with, as float32 or bfloat16")
-    add_store(teacher, may_create=True)
-    prompt = parser.add_argument_group("prompt").add_argument
-    prompt("--instruction", metavar="TEXT", help="task description in the prompt")
-    prompt(
-        "--examples",
-        metavar="FILE",
-        help="file of texts, in the same column as the input's, with a column `label`",
-    )
-    prompt(
-        "--chat",
-        choices=["auto", "yes", "no"],
-        help="whether a local model's chat template is used",
-    )
-    prompt(
-        "--max-text-chars",
-        type=int,
-        metavar="N",
-        help="a server reads so much of a text",
-    )
-    prompt(
-        "--max-text-tokens",
-        type=int,
-        metavar="N",
-        help="a local model reads so much of a text",
-    )
-    _add_limits(parser)
-    parser.add_argument_group("classes").add_argument(
-        "--classes", nargs="+", required=required, metavar="CLASS", help=_classes.HELP
-    )
-    add_settings(parser)
-
-
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    """Add the limits of calls and cost."""
-    add = parser.add_argument_group("limits").add_argument
-    add(
-        "--max-calls",
-        type=int,
-        metavar="N",
-        help="maximum number of calls, earlier ones included",
-    )
-    add(
-        "--price",
-        dest="price_per_million",
-        nargs=2,
-        type=float,
-        metavar=("READ", "WRITTEN"),
-        help="your price of a million tokens read, and written, of a server's model",
-    )
-    add(
-        "--max-cost",
-        type=float,
-        metavar="COST",
-        help="maximum cost at --price, earlier calls included",
-    )
 
 
 def teacher_of(options: argparse.Namespace) -> Any:
@@ -213,8 +104,3 @@ def _class_name(label: Any, words: tuple[str, ...]) -> Any:
     """Return the class of the command line that a number or a flag stands for."""
     written = (str(label), str(label).lower(), str(label).removesuffix(".0"))
     return next((word for word in written if word in words), label)
-
-
-def _limit(given: str) -> float | None:
-    """Return a limit, None for none."""
-    return None if given.lower() == "none" else float(given)

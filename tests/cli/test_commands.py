@@ -378,3 +378,29 @@ def test_labels_are_a_table_on_standard_output_too(answers, tmp_path, capsys):
     target = tmp_path / "labels.txt"
     assert main([*command, "--classes", *TOPICS, "-o", str(target)]) == 0
     assert set(target.read_text().split("\n")) == {*TOPICS, ""}
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_counts_the_rows_predicted_unless_they_are_on_the_terminal(
+    model, answers, is_terminal, monkeypatch
+):
+    seen = []
+
+    class Bar:
+        def __init__(self, total, name, unit, verbose):
+            seen.append(bool(verbose))
+
+        def update(self, n_rows):
+            seen.append(n_rows)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr("skllkd.cli.classifier.progress_bar", Bar)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
+    assert main(["predict", str(model), str(answers)]) == 0
+    assert seen[0] == (not is_terminal)
+    assert sum(seen[1:]) == 100
