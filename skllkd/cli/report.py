@@ -18,7 +18,8 @@ from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.classifier import load_model
 from skllkd.cli.console import say
 from skllkd.cli.tables import TextReader, add_input, source_of, texts_of
-from skllkd.cli.teacher import add_teacher, teacher_of
+from skllkd.cli.teacher import teacher_of
+from skllkd.cli.teacher_options import add_teacher
 from skllkd.exceptions import InvalidParameterError
 
 
