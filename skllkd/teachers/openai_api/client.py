@@ -227,9 +227,12 @@ class Client:
                 read(content) if is_good and refusal is None else (None, "")
             )
         except (ValueError, RecursionError):
-            if is_good:
-                return Response(None, NOT_JSON, "passing", None, status)
             words = exchange.body[:1000].decode("utf-8", "replace")
+            if is_good:
+                problem = (
+                    f"{NOT_JSON}: {self.server.mask(words)}" if words else NOT_JSON
+                )
+                return Response(None, problem, "passing", None, status)
             refusal = Refusal(words or "no reason", status)
         if refusal is None:
             unfit = "unfit" if problem in (NO_LOGPROBS, THINKS) else "passing"

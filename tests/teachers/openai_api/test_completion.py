@@ -185,7 +185,8 @@ def test_answers_without_numbers_are_faults_and_withheld_ones_are_not():
     request = request_for()
     for logprobs in (None, {}, {"content": None}, {"content": []}, {"content": [None]}):
         assert request.fault(read_completion(said("A", logprobs))) == NO_LOGPROBS
-    held = said("A", None, "content_filter"), said(None, refusal="I cannot say.")
+    held = [said("A", None, "content_filter"), said(None, refusal="I cannot say.")]
+    held.append(said([{"type": "refusal", "refusal": "I cannot say."}]))
     for body in held:
         completion = read_completion(body)
         assert request.fault(completion) == ""
@@ -362,6 +363,8 @@ def test_other_refusals(status, words, codes, kind):
         ),
         ("max_tokens must be at least 8", {}, {"least_tokens": 8}),
         ("max_tokens must be greater than 1", {}, {"least_tokens": 32}),
+        ("max_tokens: at least 16, at most 4096", {}, {"least_tokens": 16}),
+        ("Invalid 'max_output_tokens': >= 16, but got 1", {}, {"least_tokens": 16}),
         ("max_tokens exceeds the context", {}, {}),
         ("use max_completion_tokens", {}, {"limit_name": "max_completion_tokens"}),
         ("top_logprobs must be at most 5", {"top_logprobs": 20}, {"top_logprobs": 5}),
