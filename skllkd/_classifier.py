@@ -18,6 +18,7 @@ from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.nested import replace_nested, set_nested, split_nested
+from skllkd._core.progress import stage
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state, state_after
@@ -379,7 +380,8 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         has_teacher = self.teacher is not None or teacher_proba is not None
         gold_of_rows = self._read_gold(gold, texts, classes, has_teacher)
         if self.teacher is not None and learned is None:
-            preflight(student, classes)
+            with stage("loading the student's encoder", self.verbose):
+                preflight(student, classes)
         start = time.perf_counter()
         given = (texts, y, classes, teacher_proba, resume, student, random_state)
         training_set = TrainingSet.of(texts, *self._label_pool(*given))

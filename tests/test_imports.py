@@ -66,7 +66,7 @@ from skllkd.cli.main import main
 try:
     main(["fit", "--help"])
 except SystemExit:
-    for_help = sorted({"torch", "sklearn", "skllkd.teachers"} & set(sys.modules))
+    for_help = sorted({"torch", "sklearn", "skllkd.teachers.base"} & set(sys.modules))
 import skllkd
 
 print(json.dumps({

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
 from typing import Any
 
 #: Work that ends sooner than this, in seconds, shows no bar.
@@ -26,7 +29,7 @@ class _Lines:
         sys.stderr.flush()
 
 
-def progress_bar(total: int, name: str, unit: str, verbose: int) -> Any:
+def progress_bar(total: int | None, name: str, unit: str, verbose: int) -> Any:
     """Return a progress bar with its rate and the time left, on standard error."""
     from tqdm import tqdm
 
@@ -43,3 +46,23 @@ def progress_bar(total: int, name: str, unit: str, verbose: int) -> Any:
         ascii=None if redrawn else True,
         dynamic_ncols=redrawn,
     )
+
+
+@contextmanager
+def stage(name: str, verbose: int) -> Iterator[None]:
+    """Name a stage of the work on standard error if it takes over two seconds."""
+    timer = Timer(_DELAY_S, _print, [f"{name} ..."])
+    timer.daemon = True
+    if verbose and os.environ.get("RANK", "0") == "0":
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _print(line: str) -> None:
+    """Print a line on standard error, above a bar that is drawn there."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import tempfile
 from typing import Any
 
+from skllkd._core.places import check_file
+from skllkd._core.progress import progress_bar
 from skllkd._core.tables.reading import read_table
-from skllkd.cli.arguments import add_command, add_teacher, classes_of, teacher_of
+from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
+from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
+from skllkd.cli.store import answers_kept
+from skllkd.cli.student import add_student, classifier_of
 from skllkd.cli.tables import (
     AddedColumns,
     TextReader,
@@ -18,6 +25,9 @@ from skllkd.cli.tables import (
     source_of,
     texts_of,
 )
+from skllkd.cli.teacher import teacher_of
+from skllkd.cli.teacher_options import add_teacher
+from skllkd.exceptions import SavedModelError
 
 
 def add_commands(commands: Any) -> None:
@@ -30,6 +40,7 @@ def add_commands(commands: Any) -> None:
         "predict texts with a saved classifier",
         "Reads and writes as it goes: from standard input to standard output, a text a "
         "line, unless files are named.",
+        "A file named as output is not written; rows on standard output are complete.",
     )
     predict.add_argument("model", help="folder of `skllkd fit`, or an ONNX file")
     add_input(predict, default="-")
@@ -55,7 +66,7 @@ def add_commands(commands: Any) -> None:
     )
     export.add_argument("model", help="folder of `skllkd fit`")
     add_input(export)
-    export.add_argument("--output", required=True, help="file to write")
+    export.add_argument("--output", "-o", required=True, help="file to write")
     export.add_argument("--int8", action="store_true", help="multiply in eight bits")
 
 
@@ -66,39 +77,46 @@ def _add_fit(commands: Any) -> None:
         "fit",
         _fit,
         "label texts with a teacher, train a classifier on them, and save it",
-        "Prints the report of the classifier.",
+        "Whatever can fail later is tried before the first call. Prints the report of "
+        "the classifier.",
+        f"{ANSWERS_ARE_STORED} Training starts anew.",
     )
     add_input(fit)
     add_teacher(fit)
-    fit.add_argument("--model", required=True, help="folder to save the classifier in")
-    fit.add_argument("--student", help="encoder: a folder or a name on the model hub")
-    fit.add_argument("--frozen", action="store_true", help="train a head only: seconds")
-    fit.add_argument("--epochs", type=int, default=3, help="passes over the texts")
-    fit.add_argument("--seed", type=int, default=0, help="seed of the student")
-    fit.add_argument(
-        "--budget", type=_budget, help="number or share of the texts to be labelled"
-    )
+    add_student(fit)
 
 
 def _fit(options: argparse.Namespace) -> None:
     """Label texts, train a classifier on them, and save it."""
-    from skllkd import LLKDClassifier
-    from skllkd.selection import AcceptReject
-    from skllkd.students import FrozenEncoderStudent, TransformerStudent
+    classes, texts = classes_of(options), texts_of(options)
+    from skllkd.training.preflight import preflight
 
-    kind = FrozenEncoderStudent if options.frozen else TransformerStudent
-    budget = options.budget
-    classifier = LLKDClassifier(
-        teacher_of(options),
-        classes_of(options),
-        acquisition=None if budget is None else AcceptReject(budget),
-        student=kind() if options.student is None else kind(options.student),
-        n_epochs=options.epochs,
-        random_state=options.seed,
-    ).fit(texts_of(options))
-    classifier.save(options.model)
+    say(f"{len(texts):,} texts, {len(classes)} classes")
+    teacher = teacher_of(options)
+    classifier = classifier_of(options, teacher, classes)
+    say("trying the student's encoder, and the folder to save in")
+    student = classifier.student
+    preflight(student, classes, n_texts=len(texts), folder=options.model)
+    with answers_kept(options, teacher):
+        classifier.fit(texts)
+        where = _saved(classifier, options.model)
+    say("measuring the classifier for its report")
     classifier.report()
-    say(f"saved in {options.model}")
+    say(f"saved in {where}")
+
+
+def _saved(classifier: Any, folder: str) -> str:
+    """Save a classifier, elsewhere if its place fails after all; return the place."""
+    try:
+        classifier.save(folder)
+    except OSError as error:
+        rescue = tempfile.mkdtemp(prefix="skllkd-")
+        classifier.save(rescue)
+        raise SavedModelError(
+            f"--model {folder} could not be written: {error}. The classifier is saved in "
+            f"{rescue} instead; copy that folder."
+        ) from error
+    return folder
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -112,9 +130,12 @@ def _predict(options: argparse.Namespace) -> None:
             reader.check_names(table.names)
             added.check(table.names)
         classifier = _load(options.model)
-        for block in table:
-            columns = _predicted(classifier, reader.texts(block))
-            output.write(added.add(block, columns))
+        shows = options.output != "-" or not sys.stdout.isatty()
+        with progress_bar(None, "predict", "text", shows) as bar:
+            for block in table:
+                columns = _predicted(classifier, reader.texts(block))
+                output.write(added.add(block, columns))
+                bar.update(len(block))
     reader.tell("They have no label.")
 
 
@@ -143,6 +164,7 @@ def _report(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     """Write a classifier as an ONNX file that was checked."""
     quantize = "int8" if options.int8 else None
+    check_file(options.output)
     classifier = _load(options.model)
     print(classifier.export_onnx(options.output, texts_of(options), quantize=quantize))
 
@@ -154,8 +176,3 @@ def _load(path: str) -> Any:
     if path.endswith(".onnx"):
         return skllkd.ONNXClassifier(path)
     return skllkd.LLKDClassifier.load(path)
-
-
-def _budget(given: str) -> float:
-    """Return a number of texts, or a share of them."""
-    return int(given) if given.isdecimal() else float(given)

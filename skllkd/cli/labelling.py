@@ -1,4 +1,4 @@
-"""The commands about a teacher's labels: plan, label."""
+"""The command that labels texts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from skllkd._core.classes import as_classes
 from skllkd._core.tables.blocks import Block
 from skllkd._core.tables.reading import read_table
 from skllkd._core.tables.writing import Writer
-from skllkd.cli.arguments import add_command, add_teacher, classes_of, teacher_of
+from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
+from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
+from skllkd.cli.store import answers_kept
 from skllkd.cli.tables import (
     AddedColumns,
     TextReader,
@@ -20,21 +22,15 @@ from skllkd.cli.tables import (
     check_output,
     output_of,
     source_of,
-    texts_of,
 )
+from skllkd.cli.teacher import teacher_of
+from skllkd.cli.teacher_options import add_teacher
+from skllkd.cli.wording import worded
+from skllkd.teachers.labels import label_column_names, label_columns
 
 
 def add_commands(commands: Any) -> None:
-    """Add the commands to the parser's."""
-    plan = add_command(
-        commands,
-        "plan",
-        _plan,
-        "estimate calls, tokens, cost and time before labelling",
-        "Prints texts, repeats, stored answers, tokens, and, with a price, the cost.",
-    )
-    add_input(plan)
-    add_teacher(plan)
+    """Add the command to the parser's."""
     label = add_command(
         commands,
         "label",
@@ -43,22 +39,15 @@ def add_commands(commands: Any) -> None:
         "Answers are stored as they come: run it again to continue. The table has the "
         "input's columns, the label, each class's probability, and where the answer is "
         "from.",
+        ANSWERS_ARE_STORED,
     )
     add_input(label)
     add_teacher(label)
     add_output(label, "label")
 
 
-def _plan(options: argparse.Namespace) -> None:
-    """Print the calls, tokens and cost of labelling."""
-    print(teacher_of(options).plan(texts_of(options), classes_of(options)))
-
-
 def _label(options: argparse.Namespace) -> None:
     """Label texts and write them, with all their columns, and the labels."""
-    from skllkd.inspection.verdict import judge_labels
-    from skllkd.teachers.labels import label_column_names, label_columns
-
     check_output(options)
     source, classes = source_of(options), as_classes(classes_of(options))
     reader = TextReader(source)
@@ -68,16 +57,24 @@ def _label(options: argparse.Namespace) -> None:
     added = AddedColumns(options, "label", label_column_names(classes.words)[1:])
     for block in blocks:
         added.check(block.names)
-    with output_of(options, table, added.label, lines=False) as output:
+    if options.output != "-":
+        from skllkd.training.preflight import preflight  # takes seconds
+
+        preflight(None, classes, n_texts=len(texts), file=options.output)
+    teacher = teacher_of(options)
+    opened = output_of(options, table, added.label, lines=False)
+    with answers_kept(options, teacher), opened as output:
         known = ["" if text is None else text for text in texts]
-        labels = teacher_of(options).label(known, classes, verbose=1)
+        labels = teacher.label(known, classes, verbose=1)
         columns = [
             [None if is_missing(value) else value for value in column.tolist()]
             for column in label_columns(labels).values()
         ]
         _write_labels(output, blocks, added, columns)
+    from skllkd.inspection.verdict import judge_labels
+
     reader.tell("They have no label.")
-    say(judge_labels(labels))
+    say(worded(judge_labels(labels), options))
     say(
         f"{len(texts):,} texts labelled, {labels.n_asked:,} of them sent to the teacher "
         "now."

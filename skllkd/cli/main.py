@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from skllkd._version import __version__
-from skllkd.cli import classifier, labelling, store
-from skllkd.cli.arguments import add_command
+from skllkd.cli import classifier, completion, init, labelling, plan, serve, store
+from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
+from skllkd.cli.parser import Parser
+from skllkd.cli.wording import worded
 from skllkd.exceptions import SkllkdError
 
 
@@ -26,38 +31,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments that cannot be read, 130 when interrupted, 141 when the reader of the
     output has gone.
     """
-    options = _parser().parse_args(arguments)
+    options = parser_of_all().parse_args(arguments)
     try:
-        options.run(options)
+        with _warnings_in_words(options):
+            status: int = options.run(options) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # as `skllkd predict ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (SkllkdError, OSError, UnicodeDecodeError) as error:
-        print(f"skllkd: {error}", file=sys.stderr)
+        print(f"skllkd: {worded(str(error), options)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(
-            "\nskllkd: interrupted. Labels so far are in the store; run the command "
-            "again to continue.",
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt as interrupt:
+        hint = f"interrupted. {options.if_interrupted}".rstrip()
+        print(f"\nskllkd: {hint}", file=sys.stderr)
+        notes = getattr(interrupt, "__notes__", [])  # how far a labelling has come
+        if notes:
+            command = shlex.join(["skllkd", *(arguments or sys.argv[1:])])
+            print(*notes, f"To go on: {command}", sep="\n", file=sys.stderr)
         return 130
-    return 0
+    return status
 
 
-def _parser() -> argparse.ArgumentParser:
+@contextmanager
+def _warnings_in_words(options: argparse.Namespace) -> Iterator[None]:
+    """Print warnings as messages, without the line of code that issued them."""
+
+    def show(message: Any, *_: Any) -> None:
+        print(f"skllkd: warning: {worded(str(message), options)}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+def parser_of_all() -> Parser:
     """Return the parser of the arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="skllkd",
         description="Distil a language model into a small text classifier.",
     )
     parser.add_argument("--version", action="version", version=f"skllkd {__version__}")
+    parser.set_defaults(whole=parser)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_demo(commands)
-    labelling.add_commands(commands)
-    classifier.add_commands(commands)
-    store.add_commands(commands)
+    for module in (init, plan, labelling, classifier, serve, store, completion):
+        module.add_commands(commands)
     return parser
 
 
@@ -70,6 +89,7 @@ def _add_demo(commands: Any) -> None:
         "label news stories with a local model and train a classifier on them",
         "Needs no network: model, encoder and stories come with the extra `demo`. "
         "Labels are stored as they come, so an interrupted run can be continued.",
+        ANSWERS_ARE_STORED,
     )
     demo.add_argument("--pool", type=int, default=1200, help="stories to learn from")
     demo.add_argument("--held-out", type=int, default=400, help="stories to score on")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ def add_commands(commands: Any) -> None:
     add_store(prune)
 
 
-def add_store(parser: argparse.ArgumentParser, *, may_create: bool = False) -> None:
+def add_store(parser: argparse._ActionsContainer, *, may_create: bool = False) -> None:
     """Add the file of the store."""
     parser.add_argument("--store", metavar="FILE", help="file of stored answers")
     if may_create:
@@ -76,6 +78,18 @@ def store_path(options: argparse.Namespace) -> Path | None:
         else "Correct --store."
     )
     raise InvalidParameterError(f"there is no label store {str(path)!r}. {mend}")
+
+
+@contextmanager
+def answers_kept(options: argparse.Namespace, teacher: Any) -> Iterator[None]:
+    """Say where the answers of a teacher are kept if the work with them fails."""
+    path = store_path(options) or cache_folder() / "labels.sqlite"
+    try:
+        yield
+    except Exception:
+        if hasattr(teacher, "max_calls") and path.is_file():
+            say(f"The teacher's answers so far are stored in {path}.")
+        raise
 
 
 def _opened(options: argparse.Namespace) -> Any:

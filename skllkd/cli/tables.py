@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._core.arrays import is_missing
+from skllkd._core.near import near
 from skllkd._core.tables.blocks import Block, has_column
 from skllkd._core.tables.formats import (
     FORMATS,
@@ -26,7 +27,7 @@ def add_input(parser: argparse.ArgumentParser, default: str | None = None) -> No
     """Add the file of texts, and its properties."""
     parser.add_argument(
         "input",
-        nargs="?" if default else None,
+        nargs="?",
         default=default,
         help="file of texts: .csv, .tsv, .jsonl, .json, .parquet, .arrow, .feather, "
         ".xlsx, or .txt (a text a line), compressed or not (.gz, .zst); - for standard "
@@ -103,9 +104,9 @@ class TextReader:
         """Raise if there is no column of the texts."""
         if not has_column(self._column, names):
             raise self._source.error(
-                f": there is no column {self._column!r}; the columns are {names}. Name "
-                "the column of the texts with --column. If the first line is no header, "
-                "put one before it."
+                f": there is no column {self._column!r}; the columns are {names}."
+                f"{near(self._column, names)} Name the column of the texts with "
+                "--column. If the first line is no header, put one before it."
             )
 
     def _text(self, value: Any, row: int) -> str | None:

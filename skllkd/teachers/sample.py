@@ -66,11 +66,12 @@ class Sample:
 
 
 def ask_sample(teacher: Teacher, texts: Any, classes: Any, n_texts: int) -> Sample:
-    """Ask about a few texts, spread over all: the first alone, as it may load a model."""
+    """Ask about a few random texts: the first alone, as it may load a model."""
     named, distinct = as_classes(classes), distinct_texts(as_texts(texts, "texts"))
     if not distinct:
         raise InvalidParameterError("every text is empty: there is nothing to label.")
-    some = distinct[:: max(1, len(distinct) // n_texts)][:n_texts]
+    order = np.random.RandomState(0).permutation(len(distinct))
+    some = [distinct[row] for row in order[:n_texts]]
     labels = _uncalibrated(teacher, some[:1], named)
     n_asked, seconds = labels.n_asked, None
     if some[1:]:
@@ -78,7 +79,7 @@ def ask_sample(teacher: Teacher, texts: Any, classes: Any, n_texts: int) -> Samp
         n_asked += others.n_asked
         seconds = others.seconds / others.n_asked if others.n_asked else None
         columns = ("log_prob", "label_mass", "source", "error")
-        joined = {
+        joined: dict[str, Any] = {
             c: np.concatenate([getattr(labels, c), getattr(others, c)]) for c in columns
         }
         labels = replace(labels, **joined)

@@ -31,6 +31,8 @@ def preflight(
         check_file(file, n_bytes)
     if folder is not None:
         check_folder(folder, n_bytes)
-    n_weights = 0 if student is None else student.try_loading()
-    if folder is not None:
-        check_folder(folder, n_bytes + n_weights)
+    if student is not None:
+        student.check()
+        n_weights = student.try_loading()
+        if folder is not None:
+            check_folder(folder, n_bytes + n_weights)

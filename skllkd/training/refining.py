@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.progress import stage
 from skllkd.refinement.pool import PoolEvidence
 from skllkd.refinement.refinement import Refinement
 from skllkd.students import Student
@@ -51,7 +52,8 @@ def refined(
     )
     teacher_proba = in_given_order(training_set.teacher_proba, classes)[rows]
     context = pool.context(teacher_proba, None if gold is None else gold[rows])
-    found = refinement(context)
+    with stage("refining the labels", schedule.verbose):
+        found = refinement(context)
     refined_proba = np.full(training_set.teacher_proba.shape, np.nan)
     refined_proba[rows] = in_class_order(found.proba, classes)
     out_of_fold = None

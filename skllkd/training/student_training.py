@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skllkd._core.arrays import FloatArray, nan_rows
+from skllkd._core.progress import stage
 from skllkd.selection import Pool, Selection
 from skllkd.students import Student
 from skllkd.training.cross_fit import out_of_fold_proba
@@ -38,14 +39,17 @@ def train_student(
     row_weight = take(row_weight, rows)
     student_proba, n_folds = None, selection.n_folds
     if n_folds:
-        student_proba = out_of_fold_proba(
-            student, texts, proba, row_weight, n_folds, schedule, resume=resume
-        )
-    student.begin_fit(texts, len(training_set.classes), seed, resume=resume)
+        with stage("training on folds, for the selection", schedule.verbose):
+            student_proba = out_of_fold_proba(
+                student, texts, proba, row_weight, n_folds, schedule, resume=resume
+            )
+    with stage("preparing the student", schedule.verbose):
+        student.begin_fit(texts, len(training_set.classes), seed, resume=resume)
     del texts  # a pool may hold millions: nothing is kept that is not needed
     n_steps = schedule.n_steps(len(proba))
     selection.begin(Pool(proba, student_proba), n_steps, random_state, first_step)
-    log = distil(student, selection, proba, row_weight, schedule)
+    with stage("training the student", schedule.verbose):
+        log = distil(student, selection, proba, row_weight, schedule)
     teacher_proba = take(training_set.teacher_proba, rows)
     agreement = _sample_agreement(student, teacher_proba, schedule.batch_size)
     student.end_fit()

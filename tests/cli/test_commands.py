@@ -1,6 +1,5 @@
 """The commands over the Python interface: the same answers, files in and out."""
 
-import argparse
 import csv
 import io
 import json
@@ -13,8 +12,8 @@ import pytest
 from skllkd import LLKDClassifier
 from skllkd._core.tables.formats import Source
 from skllkd._core.tables.reading import read_table
-from skllkd.cli.arguments import teacher_of
-from skllkd.cli.main import main
+from skllkd.cli.main import main, parser_of_all
+from skllkd.cli.teacher import teacher_of
 from skllkd.exceptions import MissingLabelWarning
 from skllkd.teachers import (
     EmbeddingTeacher,
@@ -25,6 +24,12 @@ from skllkd.teachers import (
 )
 
 from tests.conftest import TOPICS
+
+
+def parsed(teacher, *options, classes=("a", "b")):
+    """Return the options of a command with a teacher."""
+    command = ["label", "x.csv", "--teacher", teacher, *options, "--classes", *classes]
+    return parser_of_all().parse_args(command)
 
 
 @pytest.fixture
@@ -192,7 +197,7 @@ def test_a_bad_row_leaves_the_earlier_output_as_it_is(model, tmp_path):
     ("arguments", "message"),
     [
         (["predict", "no-model", "-"], "no-model"),
-        (["plan", "missing.csv", "--teacher", "x.gguf", "--classes", "a"], "missing"),
+        (["plan", "missing.csv", "--teacher", "x", "--classes", "a", "b"], "missing"),
     ],
 )
 def test_what_is_not_there_is_named(arguments, message, capsys, monkeypatch):
@@ -267,20 +272,19 @@ def test_a_text_may_be_nested_and_examples_be_numbers(answers, tmp_path, capsys)
     assert (row["data"]["text"], row["label"] in TOPICS) == (text, True)
     rows = [{"text": "a", "label": 1}, {"text": "b", "label": False}]
     (tmp_path / "ex.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    options = argparse.Namespace(
-        teacher="m", examples=str(tmp_path / "ex.jsonl"), column="text", price=None,
-        classes=["1", "false"], max_calls=None, instruction=None, api_key_env=None,
-        max_cost=None, base_url="http://localhost:1/v1",
-    )  # fmt: skip
+    options = parsed(
+        "m", "--examples", str(tmp_path / "ex.jsonl"), classes=["1", "false"]
+    )
     assert teacher_of(options).examples == [("a", "1"), ("b", "false")]
 
 
-def test_plan_says_what_labelling_takes(answers, capsys):
+def test_plan_says_what_labelling_takes(answers, tiny_path, capsys):
     arguments = ["plan", str(answers), "--teacher", str(answers)]
-    assert main([*arguments, "--classes", *TOPICS]) == 0
+    arguments += ["--classes", *TOPICS, "--student", str(tiny_path)]
+    assert main(arguments) == 0
     texts = pd.read_csv(answers)["text"].tolist()
     plan = PrecomputedTeacher.from_table(answers).plan(texts, TOPICS)
-    assert capsys.readouterr().out == f"{plan}\n"
+    assert capsys.readouterr().out.startswith(f"{plan}\n")
 
 
 def test_export_writes_a_file_that_predict_takes(model, answers, tmp_path, capsys):
@@ -296,7 +300,9 @@ def test_export_writes_a_file_that_predict_takes(model, answers, tmp_path, capsy
     assert outputs[0] == outputs[1]
 
 
-def test_plan_says_the_cost_at_the_price_that_is_given(tmp_path, capsys, monkeypatch):
+def test_plan_says_the_cost_at_the_price_that_is_given(
+    tmp_path, tiny_path, capsys, monkeypatch
+):
     monkeypatch.setenv("SKLLKD_CACHE", str(tmp_path))
     source = tmp_path / "texts.txt"
     source.write_text("at noon\nin the evening\n", encoding="utf-8")
@@ -309,12 +315,13 @@ def test_plan_says_the_cost_at_the_price_that_is_given(tmp_path, capsys, monkeyp
         "early",
         "late",
     ]
-    arguments += ["--base-url", "http://localhost:1/v1"]
+    arguments += ["--base-url", "http://localhost:1/v1", "--sample", "0"]
+    arguments += ["--student", str(tiny_path)]
     assert main(arguments) == 0
     assert "unknown" in cost_line(capsys)
     assert main([*arguments, "--price", "1000000", "0"]) == 0  # a token read costs 1
     out = capsys.readouterr().out
-    line = {row.split("  ")[0]: row.split()[-1] for row in out.splitlines()}
+    line = {row.split("  ")[0]: row.split()[-1] for row in out.splitlines() if row}
     tokens = int(line["tokens read, estimated"].replace(",", ""))
     assert tokens > 0
     assert float(line["cost"].replace(",", "")) == tokens
@@ -328,11 +335,9 @@ def cost_line(capsys):
 
 
 def test_a_gguf_file_is_read_by_what_is_installed(monkeypatch, capsys):
-    options = argparse.Namespace(
-        teacher="model.gguf", examples=None, max_calls=9, instruction="Which?"
-    )
+    options = parsed("model.gguf", "--max-calls", "9", "--instruction", "Which?")
     for spec, kind in ((None, TransformersTeacher), (object(), LlamaCppTeacher)):
-        monkeypatch.setattr("skllkd.cli.arguments.find_spec", lambda _, s=spec: s)
+        monkeypatch.setattr("skllkd.cli.teacher.find_spec", lambda _, s=spec: s)
         teacher = teacher_of(options)
         assert type(teacher) is kind
         assert (teacher.max_calls, teacher.instruction) == (9, "Which?")
@@ -349,10 +354,7 @@ def test_a_folder_is_a_sentence_encoder_unless_a_server_is_named(
     expected = EmbeddingTeacher(tiny_path).label(found["text"], TOPICS)
     names = np.array(TOPICS)[expected.proba.argmax(axis=1)]
     assert found["topic"].tolist() == names.tolist()
-    options = argparse.Namespace(
-        teacher=str(tiny_path), base_url="http://localhost:1/v1", examples=None,
-        max_calls=None, instruction=None, api_key_env=None, max_cost=None, price=None,
-    )  # fmt: skip
+    options = parsed(str(tiny_path), "--base-url", "http://localhost:1/v1")
     assert type(teacher_of(options)) is OpenAITeacher
 
 
@@ -365,3 +367,29 @@ def test_labels_are_a_table_on_standard_output_too(answers, tmp_path, capsys):
     target = tmp_path / "labels.txt"
     assert main([*command, "--classes", *TOPICS, "-o", str(target)]) == 0
     assert set(target.read_text().split("\n")) == {*TOPICS, ""}
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_counts_the_rows_predicted_unless_they_are_on_the_terminal(
+    model, answers, is_terminal, monkeypatch
+):
+    seen = []
+
+    class Bar:
+        def __init__(self, total, name, unit, verbose):
+            seen.append(bool(verbose))
+
+        def update(self, n_rows):
+            seen.append(n_rows)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr("skllkd.cli.classifier.progress_bar", Bar)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
+    assert main(["predict", str(model), str(answers)]) == 0
+    assert seen[0] == (not is_terminal)
+    assert sum(seen[1:]) == 100

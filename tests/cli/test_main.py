@@ -23,7 +23,7 @@ def test_an_error_is_one_line_and_status_1(capsys, tmp_path):
     assert main(["demo", "--pool", "3", "--output", str(tmp_path)]) == 1
     out, error = capsys.readouterr()
     assert out == ""
-    assert error.startswith("skllkd: `pool` must be")
+    assert error.startswith("skllkd: --pool must be")
     assert "Traceback" not in error
 
 
@@ -33,4 +33,4 @@ def test_an_interrupt_says_that_nothing_is_lost(monkeypatch, capsys):
 
     monkeypatch.setattr(_demo, "run_demo", interrupted)
     assert main(["demo", "--teacher", "llama.cpp"]) == 130
-    assert "run the command again" in capsys.readouterr().err
+    assert "run the same command to go on" in capsys.readouterr().err

@@ -35,11 +35,11 @@ class Skewed(MeteredTeacher):
         return f"Which is it?\n{text}"
 
 
-def test_texts_spread_over_all_are_asked_once_and_kept():
+def test_random_texts_are_asked_once_and_kept():
     teacher, texts = Skewed([]), [f"text {i}" for i in range(10)]
     sample = ask_sample(teacher, [*texts, texts[0], " "], AB, 5)
-    assert sample.texts == texts[::2]
-    assert teacher.asked == [texts[:1], texts[2::2]]  # the first alone
+    assert len({*sample.texts} & {*texts}) == 5 and sample.texts != texts[:5]
+    assert teacher.asked == [sample.texts[:1], sample.texts[1:]]
     assert sample.n_asked == 5 and sample.seconds_per_text > 0
     again = ask_sample(teacher, texts, AB, 5)
     assert again.n_asked == 0 and again.seconds_per_text is None
@@ -50,7 +50,7 @@ def test_texts_spread_over_all_are_asked_once_and_kept():
 def test_the_table_says_what_was_found():
     teacher = Skewed([], calibration=BatchCalibration())
     shown = str(ask_sample(teacher, ["one text", "none"], AB, 5))
-    assert "  | Which is it?\n  | one text\n" in shown
+    assert "  | Which is it?\n  | none\n" in shown
     assert (
         "answers to 2 texts before calibration, 2 of them asked now, 0 known" in shown
     )

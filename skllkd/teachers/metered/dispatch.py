@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
@@ -51,8 +52,23 @@ def worker_chunk_size(n_texts: int) -> int | None:
     n_workers = effective_n_jobs(None)  # 1 unless joblib is configured
     size = -(-n_texts // (n_workers * _CHUNKS_PER_WORKER))
     size = min(max(size, _SMALLEST_CHUNK), _LARGEST_CHUNK)
-    is_here = n_workers == 1 or backend.nesting_level or n_texts <= size
-    return None if is_here else size
+    is_worker = backend.nesting_level or _is_dask_worker()
+    return None if n_workers == 1 or is_worker or n_texts <= size else size
+
+
+def _is_dask_worker() -> bool:
+    """Return whether this is a task of Dask, which must not wait for others there.
+
+    Those may themselves wait for the right to call the model, which this one holds.
+    """
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    try:
+        distributed.get_worker()
+    except ValueError:
+        return False
+    return True
 
 
 def scored_here(
@@ -107,12 +123,11 @@ def scored_by_workers(
     """Score chunks by joblib's workers; scores from before a failure are kept."""
     failures: list[Exception] = []
     until_failure = itertools.takewhile(lambda _: not failures, chunks)
-    parallel = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")
     tasks = (
         delayed(_score_elsewhere)(teacher, *chunk, classes, meter.total)
         for chunk in until_failure
     )
-    for scored, failure in parallel(tasks):
+    for scored, failure in _as_they_come(tasks):
         for rows, scores in scored:
             meter.settle(len(rows), scores.usage)
             yield rows, scores
@@ -120,6 +135,18 @@ def scored_by_workers(
             failures.append(failure)
     if failures:
         raise failures[0]
+
+
+def _as_they_come(tasks: Iterator[Any]) -> Iterator[Any]:
+    """Run tasks in joblib's workers; where these return lists only, some at a time."""
+    backend, _ = get_active_backend()
+    if backend.supports_return_generator:
+        parallel = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")
+        yield from parallel(tasks)
+        return
+    parallel = Parallel()
+    while wave := list(itertools.islice(tasks, effective_n_jobs(None))):
+        yield from parallel(wave)
 
 
 def _score_elsewhere(

@@ -1,0 +1,77 @@
+"""The classes of the command line: names, names with descriptions, or a file of them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from skllkd._core.classes import as_classes
+from skllkd._core.near import near
+from skllkd.cli.tables import whole_table
+from skllkd.exceptions import InvalidParameterError
+
+#: Columns of a table of classes.
+_NAMES, _DESCRIPTION = ("class", "label", "name"), "description"
+CLASSES_HELP = (
+    "the labels: a name each, or name=description (a name with = in it as a\\=b), or "
+    "a,b,c; or a file: .txt, a name a line, or a table with the columns `class` and "
+    "`description`"
+)
+
+
+def classes_of(options: argparse.Namespace) -> Any:
+    """Return class names, or names with descriptions, checked."""
+    classes = _given(options.classes)
+    as_classes(classes)
+    return classes
+
+
+def _given(given: Any) -> Any:
+    """Return the classes of arguments, of a setting, or of a file that is named."""
+    if isinstance(given, Mapping):  # a table of the configuration file
+        return dict(given) if any(given.values()) else list(given)
+    words = [given] if isinstance(given, str) else list(given)
+    if len(words) == 1 and Path(words[0]).is_file():
+        return _from_file(words[0])
+    if len(words) == 1 and "," in words[0]:
+        return _from_list(words[0])
+    pairs = [_pair(word) for word in words]
+    if any(about is not None for _, about in pairs):
+        return {name: about or "" for name, about in pairs}
+    return [name for name, _ in pairs]
+
+
+def _pair(word: str) -> tuple[str, str | None]:
+    """Return a name, with = in it after a backslash, and its description or None."""
+    name, *about = re.split(r"(?<!\\)=", word, maxsplit=1)
+    return name.replace("\\=", "="), about[0] if about else None
+
+
+def _from_list(word: str) -> list[str]:
+    """Return the names of a list with commas, or refuse one with descriptions."""
+    names = [name.strip() for name in word.split(",")]
+    if "=" in word.replace("\\=", ""):
+        raise InvalidParameterError(
+            f"--classes {word!r} is one class, with a description that has a comma. Give "
+            'each class as an argument of its own: --classes "a=one, two" "b=three".'
+        )
+    return [name.replace("\\=", "=") for name in names if name]
+
+
+def _from_file(path: str) -> Any:
+    """Return the classes in a file."""
+    table = whole_table(path, _NAMES[0])
+    column = next((name for name in _NAMES if name in table), None)
+    if column is None:
+        question = next(filter(None, (near(name, table) for name in _NAMES)), "")
+        raise InvalidParameterError(
+            f"--classes {path}: the table needs a column `class`, and may have one "
+            f"`description`; its columns are {list(table)}.{question}"
+        )
+    names = [str(name).strip() for name in table[column]]
+    if _DESCRIPTION not in table:
+        return names
+    return dict(zip(names, (str(d or "") for d in table[_DESCRIPTION]), strict=True))
