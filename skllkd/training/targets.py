@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.params import shown
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.teachers import TeacherLabels
@@ -41,6 +42,29 @@ def label_pool(
     named, teacher = as_classes(classes), as_teacher(teacher)
     labels = teacher.label(texts, named, class_bias=class_bias, verbose=verbose)
     return labels, named
+
+
+def holds_codes(y: Any, classes: Classes) -> bool:
+    """Return whether `y`, beside a teacher, holds the numbers of the sorted classes.
+
+    Votes and stacks encode labels so, and combine predictions that are encoded too.
+    """
+    if y is None or getattr(y, "ndim", 1) != 1:
+        return False
+    try:
+        labels = {label for label in column_entries(y, "y") if not is_missing(label)}
+    except TypeError:  # several labels a text
+        return False
+    if not labels or labels & {*classes.names}:
+        return False
+    if labels == {*range(len(classes))}:
+        return True
+    raise InvalidParameterError(
+        f"`y` holds {shown(sorted(labels, key=str))}, none of the classes "
+        f"{shown(list(classes.names), 100)}. Beside a teacher it is not learned from: a "
+        "meta-estimator that gives each copy other labels, such as OneVsRestClassifier, "
+        "needs teacher=None. The classifier itself tells any number of classes apart."
+    )
 
 
 def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classes]:
