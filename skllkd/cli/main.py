@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._version import __version__
-from skllkd.cli import classifier, completion, init, labelling, plan, store
+from skllkd.cli import (
+    classifier,
+    completion,
+    init,
+    labelling,
+    plan,
+    report,
+    serve,
+    store,
+)
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.parser import Parser
 from skllkd.cli.wording import worded
@@ -41,9 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SkllkdError, OSError, UnicodeDecodeError) as error:
         print(f"skllkd: {worded(str(error), options)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         hint = f"interrupted. {options.if_interrupted}".rstrip()
         print(f"\nskllkd: {hint}", file=sys.stderr)
+        notes = getattr(interrupt, "__notes__", [])  # how far a labelling has come
+        if notes:
+            command = shlex.join(["skllkd", *(arguments or sys.argv[1:])])
+            print(*notes, f"To go on: {command}", sep="\n", file=sys.stderr)
         return 130
     return status
 
@@ -70,7 +84,8 @@ def parser_of_all() -> Parser:
     parser.set_defaults(whole=parser)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_demo(commands)
-    for module in (init, plan, labelling, classifier, store, completion):
+    modules = (init, plan, labelling, classifier, report, serve, store, completion)
+    for module in modules:
         module.add_commands(commands)
     return parser
 

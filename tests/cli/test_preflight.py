@@ -9,7 +9,7 @@ import pytest
 from skllkd import LLKDClassifier
 from skllkd.cli.main import main
 from skllkd.exceptions import TeacherAccessError
-from skllkd.teachers import MeteredTeacher, Scores
+from skllkd.teachers import LabelStore, MeteredTeacher, Scores
 
 TEXTS = [f"{word} number {i}" for i in range(15) for word in ("apple", "berry")]
 CLASSES = ["--classes", "a", "b"]
@@ -106,7 +106,7 @@ def test_plan_names_every_problem_in_words_of_the_shell(
     failure.append(TeacherAccessError('no log-probabilities. Use method="votes".'))
     (tmp_path / "file").write_text("")
     command = ["plan", texts, "--teacher", "t", *CLASSES, "--student", broken_encoder]
-    assert main([*command, "--model", str(tmp_path / "file")]) == 1
+    assert main([*command, "--model", str(tmp_path / "file")]) == 0  # it has the plan
     out = capsys.readouterr().out
     assert "to be labelled" in out
     assert "teacher: PROBLEM: no log-probabilities. Use --method votes." in out
@@ -158,8 +158,30 @@ def test_a_model_whose_folder_fails_after_training_is_saved_elsewhere(
     assert main(fit) == 1
     error = capsys.readouterr().err
     assert "No space left on device" in error
+    assert re.search(r"answers so far are stored in \S+labels\.sqlite", error)
     (rescue,) = re.findall(r"saved in (\S+) instead", error)
     assert LLKDClassifier.load(rescue).classes_.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("command", ["label", "fit"])
+def test_a_failure_after_calls_says_where_the_answers_are(
+    command, fit, own_store, monkeypatch, capsys
+):
+    def fails(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("skllkd.cli.labelling._write_labels", fails)
+    monkeypatch.setattr(LLKDClassifier, "_with_state", fails)
+    assert main(fit if command == "fit" else ["label", *fit[1:7]]) == 1
+    error = capsys.readouterr().err
+    assert f"answers so far are stored in {own_store}" in error
+    assert "skllkd: [Errno 28] No space left on device" in error
+    assert len(LabelStore(own_store)) == len(TEXTS)
+
+
+def test_a_failure_before_a_call_names_no_answers(fit, broken_encoder, capsys):
+    assert main([*fit, "--student", broken_encoder]) == 1
+    assert "stored in" not in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("default")
@@ -184,7 +206,7 @@ def test_a_run_says_what_is_known_already(fit, texts, tmp_path, capsys):
     assert "answered already" not in capsys.readouterr().err
     assert main(fit) == 0
     error = capsys.readouterr().err
-    assert "20 of 30 distinct texts are answered already; 10 are left" in error
+    assert "20 of 30 distinct texts are answered already, by " in error
     assert "30 texts, 2 classes" in error
     assert main(fit) == 0
     assert "are left" not in capsys.readouterr().err
@@ -216,7 +238,7 @@ def test_an_interrupt_says_what_is_kept(command, hint, fit, texts, monkeypatch, 
         raise KeyboardInterrupt
 
     if command == "predict":
-        monkeypatch.setattr("skllkd.cli.classifier._load", interrupted)
+        monkeypatch.setattr("skllkd.cli.classifier.load_model", interrupted)
         arguments = ["predict", "model", texts]
     else:
         monkeypatch.setattr(ByLetter, "label", interrupted)
