@@ -94,7 +94,7 @@ class FaultyServer:
         self.upstream, self.faults, self.seed = upstream, faults or {}, seed
         self.slow_s, self.answer = slow_s, answer
         self.log, self.files, self.batches = [], {}, {}
-        self.headers = []
+        self.headers, self.listed = [], None
         self._attempts, self._lock = Counter(), threading.Lock()
         self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._httpd.daemon_threads = True
@@ -166,7 +166,9 @@ class FaultyServer:
 
             def do_GET(self):
                 path = urlsplit(self.path).path.removeprefix("/v1")
-                name = path.split("/")[2]
+                if path == "/models" and server.listed is not None:
+                    return self.send(200, server.listed)
+                name = path.removesuffix("/content").rpartition("/")[2]
                 if path.startswith("/batches/") and name in server.batches:
                     return self.send(200, server.batches[name])
                 if path.startswith("/files/") and name in server.files:

@@ -13,6 +13,7 @@ from skllkd._core.tables.reading import read_table
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
+from skllkd.cli.store import answers_kept
 from skllkd.cli.student import add_student, classifier_of
 from skllkd.cli.tables import (
     AddedColumns,
@@ -96,8 +97,9 @@ def _fit(options: argparse.Namespace) -> None:
     say("trying the student's encoder, and the folder to save in")
     student = classifier.student
     preflight(student, classes, n_texts=len(texts), folder=options.model)
-    classifier.fit(texts)
-    where = _saved(classifier, options.model)
+    with answers_kept(options, teacher):
+        classifier.fit(texts)
+        where = _saved(classifier, options.model)
     say("measuring the classifier for its report")
     classifier.report()
     say(f"saved in {where}")
@@ -112,7 +114,7 @@ def _saved(classifier: Any, folder: str) -> str:
         classifier.save(rescue)
         raise SavedModelError(
             f"--model {folder} could not be written: {error}. The classifier is saved in "
-            f"{rescue} instead; copy that folder. Its labels are stored."
+            f"{rescue} instead; copy that folder."
         ) from error
     return folder
 

@@ -19,9 +19,9 @@ from skllkd.cli.teacher_options import add_teacher
 from skllkd.exceptions import InvalidParameterError
 
 _HEAD = """\
-# A task of skllkd: the commands plan, label, fit and report read it in the folder where
-# they are run, or with --config. Each setting is the option of that name; options given
-# on the command line come first. Paths are seen from that folder.
+# A task of skllkd: the commands plan, label and fit read it in the folder where they are
+# run, and others with --config. Each setting is the option of that name; options given on
+# the command line come first. Paths are seen from that folder.
 """
 _CLASSES = """
 # The classes: a name and a description, which the teacher reads, or "" for none.

@@ -13,6 +13,7 @@ from skllkd._core.tables.writing import Writer
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
+from skllkd.cli.store import answers_kept
 from skllkd.cli.tables import (
     AddedColumns,
     TextReader,
@@ -60,9 +61,11 @@ def _label(options: argparse.Namespace) -> None:
         from skllkd.training.preflight import preflight  # takes seconds
 
         preflight(None, classes, n_texts=len(texts), file=options.output)
-    with output_of(options, table, added.label, lines=False) as output:
+    teacher = teacher_of(options)
+    opened = output_of(options, table, added.label, lines=False)
+    with answers_kept(options, teacher), opened as output:
         known = ["" if text is None else text for text in texts]
-        labels = teacher_of(options).label(known, classes, verbose=1)
+        labels = teacher.label(known, classes, verbose=1)
         columns = [
             [None if is_missing(value) else value for value in column.tolist()]
             for column in label_columns(labels).values()

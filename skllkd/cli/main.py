@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -41,9 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SkllkdError, OSError, UnicodeDecodeError) as error:
         print(f"skllkd: {worded(str(error), options)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         hint = f"interrupted. {options.if_interrupted}".rstrip()
         print(f"\nskllkd: {hint}", file=sys.stderr)
+        notes = getattr(interrupt, "__notes__", [])  # how far a labelling has come
+        if notes:
+            command = shlex.join(["skllkd", *(arguments or sys.argv[1:])])
+            print(*notes, f"To go on: {command}", sep="\n", file=sys.stderr)
         return 130
     return status
 

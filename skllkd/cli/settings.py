@@ -19,13 +19,15 @@ from skllkd.exceptions import InvalidParameterError
 FILE = "skllkd.toml"
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add the configuration file."""
+def add_settings(parser: argparse.ArgumentParser, *, usual: bool) -> None:
+    """Add the configuration file; `usual` reads the one in this folder unasked."""
+    where = f"; {FILE} in this folder if there is one" if usual else ""
+    parser.set_defaults(reads_usual_settings=usual)
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help=f"configuration file, as `skllkd init` writes it; {FILE} in this folder if "
-        "there is one. Options given here come first",
+        help=f"configuration file, as `skllkd init` writes it{where}. Options given here "
+        "come first",
     )
 
 
@@ -37,7 +39,7 @@ def with_settings(parser: argparse.ArgumentParser, arguments: list[str]) -> list
     finder.add_argument("--config")
     path = finder.parse_known_args(arguments)[0].config
     if path is None:
-        if not Path(FILE).is_file():
+        if not (parser.get_default("reads_usual_settings") and Path(FILE).is_file()):
             return arguments
         path = FILE
         say(f"settings of {FILE}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,18 @@ def store_path(options: argparse.Namespace) -> Path | None:
         else "Correct --store."
     )
     raise InvalidParameterError(f"there is no label store {str(path)!r}. {mend}")
+
+
+@contextmanager
+def answers_kept(options: argparse.Namespace, teacher: Any) -> Iterator[None]:
+    """Say where the answers of a teacher are kept if the work with them fails."""
+    path = store_path(options) or cache_folder() / "labels.sqlite"
+    try:
+        yield
+    except Exception:
+        if hasattr(teacher, "max_calls") and path.is_file():
+            say(f"The teacher's answers so far are stored in {path}.")
+        raise
 
 
 def _opened(options: argparse.Namespace) -> Any:

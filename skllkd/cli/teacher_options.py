@@ -17,7 +17,7 @@ def add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     parser.add_argument_group("classes").add_argument(
         "--classes", nargs="+", required=required, metavar="CLASS", help=CLASSES_HELP
     )
-    add_settings(parser)
+    add_settings(parser, usual=required)
 
 
 def _add_model(group: argparse._ArgumentGroup, required: bool) -> None:

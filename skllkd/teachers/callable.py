@@ -73,6 +73,8 @@ class CallableTeacher(MeteredTeacher):
     array([1, 0])
     """
 
+    _in_any_order = False  # columns of probabilities have no names
+
     def __init__(
         self,
         function: Callable[[Any], Any],

@@ -68,6 +68,9 @@ class LabellingPlan:
         The teacher's limit on calls, earlier ones included.
     max_cost : float or None
         Its limit on the cost, earlier ones included.
+    notes : tuple of str
+        Stored answers that are not used: of another model behind the same name, or for
+        other classes.
 
     Examples
     --------
@@ -91,6 +94,7 @@ class LabellingPlan:
     spent_cost: float | None = None
     max_calls: int | None = None
     max_cost: float | None = None
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the plan as a table."""
@@ -117,7 +121,8 @@ class LabellingPlan:
         if self.spent_cost:
             rows.append(("cost so far", f"{self.spent_cost:,.4f}"))
         width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+        lines = [f"{name:<{width}}  {value}" for name, value in rows]
+        return "\n".join([*lines, *self.notes])
 
 
 def joint_plan(a: LabellingPlan, b: LabellingPlan) -> LabellingPlan:
@@ -141,6 +146,7 @@ def joint_plan(a: LabellingPlan, b: LabellingPlan) -> LabellingPlan:
         _sum(a.seconds, b.seconds),
         a.spent.plus(b.spent),
         _sum(a.spent_cost, b.spent_cost),
+        notes=tuple(dict.fromkeys(a.notes + b.notes)),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from skllkd import LLKDClassifier
 from skllkd.cli.main import main
 from skllkd.exceptions import TeacherAccessError
-from skllkd.teachers import MeteredTeacher, Scores
+from skllkd.teachers import LabelStore, MeteredTeacher, Scores
 
 TEXTS = [f"{word} number {i}" for i in range(15) for word in ("apple", "berry")]
 CLASSES = ["--classes", "a", "b"]
@@ -158,8 +158,30 @@ def test_a_model_whose_folder_fails_after_training_is_saved_elsewhere(
     assert main(fit) == 1
     error = capsys.readouterr().err
     assert "No space left on device" in error
+    assert re.search(r"answers so far are stored in \S+labels\.sqlite", error)
     (rescue,) = re.findall(r"saved in (\S+) instead", error)
     assert LLKDClassifier.load(rescue).classes_.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("command", ["label", "fit"])
+def test_a_failure_after_calls_says_where_the_answers_are(
+    command, fit, own_store, monkeypatch, capsys
+):
+    def fails(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("skllkd.cli.labelling._write_labels", fails)
+    monkeypatch.setattr(LLKDClassifier, "_with_state", fails)
+    assert main(fit if command == "fit" else ["label", *fit[1:7]]) == 1
+    error = capsys.readouterr().err
+    assert f"answers so far are stored in {own_store}" in error
+    assert "skllkd: [Errno 28] No space left on device" in error
+    assert len(LabelStore(own_store)) == len(TEXTS)
+
+
+def test_a_failure_before_a_call_names_no_answers(fit, broken_encoder, capsys):
+    assert main([*fit, "--student", broken_encoder]) == 1
+    assert "stored in" not in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("default")
@@ -184,7 +206,7 @@ def test_a_run_says_what_is_known_already(fit, texts, tmp_path, capsys):
     assert "answered already" not in capsys.readouterr().err
     assert main(fit) == 0
     error = capsys.readouterr().err
-    assert "20 of 30 distinct texts are answered already; 10 are left" in error
+    assert "20 of 30 distinct texts are answered already, by " in error
     assert "30 texts, 2 classes" in error
     assert main(fit) == 0
     assert "are left" not in capsys.readouterr().err

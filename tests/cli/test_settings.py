@@ -76,8 +76,10 @@ def test_a_file_of_classes_may_be_named(folder):
 
 def test_other_commands_read_no_settings(settings, capsys):
     assert parsed("predict", "m").column == "text"
+    assert parsed("report", "m", "x.csv").teacher is None  # which would ask it
     assert parsed("store", "list").store is None
     assert capsys.readouterr().err == ""
+    assert parsed("report", "m", "--config", "skllkd.toml").teacher == "qwen"
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,18 @@ class Meter:
                     "are reported (use max_calls)"
                 )
 
+    def progress(self, seconds: float) -> str:
+        """Describe the calls so far, their speed and the cost."""
+        with self._lock:
+            used, cost = self.used, self.cost
+        parts = [f"{used.n_calls:,} calls"]
+        n_tokens = used.input_tokens + used.output_tokens
+        if n_tokens and seconds:
+            parts.append(f"{n_tokens / seconds:,.0f} tokens/s")
+        if cost is not None:
+            parts.append(f"cost so far {cost:,.4f}")
+        return ", ".join(parts)
+
     def reached(self) -> str:
         """Name the limit that is reached, "" for none."""
         self.may_send()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.classes import Classes
 from skllkd.exceptions import SkllkdWarning
 from skllkd.teachers.labels import Usage
+from skllkd.teachers.metered.identity import Identity, reordered
 from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store import LabelStore
 
@@ -29,8 +31,13 @@ _CLAIM_S = 600.0
 class MemoryCache:
     """Answers of this process alone; with an empty dict, of this labelling alone."""
 
-    def __init__(self, memory: Memory) -> None:
+    #: Notes and the description of stored answers, of which there are none.
+    notes: tuple[str, ...] = ()
+    description: Mapping[str, Any] = {}
+
+    def __init__(self, memory: Memory, classes: Classes) -> None:
         self._memory = memory
+        self.asked = classes
 
     def get(self, texts: Sequence[str], n_classes: int) -> Scores:
         """Look texts up: NaN rows where unknown, `is_final` where known as unanswered."""
@@ -61,19 +68,18 @@ class MemoryCache:
 class StoreCache:
     """Answers in a label store."""
 
-    def __init__(
-        self, store: LabelStore, fingerprint: str, description: dict[str, Any]
-    ) -> None:
-        self._store, self._description = store, description
-        self.fingerprint = fingerprint
+    def __init__(self, store: LabelStore, identity: Identity, classes: Classes) -> None:
+        self._store, self._classes = store, classes
+        self.fingerprint, self.asked, self.description, self.notes = identity
 
     def get(self, texts: Sequence[str], n_classes: int) -> Scores:
-        """Look texts up."""
-        return self._store.get(self.fingerprint, texts, n_classes)
+        """Look texts up; the columns are the user's classes."""
+        known = self._store.get(self.fingerprint, texts, n_classes)
+        return reordered(known, self.asked, self._classes)
 
     def put(self, texts: Sequence[str | bytes], scores: Scores, usage: Usage) -> None:
-        """Store answers and their usage."""
-        self._store.put(self.fingerprint, texts, scores, usage, self._description)
+        """Store answers and their usage; the columns are the classes that were asked."""
+        self._store.put(self.fingerprint, texts, scores, usage, dict(self.description))
 
     def usage(self) -> Usage:
         """Usage of all answers stored, by all processes."""

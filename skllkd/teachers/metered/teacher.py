@@ -33,8 +33,9 @@ from skllkd.teachers.metered.dispatch import (
     scored_here,
     worker_chunk_size,
 )
+from skllkd.teachers.metered.identity import identify, reordered, whose
 from skllkd.teachers.metered.scores import Scores, overwrite_rows
-from skllkd.teachers.metered.store import LabelStore, fingerprint_key
+from skllkd.teachers.metered.store import LabelStore
 from skllkd.teachers.plan import LabellingPlan, TokenCount
 
 #: Earlier calls whose time tells that of others: the first ones load a model.
@@ -84,6 +85,8 @@ class MeteredTeacher(Teacher):
     _n_concurrent: int = 1
     #: Number of texts that are put in order of length before they are cut into chunks.
     _sort_window: int = 1
+    #: Whether answers are the same whatever the order of the classes.
+    _in_any_order: bool = True
     #: Maximum number of calls that a text takes.
     _calls_per_text: int = 1
 
@@ -139,6 +142,10 @@ class MeteredTeacher(Teacher):
         """Estimate the duration where no earlier answers tell it."""
         return None
 
+    def _serves(self) -> str | None:
+        """Ask which model is behind its name, "" if the name says it; None if unknown."""
+        return ""
+
     def _for_workers(self) -> MeteredTeacher:
         """Resolve parameters whose value depends on this machine, for other processes."""
         return self
@@ -165,13 +172,14 @@ class MeteredTeacher(Teacher):
             pool = cache.get(texts, len(classes))
             is_known = pool.answered | pool.is_final
             from_store, meter, n_asked = pool.answered, None, 0
+            if verbose:
+                _say_what_is_known(cache, int(is_known.sum()), len(texts))
             if not is_known.all():
                 with cache.asking(verbose):  # another process may have asked the same
                     unknown = np.flatnonzero(~is_known)
                     some = cache.get([texts[row] for row in unknown], len(classes))
                     overwrite_rows(pool, unknown, some)
                     from_store = pool.answered
-                    _say_known(pool, verbose)
                     expected = functools.partial(self._expected_usage, classes=classes)
                     calls, spent = self._calls_per_text, cache.usage()
                     meter = Meter(budget, spent, calls, expected)
@@ -203,16 +211,20 @@ class MeteredTeacher(Teacher):
         unknown = np.flatnonzero(~(pool.answered | pool.is_final))
         is_open = np.zeros(len(texts), dtype=bool)
         is_open[unknown] = True
-        last = time.perf_counter()
-        with progress_bar(len(unknown), "teacher", "text", verbose) as bar:
-            for rows, scores in self._scored(texts, unknown, classes, meter):
+        last = start = time.perf_counter()
+        with (
+            progress_bar(len(unknown), "teacher", "text", verbose) as bar,
+            _noting_an_interrupt(is_open, cache),
+        ):
+            for rows, scores in self._scored(texts, unknown, cache.asked, meter):
                 now = time.perf_counter()
                 usage = scores.usage._replace(seconds=now - last)
                 cache.put([texts[row] for row in rows], scores, usage)
                 meter.settle(0, Usage(seconds=now - last))
                 last = now
-                overwrite_rows(pool, rows, scores)
+                overwrite_rows(pool, rows, reordered(scores, cache.asked, classes))
                 is_open[rows] = False
+                bar.set_postfix_str(meter.progress(now - start), refresh=False)
                 bar.update(len(rows))
         if is_open.any() and meter.reached():
             _warn_of_budget(pool, is_open, meter.reached())
@@ -251,13 +263,23 @@ class MeteredTeacher(Teacher):
     @contextmanager
     def _cache(self, classes: Classes) -> Iterator[MemoryCache | StoreCache]:
         """Open the answers that are known for some classes."""
-        fingerprint = self.fingerprint(classes) if self.store is not False else None
-        if fingerprint is None:
-            yield MemoryCache(self._memory(classes))
+        if self.store is False:
+            yield MemoryCache(self._memory(classes), classes)
+            return
+        if (own := self.fingerprint(classes)) is None:
+            yield MemoryCache(self._memory(classes), classes)
             return
         with LabelStore(self.store) as store:
-            key = fingerprint_key(fingerprint)
-            yield StoreCache(store, key, self._describe(classes))
+            identity = identify(
+                store,
+                own,
+                self.fingerprint,
+                classes,
+                self._describe(classes),
+                self._serves(),
+                in_any_order=self._in_any_order,
+            )
+            yield StoreCache(store, identity, classes)
 
     def _expected_usage(self, texts: list[str], classes: Classes) -> Usage:
         """Estimate the tokens of some texts, 0 where they cannot be counted."""
@@ -278,7 +300,7 @@ class MeteredTeacher(Teacher):
         self._check_parameters(classes)
         with self._cache(classes) as cache:
             known = cache.get(distinct, len(classes))
-            spent = cache.usage()
+            spent, notes = cache.usage(), cache.notes
         is_known = known.answered | known.is_final
         to_ask = [distinct[row] for row in np.flatnonzero(~is_known)]
         n_calls = len(to_ask) * self._calls_per_text
@@ -307,16 +329,42 @@ class MeteredTeacher(Teacher):
             spent_cost=budget.cost(spent),
             max_calls=self.max_calls,
             max_cost=self.max_cost,
+            notes=notes,
         )
 
 
-def _say_known(pool: Scores, verbose: int) -> None:
-    """Say how many answers are known when others are still to be asked for."""
-    n_known = int((pool.answered | pool.is_final).sum())
-    if verbose and n_known:
-        n_texts = len(pool.answered)
-        known = f"{n_known:,} of {n_texts:,} distinct texts are answered already"
-        print(f"{known}; {n_texts - n_known:,} are left", file=sys.stderr, flush=True)
+def _say_what_is_known(
+    cache: MemoryCache | StoreCache, n_known: int, n_texts: int
+) -> None:
+    """Print whose answers are reused, and which ones are not."""
+    if n_known:
+        left = f"; {n_texts - n_known:,} are left" if n_known < n_texts else ""
+        print(
+            f"{n_known:,} of {n_texts:,} distinct texts are answered already, by "
+            f"{whose(cache.description)}{left}",
+            file=sys.stderr,
+            flush=True,
+        )
+    for note in cache.notes if n_known < n_texts else ():
+        print(note, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _noting_an_interrupt(
+    is_open: BoolArray, cache: MemoryCache | StoreCache
+) -> Iterator[None]:
+    """Note on an interrupt how far the labelling has come."""
+    n_texts = int(is_open.sum())
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        n_done = n_texts - int(is_open.sum())
+        kept = "kept in the store, and the same call goes on from there"
+        interrupt.add_note(
+            f"{n_done:,} of the {n_texts:,} texts that were not known are labelled. They "
+            f"are {kept if isinstance(cache, StoreCache) else 'not kept: store=False'}."
+        )
+        raise
 
 
 def _warn_of_budget(pool: Scores, is_open: BoolArray, limit: str) -> None:

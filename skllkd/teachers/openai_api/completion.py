@@ -78,16 +78,16 @@ class Refusal(NamedTuple):
 
 def read_completion(content: Any) -> Completion:
     """Read a completion; one without answers is none."""
-    content = _mapping(content)
-    used = _mapping(content.get("usage"))
-    details = _mapping(used.get("completion_tokens_details"))
+    content = mapping(content)
+    used = mapping(content.get("usage"))
+    details = mapping(used.get("completion_tokens_details"))
     thinks = _count(details.get("reasoning_tokens")) > 0
     answers, seen = list[Answer](), set[int]()
     for choice in _items(content.get("choices")):
         index = choice.get("index") if isinstance(choice, Mapping) else None
         if isinstance(index, int) and index in seen:
             continue  # the same answer once more
-        answer = _answer(_mapping(choice))
+        answer = _answer(mapping(choice))
         if answer is not None:
             answers.append(answer._replace(thinks=answer.thinks or thinks))
             seen.update([index] if isinstance(index, int) else ())
@@ -100,8 +100,8 @@ def read_completion(content: Any) -> Completion:
 
 def read_refusal(content: Any, status: int = 0) -> Refusal | None:
     """Read an error in the body of an answer, with whatever status; None for none."""
-    content = _mapping(content)
-    choices = [_mapping(choice) for choice in _items(content.get("choices"))]
+    content = mapping(content)
+    choices = [mapping(choice) for choice in _items(content.get("choices"))]
     error = next(
         (part["error"] for part in (content, *choices) if part.get("error")), ""
     )
@@ -111,7 +111,7 @@ def read_refusal(content: Any, status: int = 0) -> Refusal | None:
     if not error and not status:
         return None
     error = error or content
-    codes = (_mapping(error).get(name) for name in ("code", "type", "param", "status"))
+    codes = (mapping(error).get(name) for name in ("code", "type", "param", "status"))
     named = frozenset(str(code) for code in codes if isinstance(code, (str, int)))
     stated = (int(code) for code in map(number, named) if 400 <= code < 600)
     return Refusal(_words(error) or "no reason", status or next(stated, 0), named)
@@ -134,7 +134,7 @@ def _is_known(log_prob: float) -> bool:
 
 def _answer(choice: Mapping[str, Any]) -> Answer | None:
     """Read one of the choices; None if there is no answer in it."""
-    message = _mapping(choice.get("message"))
+    message = mapping(choice.get("message"))
     finish = str(choice.get("finish_reason") or "").casefold()
     if not message and not {"message", "text"} & {*choice} and not finish:
         return None
@@ -149,7 +149,7 @@ def _answer(choice: Mapping[str, Any]) -> Answer | None:
         before, text = text, ""
     return Answer(
         text.strip(),
-        _tokens(_mapping(choice.get("logprobs"))),
+        _tokens(mapping(choice.get("logprobs"))),
         bool(message.get("refusal")),
         any(word in finish for word in _FILTERED),
         finish in ("length", "max_tokens"),
@@ -187,12 +187,12 @@ def _tokens(logprobs: Mapping[str, Any]) -> tuple[Token, ...]:
 
 def _token(entry: Any) -> Token:
     """Read a token and the list of likely ones; of a repeated one the likelier counts."""
-    entry = _mapping(entry)
+    entry = mapping(entry)
     listed = entry.get("top_logprobs")
     if isinstance(listed, Mapping):
         pairs = list(listed.items())
     else:
-        some = map(_mapping, _items(listed))
+        some = map(mapping, _items(listed))
         pairs = [(each.get("token"), each.get("logprob")) for each in some]
     likeliest: dict[str, float] = {}
     for text, value in pairs:
@@ -213,12 +213,12 @@ def _words(error: Any) -> str:
     for name in ("error", "message", "detail", "msg", "errors", "title"):
         words = _words(error.get(name))
         if words:
-            raw = _mapping(error.get("metadata")).get("raw")  # a provider's own words
+            raw = mapping(error.get("metadata")).get("raw")  # a provider's own words
             return f"{words}: {raw}" if isinstance(raw, str) else words
     return json.dumps(error, ensure_ascii=False) if error else ""
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
     """Return a mapping as it is, an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}
 

@@ -44,6 +44,17 @@ class Server:
         return _host(self.base_url) == "localhost"
 
     @property
+    def is_private(self) -> bool:
+        """Whether the server is the user's own, where a model's name may be made up."""
+        host = _host(self.base_url)
+        if "." not in host and ":" not in host:
+            return True
+        try:
+            return ip_address(host.strip("[]")).is_private
+        except ValueError:
+            return host.endswith((".local", ".lan", ".internal", ".home.arpa"))
+
+    @property
     def address(self) -> str:
         """The address in one spelling, so that the same server has the same name."""
         parts = urlsplit(self.base_url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ from skllkd.teachers.openai_api.chat import ChatRequest, chat_request
 from skllkd.teachers.openai_api.client import Client, LogprobsError
 from skllkd.teachers.openai_api.rate_limit import RateLimiter
 from skllkd.teachers.openai_api.scorer import ChatScorer, estimate_tokens
+from skllkd.teachers.openai_api.served import served_model
 from skllkd.teachers.openai_api.server import Server, address_problem, is_variable_name
 from skllkd.teachers.plan import TokenCount
 from skllkd.teachers.prompting.template import as_examples
@@ -36,6 +38,10 @@ from skllkd.teachers.prompting.template import as_examples
 _CONFIDENCE = {"logprobs": "log-probabilities", "votes": "votes", "label": "none"}
 #: Number of answers to a text where `method="votes"` gives none.
 _N_VOTES = 8
+#: Number of requests under way at once, where a server does not say what it takes, and
+#: what the servers of the user's said.
+_N_CONCURRENT = 8
+_AT_ONCE: dict[str, int | None] = {}
 #: Number of texts, at most, of which one is answered before a job is submitted.
 _FIRST = 3
 
@@ -66,8 +72,10 @@ class OpenAITeacher(MeteredTeacher):
         first token. "votes": the share of 8 answers sampled at temperature 1, or of n
         with ("votes", n). "label": an answer at temperature 0 without a confidence,
         through structured output where the server has it.
-    max_concurrency : int, default=8
-        Maximum number of requests under way at once.
+    max_concurrency : int, optional
+        Maximum number of requests under way at once. By default what a server of your
+        own says it takes, or is known to take (llama-server, vLLM, SGLang and
+        llama-cpp-python's), else 8.
     rate_limit : (float or None, float or None), optional
         The server's limits on requests and on tokens per minute, which are kept; None
         for no limit. Where joblib spreads the texts over workers, each worker keeps them
@@ -86,7 +94,8 @@ class OpenAITeacher(MeteredTeacher):
         estimate where it reports none, or fewer than a quarter of the estimate.
     cache_key : str, optional
         A name for the server and the model together, under which answers are stored, so
-        that a server that moves keeps them. By default the address and the model's name.
+        that a server that moves keeps them. By default the address, the model's name and,
+        for a server on this machine or in its network, what that lists under the name.
     calibration : BatchCalibration, default=BatchCalibration()
         Correction of the model's preference for some codes; None for none. Labels
         without a confidence stay as they are.
@@ -152,7 +161,7 @@ class OpenAITeacher(MeteredTeacher):
         examples: Sequence[tuple[str, Any]] = (),
         instruction: str | None = None,
         method: str | tuple[str, int] = "logprobs",
-        max_concurrency: int = 8,
+        max_concurrency: int | None = None,
         rate_limit: tuple[float | None, float | None] | None = None,
         timeout_s: float = 60.0,
         max_text_chars: int = 8000,
@@ -235,7 +244,7 @@ class OpenAITeacher(MeteredTeacher):
             if not left:
                 return ""
             left.sort(key=text_key)  # the same texts are the same files
-            request = self._request(named)
+            request = self._request(cache.asked)
             self._check_affordable(left, request, cache.usage())
             with self._client() as client:
                 score = ChatScorer(client, request)
@@ -277,7 +286,7 @@ class OpenAITeacher(MeteredTeacher):
         """
         named = as_classes(classes)
         with self._job_cache(named) as cache, self._client() as client:
-            jobs = BatchJobs(client, cache, self._request(named))
+            jobs = BatchJobs(client, cache, self._request(cache.asked))
             return jobs.collect(job, wait, verbose)
 
     # ---- the back end
@@ -337,6 +346,22 @@ class OpenAITeacher(MeteredTeacher):
         }
 
     @override
+    def _describe(self, classes: Classes) -> dict[str, Any]:
+        described = super()._describe(classes)
+        if self.cache_key is not None:
+            return described | {"model": str(self.cache_key)}
+        return described | {"model": self.model, "server": self._server().address}
+
+    @override
+    def _serves(self) -> str | None:
+        server = self._server()
+        if self.cache_key is not None or not server.is_private:
+            return ""
+        served = served_model(server)
+        _AT_ONCE[server.address] = served and served.n_at_once
+        return served and served.model
+
+    @override
     @contextmanager
     def _open_scorer(
         self, classes: Classes, may_spend: MaySpend = always
@@ -363,9 +388,17 @@ class OpenAITeacher(MeteredTeacher):
         minutes = [amount / limit for amount, limit in limits if limit]
         return 60 * max(minutes) if minutes else None
 
+    @override
+    def _for_workers(self) -> OpenAITeacher:
+        teacher: OpenAITeacher = copy.copy(self)
+        teacher.max_concurrency = self._n_concurrent
+        return teacher
+
     @property
     def _n_concurrent(self) -> int:  # type: ignore[override]
-        return self.max_concurrency
+        if self.max_concurrency is not None:
+            return self.max_concurrency
+        return _AT_ONCE.get(self._server().address) or _N_CONCURRENT
 
     @property
     def _calls_per_text(self) -> int:  # type: ignore[override]
@@ -413,8 +446,9 @@ class OpenAITeacher(MeteredTeacher):
                 f"`model` must be the model's name on the server; got {self.model!r}."
             )
         self._check_method()
-        for name in ("max_concurrency", "max_text_chars"):
-            check_number(getattr(self, name), name, 1, integer=True)
+        if self.max_concurrency is not None:
+            check_number(self.max_concurrency, "max_concurrency", 1, integer=True)
+        check_number(self.max_text_chars, "max_text_chars", 1, integer=True)
         check_number(self.max_retries, "max_retries", 0, integer=True)
         check_number(self.timeout_s, "timeout_s", 0, open_low=True)
         self._check_rate_limit()

@@ -6,17 +6,25 @@ import time
 
 import numpy as np
 import pytest
+from skllkd._core.classes import as_classes
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning, StoreError
 from skllkd.teachers import CallableTeacher, LabelStore, Scores
 from skllkd.teachers.labels import DECLINED, Usage
 from skllkd.teachers.metered import cache as cache_module
 from skllkd.teachers.metered.cache import StoreCache
+from skllkd.teachers.metered.identity import Identity
 from skllkd.teachers.metered.scores import unknown_scores
 from skllkd.teachers.metered.store import fingerprint_key, text_key
 
 # Forked from one process that has the imports behind it: a second each is saved.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
+
+
+def claim(store, key):
+    """Hold the right to ask for the answers of a fingerprint."""
+    classes = as_classes(["a", "b"])
+    return StoreCache(store, Identity(key, classes, {}), classes).asking()
 
 
 def put(store, texts, value=0.5, spec="spec"):
@@ -424,7 +432,7 @@ def test_pruning_without_a_criterion_forgets_nothing(tmp_path, key):
 
 
 def _hold(path, barrier, seconds):
-    with LabelStore(path) as store, StoreCache(store, "spec", {}).asking():
+    with LabelStore(path) as store, claim(store, "spec"):
         barrier.wait()
         time.sleep(seconds)
 
@@ -442,10 +450,10 @@ def test_a_claim_without_progress_is_waited_for_no_longer(tmp_path, monkeypatch)
             start = time.monotonic()
             with (
                 pytest.warns(SkllkdWarning, match="stored no answer"),
-                StoreCache(store, "spec", {}).asking(),
+                claim(store, "spec"),
             ):
                 assert 0.3 <= time.monotonic() - start < 30
-            with StoreCache(store, "another", {}).asking():
+            with claim(store, "another"):
                 pass
     finally:
         holder.kill()
@@ -460,5 +468,5 @@ def test_a_claim_ends_with_its_process(tmp_path):
     holder.kill()
     holder.join()
     store = LabelStore(tmp_path / "s.sqlite")
-    with store, StoreCache(store, "spec", {}).asking():
+    with store, claim(store, "spec"):
         pass

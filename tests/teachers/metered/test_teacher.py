@@ -15,6 +15,7 @@ from skllkd.exceptions import (
 from skllkd.students import SklearnStudent
 from skllkd.teachers import CallableTeacher, LabelStore, MeteredTeacher, Scores
 from skllkd.teachers.labels import NO_ANSWER, Usage
+from skllkd.teachers.metered.budget import Budget, Meter
 from skllkd.teachers.plan import TokenCount
 
 AB = ["a", "b"]
@@ -328,3 +329,44 @@ def test_a_cost_that_cannot_be_kept_is_said_after_the_first_chunk():
         pytest.warns(MissingLabelWarning, match="19 not sent: max_cost=1.0 cannot"),
     ):
         assert asked.label(TEXTS, AB).n_asked == 1
+
+
+def test_an_interrupt_says_how_far_it_came_and_how_to_go_on(own_store):
+    class Interrupted(PaidTeacher):
+        def score_batch(self, texts, classes):
+            if len(self.asked) == 12:
+                raise KeyboardInterrupt
+            return super().score_batch(texts, classes)
+
+    quietly(PaidTeacher(), TEXTS[:5])
+    with pytest.raises(KeyboardInterrupt) as caught:
+        Interrupted().label(TEXTS, AB)
+    (note,) = caught.value.__notes__
+    assert note.startswith("7 of the 15 texts that were not known are labelled.")
+    assert "in the store" in note and "the same call goes on" in note
+    assert quietly(PaidTeacher(), TEXTS).n_asked == 8
+    PaidTeacher.asked.clear()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        Interrupted(store=False).label(TEXTS, AB)
+    assert "not kept" in caught.value.__notes__[0]
+
+
+def test_progress_tells_calls_speed_and_cost():
+    meter = Meter(Budget(None, None, (1000, 0)), Usage(3, 500, 0), 1)
+    assert meter.progress(0.0) == "0 calls, cost so far 0.5000"
+    meter.settle(1, Usage(1, 200, 100))
+    assert meter.progress(2.0) == "1 calls, 150 tokens/s, cost so far 0.7000"
+    assert Meter(Budget(None, None, None), Usage(), 1).progress(1.0) == "0 calls"
+
+
+def test_the_order_of_classes_counts_for_functions_alone():
+    def function(texts):
+        return [[0.9, 0.1]] * len(texts)
+
+    for classes in (AB, AB[::-1]):  # columns without names are in the user's order
+        labels = CallableTeacher(function, cache_key="k").label(["t"], classes)
+        assert labels.proba[0].argmax() == 0
+    first = quietly(PaidTeacher(), TEXTS)
+    again = PaidTeacher().label(TEXTS, AB[::-1])
+    assert again.n_asked == 0
+    np.testing.assert_array_equal(again.log_prob, first.log_prob[:, ::-1])

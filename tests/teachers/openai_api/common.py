@@ -23,9 +23,18 @@ class Recorder:
 
     def __init__(self, answer=stub):
         self.answer, self.bodies, self.headers = answer, [], []
+        self.listed, self.gets = {}, []  # what is said at a path, and which were read
         self.lock = threading.Lock()
 
     def __call__(self, request):
+        if request.method == "GET":
+            self.gets.append(request.url.path)
+            found = self.listed.get(request.url.path, 404)
+            if isinstance(found, Exception):
+                raise found
+            return (
+                httpx.Response(404) if found == 404 else httpx.Response(200, json=found)
+            )
         body = json.loads(request.content)
         with self.lock:
             self.bodies.append(body)
