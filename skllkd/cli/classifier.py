@@ -1,4 +1,4 @@
-"""The commands about a classifier: fit, predict, report, export."""
+"""The commands about a classifier: fit, predict, export."""
 
 from __future__ import annotations
 
@@ -45,17 +45,6 @@ def add_commands(commands: Any) -> None:
     predict.add_argument("model", help="folder of `skllkd fit`, or an ONNX file")
     add_input(predict, default="-")
     add_output(predict, "predicted")
-
-    report = add_command(
-        commands,
-        "report",
-        _report,
-        "measure a saved classifier against the teacher, and find label issues",
-        "On the texts it was fitted on no teacher is needed.",
-    )
-    report.add_argument("model", help="folder of `skllkd fit`")
-    add_input(report)
-    add_teacher(report, required=False)
 
     export = add_command(
         commands,
@@ -129,7 +118,7 @@ def _predict(options: argparse.Namespace) -> None:
         if table.names is not None:
             reader.check_names(table.names)
             added.check(table.names)
-        classifier = _load(options.model)
+        classifier = load_model(options.model)
         shows = options.output != "-" or not sys.stdout.isatty()
         with progress_bar(None, "predict", "text", shows) as bar:
             for block in table:
@@ -153,23 +142,15 @@ def _predicted(classifier: Any, texts: list[str | None]) -> list[list[Any]]:
     ]
 
 
-def _report(options: argparse.Namespace) -> None:
-    """Print the report of a saved classifier."""
-    classifier = _load(options.model)
-    if options.teacher is not None:
-        classifier.set_params(teacher=teacher_of(options))
-    classifier.report(texts_of(options))
-
-
 def _export(options: argparse.Namespace) -> None:
     """Write a classifier as an ONNX file that was checked."""
     quantize = "int8" if options.int8 else None
     check_file(options.output)
-    classifier = _load(options.model)
+    classifier = load_model(options.model)
     print(classifier.export_onnx(options.output, texts_of(options), quantize=quantize))
 
 
-def _load(path: str) -> Any:
+def load_model(path: str) -> Any:
     """Return the classifier saved in a folder or an ONNX file."""
     import skllkd
 

@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._version import __version__
-from skllkd.cli import classifier, completion, init, labelling, plan, store
+from skllkd.cli import (
+    classifier,
+    completion,
+    init,
+    labelling,
+    plan,
+    report,
+    serve,
+    store,
+)
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.parser import Parser
 from skllkd.cli.wording import worded
@@ -75,7 +84,8 @@ def parser_of_all() -> Parser:
     parser.set_defaults(whole=parser)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_demo(commands)
-    for module in (init, plan, labelling, classifier, store, completion):
+    modules = (init, plan, labelling, classifier, report, serve, store, completion)
+    for module in modules:
         module.add_commands(commands)
     return parser
 

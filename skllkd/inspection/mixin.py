@@ -11,8 +11,9 @@ from sklearn.base import ClassifierMixin
 from skllkd._core.arrays import FloatArray
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
+from skllkd.inspection.evaluation import Evaluation
 from skllkd.inspection.gold import check_gold
-from skllkd.inspection.measuring import make_report
+from skllkd.inspection.measuring import evaluate_classifier, make_report
 from skllkd.inspection.report import Report
 from skllkd.metrics import agreement_of_rows
 from skllkd.teachers import TeacherLabels
@@ -138,6 +139,32 @@ class InspectionMixin(ClassifierMixin):
         report = make_report(state, texts, *self._known_labels(texts))
         print(report)
         return report
+
+    def evaluate(self, X: Any, y: Any, *, teacher_labels: Any = None) -> Evaluation:
+        """Evaluate the classifier on texts with gold labels.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts; at best none of those of `fit`.
+        y : sequence of shape (n_texts,)
+            Their gold labels.
+        teacher_labels : sequence of shape (n_texts,), optional
+            The labels of the teacher, None where there is none, to be compared with.
+
+        Returns
+        -------
+        Evaluation
+            Accuracy, macro-F1, scores of each class, the confusion matrix, calibration,
+            coverage, others that judge the same texts, speed and size.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a label is not in `classes_`.
+        """
+        fitted_state(self)
+        return evaluate_classifier(self, self._read(X), y, teacher_labels)
 
     def known_teacher_proba(self, X: Any) -> FloatArray:
         """Return the teacher's distribution: that of `fit` for the texts of `fit`.

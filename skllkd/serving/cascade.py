@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -29,10 +31,11 @@ from skllkd.exceptions import (
     InvalidParameterError,
     MissingLabelWarning,
 )
+from skllkd.serving import files
 from skllkd.serving.audit import AuditLog
-from skllkd.serving.coverage import CoverageCurve, coverage_curve, fewest_texts
+from skllkd.serving.coverage import CoverageCurve, coverage_curve, not_shown
 from skllkd.serving.decisions import ABSTAINED, STUDENT, TEACHER, Decisions, Traffic
-from skllkd.serving.drift import MAX_TEXTS
+from skllkd.serving.drift import MAX_TEXTS, Sample
 from skllkd.serving.held_out import (
     columns_of_labels,
     holds_strings,
@@ -216,17 +219,26 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         truth = self._truth(held_out, None if y is None else take_rows(y, rows))
         known, right = known_and_right(proba.argmax(axis=1), truth)
         sure = proba.max(axis=1)[known]
-        self.curve_ = coverage_curve(sure, right, self.target, self.confidence)
-        self.threshold_ = self.curve_.chosen_threshold
-        self.n_held_out_ = len(right)
-        self.audit_ = AuditLog(self.target, self.confidence)
-        self._traffic = Traffic()
-        self._draws = np.random.default_rng(random_state.randint(2**31))
+        curve = coverage_curve(sure, right, self.target, self.confidence)
         some = random_state.permutation(len(rows))[:MAX_TEXTS]
-        self._reference = self._sample(take_rows(held_out, some))
-        if self.curve_.chosen is None:
-            self._warn_of_nothing()
+        reference = self._sample(take_rows(held_out, some))
+        self._begin(curve, reference, random_state)
+        if curve.chosen is None:
+            warnings.warn(not_shown(curve), GuaranteeWarning, stacklevel=2)
         return self
+
+    def _begin(
+        self,
+        curve: CoverageCurve,
+        reference: Sample,
+        random_state: np.random.RandomState,
+    ) -> None:
+        """Begin to answer, above the threshold chosen, and to watch."""
+        self.curve_, self.threshold_ = curve, curve.chosen_threshold
+        self.n_held_out_ = curve.n_texts
+        self.audit_ = AuditLog(self.target, self.confidence)
+        self._reference, self._traffic = reference, Traffic()
+        self._draws = np.random.default_rng(random_state.randint(2**31))
 
     def _check_parameters(self) -> None:
         """Raise unless the parameters are allowed."""
@@ -303,30 +315,6 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
                 return labels.class_bias
         return np.zeros(len(self.classes_))
 
-    def _warn_of_nothing(self) -> None:
-        """Warn that no threshold reaches the target, and of what it would take."""
-        curve, needed = self.curve_, self.curve_.texts_needed()
-        fewest = fewest_texts(self.target, self.confidence)
-        seen = f"{curve.n_texts} held-out texts with a label"
-        if curve.n_texts < fewest:
-            advice = f"{fewest} would do if all answers were right"
-            if needed is not None and needed > fewest:
-                advice += f", and about {needed} as these are answered"
-        elif needed is not None:
-            advice = f"about {max(needed, curve.n_texts + 1)} would do"
-        else:
-            best = float(curve.expected_share.max())
-            advice = (
-                f"no number would do, as at no threshold more than {best:.3f} of the "
-                "answers seem right. Lower the target, or improve the student"
-            )
-        warnings.warn(
-            f"the student answers nothing: {seen} do not show that {self.target:g} of "
-            f"its answers are right, with confidence {self.confidence:g}; {advice}.",
-            GuaranteeWarning,
-            stacklevel=3,
-        )
-
     # ---- predict
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
@@ -381,43 +369,58 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         texts = self._read(X)
-        start = time.perf_counter()
-        proba = self.estimator_.predict_proba(texts)
-        self._traffic.seconds[STUDENT].append(time.perf_counter() - start)
-        confidence, label = proba.max(axis=1), proba.argmax(axis=1)
-        answered = confidence >= self.threshold_
-        source = np.where(answered, STUDENT, ABSTAINED).astype(object)
-        proba = np.where(answered[:, None], proba, np.nan)
-        teacher = None if self.teacher is False else self._named_teacher()
-        n_rechecked = 0
+        proba = self._student_proba(texts)
+        teacher = self._fallback()
+        said = np.full_like(proba, np.nan)
+        checked = np.zeros(len(proba), dtype=bool)
         if teacher is not None:
-            checked = answered & self._drawn_for_checks(len(answered))
-            asked = np.flatnonzero(~answered | checked)
-            said = self._answers(teacher, texts, asked, len(proba))
-            by_teacher = ~answered & ~nan_rows(said)
-            source[by_teacher], proba[by_teacher] = TEACHER, said[by_teacher]
-            confidence[by_teacher] = said[by_teacher].max(axis=1)
-            label[by_teacher] = said[by_teacher].argmax(axis=1)
-            n_rechecked = int(checked.sum())
-            self._add_checks(label[checked], most_probable(said[checked]))
-        self._traffic.add(source, n_rechecked)
-        return Decisions(self._names(label, source), confidence, source, proba)
+            checked = self._drawn_for_checks(proba)
+            asked = np.flatnonzero(checked | ~self._answered(proba))
+            if len(asked):
+                said[asked] = self._teacher_proba(teacher, take_rows(texts, asked))
+        return self._decide(proba, said, checked)
 
-    def _drawn_for_checks(self, n: int) -> BoolArray:
-        """Return which of n answers are checked if the student gave them."""
+    def _student_proba(self, texts: Any) -> FloatArray:
+        """Return the student's distributions, and note how long they took."""
+        start = time.perf_counter()
+        proba: FloatArray = self.estimator_.predict_proba(texts)
+        self._traffic.seconds[STUDENT].append(time.perf_counter() - start)
+        return proba
+
+    def _teacher_proba(self, teacher: Teacher, texts: Any) -> FloatArray:
+        """Return the teacher's distributions, and note how long they took."""
+        start = time.perf_counter()
+        proba = self._ask(teacher, texts)
+        self._traffic.seconds[TEACHER].append(time.perf_counter() - start)
+        return proba
+
+    def _answered(self, proba: FloatArray) -> BoolArray:
+        """Return where the student is sure enough to answer."""
+        return np.asarray(proba.max(axis=1) >= self.threshold_)
+
+    def _fallback(self) -> Teacher | None:
+        """Return whom to ask what the student does not answer, None for nobody."""
+        return None if self.teacher is False else self._named_teacher()
+
+    def _decide(
+        self, proba: FloatArray, said: FloatArray, checked: BoolArray
+    ) -> Decisions:
+        """Return the decisions from student and teacher; some answers are checked."""
+        answered = self._answered(proba)
+        by_teacher = ~answered & ~nan_rows(said)
+        source = np.full(len(proba), ABSTAINED, dtype=object)
+        source[answered], source[by_teacher] = STUDENT, TEACHER
+        answer = np.where(by_teacher[:, None], said, proba)
+        label, confidence = answer.argmax(axis=1), answer.max(axis=1)
+        answer[source == ABSTAINED] = np.nan
+        self._add_checks(label[checked], most_probable(said[checked]))
+        self._traffic.add(source, int(checked.sum()))
+        return Decisions(self._names(label, source), confidence, source, answer)
+
+    def _drawn_for_checks(self, proba: FloatArray) -> BoolArray:
+        """Draw the student's answers that the teacher is asked about as well."""
         share = self.audit_share if self.metric == "agreement" else 0
-        return np.asarray(self._draws.random(n) < share)
-
-    def _answers(
-        self, teacher: Teacher, texts: Any, rows: IntArray, n: int
-    ) -> FloatArray:
-        """Return the teacher's distributions of some of n texts, NaN for the others."""
-        said = np.full((n, len(self.classes_)), np.nan)
-        if len(rows):
-            start = time.perf_counter()
-            said[rows] = self._ask(teacher, take_rows(texts, rows))
-            self._traffic.seconds[TEACHER].append(time.perf_counter() - start)
-        return said
+        return (self._draws.random(len(proba)) < share) & self._answered(proba)
 
     @override
     def _ask(self, teacher: Teacher, texts: Any) -> FloatArray:
@@ -465,6 +468,60 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         """
         right = self.predict(X) == np.asarray(y)
         return float(np.average(right, weights=sample_weight))
+
+    # ---- files
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fitted cascade and its classifier to a folder, without pickle.
+
+        The teacher and the counts of the traffic are left behind.
+
+        Parameters
+        ----------
+        folder : str or Path
+            The folder, as of `LLKDClassifier.save`; of a cascade of an `ONNXClassifier`
+            it holds the ONNX file.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the classifier is neither an `LLKDClassifier` nor an `ONNXClassifier`.
+        """
+        check_is_fitted(self)
+        learned = (self.curve_, self._given_classes, self._class_bias, self._reference)
+        files.save(Path(folder), self.estimator_, self.get_params(deep=False), *learned)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], teacher: Any = None) -> Self:
+        """Return the cascade saved in a folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+            The folder.
+        teacher : Teacher, callable or False, optional
+            Whom to ask for the texts that the student does not answer. By default
+            nobody, as the classifier has left its teacher behind.
+
+        Returns
+        -------
+        CascadeClassifier
+            The cascade, with nothing counted and checked yet.
+
+        Raises
+        ------
+        SavedModelError
+            If the folder holds no cascade, a damaged one, or another classifier than the
+            one that it was saved with.
+        """
+        clf, parameters, learned = files.load(Path(folder))
+        cascade = cls(clf, teacher, held_out="prefit", **parameters)
+        cascade.estimator_, cascade.classes_ = clf, clf.classes_
+        cascade._given_classes = learned["classes"]
+        cascade._class_bias = learned["class_bias"]
+        random_state = np.random.RandomState()
+        cascade._begin(learned["curve"], learned["reference"], random_state)
+        return cascade
 
     # ---- scikit-learn
 

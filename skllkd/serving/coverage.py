@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.special import expit
-from scipy.stats import beta
+from scipy.special import betaincinv, expit
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray
 
@@ -155,10 +154,33 @@ def coverage_curve(
     )
 
 
+def not_shown(curve: CoverageCurve) -> str:
+    """Return a message: no threshold reaches the target, and how many texts would do."""
+    needed, n = curve.texts_needed(), curve.n_texts
+    fewest = fewest_texts(curve.target, curve.confidence)
+    if n < fewest:
+        advice = f"{fewest} would do if all answers were right"
+        if needed is not None and needed > fewest:
+            advice += f", and about {needed} as these are answered"
+    elif needed is not None:
+        advice = f"about {max(needed, n + 1)} would do"
+    else:
+        advice = (
+            f"no number would do, as at no threshold more than "
+            f"{curve.expected_share.max():.3f} of the answers seem right. Lower the "
+            "target, or improve the student"
+        )
+    return (
+        f"the student answers nothing: {n} held-out texts with a label do not show that "
+        f"{curve.target:g} of its answers are right, with confidence "
+        f"{curve.confidence:g}; {advice}."
+    )
+
+
 def lower_bounds(n_right: IntArray, n: IntArray, confidence: float) -> FloatArray:
     """Return one-sided Clopper-Pearson bounds of shares."""
     some = np.maximum(n_right, 1)
-    bound = beta.ppf(1 - confidence, some, n - some + 1)
+    bound = betaincinv(some, n - some + 1, 1 - confidence)
     return np.where(n_right > 0, bound, 0.0)
 
 

@@ -39,7 +39,10 @@ class CallableTeacher(MeteredTeacher):
         takes numbers) and returns, for n texts, an array of shape
         (n, n_classes) of probabilities whose columns follow `classes`; or n labels;
         or a pair (labels, confidences), where a confidence c leaves 1 - c to the other
-        classes in equal parts. None, NaN or a row of NaN is a text without an answer.
+        classes in equal parts; or the dicts of a text-classification pipeline of
+        transformers; or a data frame or a dict with a column for each class, which are
+        found by their names. Tensors may have gradients or be on a GPU. None, NaN or a
+        row of NaN is a text without an answer.
         It must be deterministic, or nearly so: its answers are reused.
     cache_key : str, optional
         A name for what the function does, e.g. "gpt-4o-mini, prompt 3". With a name

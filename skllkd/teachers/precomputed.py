@@ -15,7 +15,7 @@ from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
 from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.labels import NO_ANSWER, TeacherLabels
-from skllkd.teachers.outputs import log_prob_of_output
+from skllkd.teachers.outputs import log_prob_of_output, single
 from skllkd.teachers.tables import answers_in_table
 
 
@@ -174,7 +174,7 @@ def _in_order(answers: Any, classes: Classes) -> Any:
                 f"`answers` must have a column for every class; got {list(by_word)}, none "
                 f"for {absent}. Name the columns with `proba={{class: column}}`."
             )
-        return np.array([by_word[w] for w in classes.words], dtype=np.float64).T
+        return {word: by_word[word] for word in classes.words}
     if isinstance(answers, tuple) and len(answers) == 2:
         return _named(answers[0], classes), answers[1]
     return _named(answers, classes)
@@ -187,6 +187,7 @@ def _named(labels: Any, classes: Classes) -> Any:
     name_of = dict(zip(classes.words, classes.names, strict=True))
 
     def named(label: Any) -> Any:
+        label = single(label)
         if not isinstance(label, (str, int)) or label in classes.names:
             return label
         word = str(label)

@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.params import shown
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.teachers import TeacherLabels
@@ -61,6 +62,12 @@ def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Class
         raise InvalidParameterError(
             f"`y` must hold one label a text; got {len(given)} for {len(texts)} texts."
         )
+    for row, label in enumerate(given):
+        if not isinstance(label, (str, int, float, np.generic, type(None))):
+            raise InvalidParameterError(
+                "`y` must hold one label a text, a string or a number; got "
+                f"{shown(label)} ({type(label).__name__}) at row {row}."
+            )
     is_blank_row = blank_rows(texts)
     pairs = zip(is_blank_row, whole_numbers(given), strict=True)
     given = [None if is_empty else label for is_empty, label in pairs]
@@ -78,8 +85,7 @@ def _labels_in_proba(
     Warns of texts without a label.
     """
     named = as_classes(classes)
-    proba = np.asarray(teacher_proba, dtype=np.float64)
-    log_prob = log_prob_of_output(proba, len(texts), named)
+    log_prob = log_prob_of_output(teacher_proba, len(texts), named)
     is_blank_row = blank_rows(texts)
     log_prob[is_blank_row] = np.nan
     return _known_labels(named, log_prob, is_blank_row, "teacher_proba"), named

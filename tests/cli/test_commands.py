@@ -207,7 +207,18 @@ def test_what_is_not_there_is_named(arguments, message, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "plan", "label", "fit", "predict", "report", "export", "store"]
+    "command",
+    [
+        "demo",
+        "plan",
+        "label",
+        "fit",
+        "predict",
+        "report",
+        "evaluate",
+        "export",
+        "store",
+    ],
 )
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:

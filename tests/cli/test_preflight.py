@@ -106,7 +106,7 @@ def test_plan_names_every_problem_in_words_of_the_shell(
     failure.append(TeacherAccessError('no log-probabilities. Use method="votes".'))
     (tmp_path / "file").write_text("")
     command = ["plan", texts, "--teacher", "t", *CLASSES, "--student", broken_encoder]
-    assert main([*command, "--model", str(tmp_path / "file")]) == 1
+    assert main([*command, "--model", str(tmp_path / "file")]) == 0  # it has the plan
     out = capsys.readouterr().out
     assert "to be labelled" in out
     assert "teacher: PROBLEM: no log-probabilities. Use --method votes." in out
@@ -238,7 +238,7 @@ def test_an_interrupt_says_what_is_kept(command, hint, fit, texts, monkeypatch, 
         raise KeyboardInterrupt
 
     if command == "predict":
-        monkeypatch.setattr("skllkd.cli.classifier._load", interrupted)
+        monkeypatch.setattr("skllkd.cli.classifier.load_model", interrupted)
         arguments = ["predict", "model", texts]
     else:
         monkeypatch.setattr(ByLetter, "label", interrupted)

@@ -142,6 +142,7 @@ def _answer(choice: Mapping[str, Any]) -> Answer | None:
     if not isinstance(written, (str, int, float, list, dict, type(None))):
         return None
     content, thoughts = _parts(written)
+    parts = (mapping(part).get("type") for part in _items(written))
     for name in ("reasoning_content", "reasoning"):
         thoughts += str(message.get(name) or "")
     before, _, text = content.rpartition("</think>")
@@ -150,7 +151,7 @@ def _answer(choice: Mapping[str, Any]) -> Answer | None:
     return Answer(
         text.strip(),
         _tokens(mapping(choice.get("logprobs"))),
-        bool(message.get("refusal")),
+        bool(message.get("refusal")) or "refusal" in parts,
         any(word in finish for word in _FILTERED),
         finish in ("length", "max_tokens"),
         bool(thoughts or before),

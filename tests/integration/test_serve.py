@@ -1,0 +1,185 @@
+"""`skllkd serve` as a process: many clients, a reload, a client that goes, and the end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from skllkd import CascadeClassifier, LLKDClassifier, ONNXClassifier
+from skllkd.cli.main import main
+from skllkd.exceptions import GuaranteeWarning
+from skllkd.students import FrozenEncoderStudent
+from skllkd.teachers import PrecomputedTeacher
+
+from tests.conftest import TOPICS
+
+for package in ("fastapi", "uvicorn", "prometheus_client", "onnx", "onnxruntime"):
+    pytest.importorskip(package)
+pytestmark = [
+    pytest.mark.enable_socket,
+    pytest.mark.skipif(os.name != "posix", reason="signals"),
+]
+RUN = "import sys\nfrom skllkd.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+WITHOUT_TORCH = f"""
+import sys
+
+class Nothing:
+    @staticmethod
+    def find_spec(name, *_):
+        if name.partition(".")[0] in ("torch", "transformers", "sentence_transformers"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Nothing)
+{RUN}
+"""
+
+
+@pytest.fixture(scope="module")
+def classifier(news, tiny_path):
+    texts, gold = news
+    return LLKDClassifier(
+        PrecomputedTeacher(texts, gold),
+        TOPICS,
+        refine=None,
+        student=FrozenEncoderStudent(tiny_path, device="cpu"),
+        random_state=0,
+        verbose=0,
+    ).fit(texts)
+
+
+@pytest.fixture(scope="module")
+def onnx_path(classifier, news, tmp_path_factory):
+    path = tmp_path_factory.mktemp("served") / "student.onnx"
+    classifier.export_onnx(path, news[0][:20])
+    return path
+
+
+class Server:
+    """A process that serves a model, stopped on leaving."""
+
+    def __init__(self, *arguments, code=WITHOUT_TORCH):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [sys.executable, "-c", code, "serve", *map(str, arguments)]
+        command += ["--port", str(self.port)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        for _ in range(300):
+            assert self.process.poll() is None, self.process.stderr.read()
+            try:
+                self.get("/health")
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+            else:
+                return self
+        raise AssertionError("the server did not start")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.communicate(timeout=30)
+
+    def get(self, path):
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.read().decode()
+
+    def predict(self, texts):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/predict",
+            json.dumps({"texts": texts}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return [row["label"] for row in json.load(answer)["predictions"]]
+
+
+def test_an_onnx_file_is_served_without_torch(onnx_path, news):
+    texts = news[0]
+    expected = ONNXClassifier(onnx_path).predict(texts).tolist()
+    chunks = [slice(i, i + 1 + i % 3) for i in range(0, 360, 3)]
+    with Server(onnx_path) as server, ThreadPoolExecutor(24) as clients:
+        assert server.predict(texts[0]) == expected[:1]
+        found = list(clients.map(lambda chunk: server.predict(texts[chunk]), chunks))
+        assert found == [expected[chunk] for chunk in chunks]
+        assert json.loads(server.get("/health"))["classes"] == TOPICS
+        assert 'skllkd_requests_total{status="200"} 121.0' in server.get("/metrics")
+        assert "/predict" in json.loads(server.get("/openapi.json"))["paths"]
+
+
+def test_a_reload_and_a_client_that_goes_lose_no_answer(onnx_path, news, tmp_path):
+    texts = news[0]
+    expected = ONNXClassifier(onnx_path).predict(texts).tolist()
+    served = tmp_path / "model.onnx"
+    served.write_bytes(onnx_path.read_bytes())
+    with Server(served) as server, ThreadPoolExecutor(8) as clients:
+        futures = [clients.submit(server.predict, texts[i : i + 40]) for i in range(80)]
+        with socket.create_connection(("127.0.0.1", server.port)) as gone:
+            body = json.dumps({"texts": texts}).encode()
+            head = (
+                f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+            )
+            gone.sendall(
+                head.encode() + b"Content-Type: application/json\r\n\r\n" + body
+            )
+        for damaged in (False, True):  # the second is not read, and the first stays
+            if damaged:
+                served.write_bytes(b"no model")
+            server.process.send_signal(signal.SIGHUP)
+            time.sleep(0.5)
+        for i, future in enumerate(futures):
+            assert future.result() == expected[i : i + 40]
+        assert server.predict(texts[:5]) == expected[:5]
+        server.process.terminate()
+        log = server.process.communicate(timeout=30)[1]
+    assert "the model was read anew" in log
+    assert "was not read anew" in log
+
+
+def test_what_was_taken_in_is_answered_before_the_end(onnx_path, news):
+    texts = news[0] * 2
+    expected = ONNXClassifier(onnx_path).predict(texts).tolist()
+    with Server(onnx_path) as server:
+        answers = []
+        clients = [
+            threading.Thread(target=lambda: answers.append(server.predict(texts)))
+            for _ in range(4)
+        ]
+        for client in clients:
+            client.start()
+        time.sleep(0.2)  # they are taken in, and computed for longer
+        server.process.terminate()
+        for client in clients:
+            client.join()
+        assert server.process.wait(30) in (0, -signal.SIGTERM)
+    assert answers == [expected] * 4
+
+
+def test_a_saved_cascade_asks_the_teacher_named(classifier, news, tmp_path):
+    texts, gold = news
+    cascade = CascadeClassifier(classifier, metric="accuracy", held_out="prefit")
+    with pytest.warns(GuaranteeWarning):  # it is too bad to answer alone
+        cascade.fit([f"{text} again" for text in texts], gold)
+    cascade.save(tmp_path / "model")
+    answers = tmp_path / "answers.jsonl"
+    rows = ({"text": t, "label": y} for t, y in zip(texts, gold, strict=True))
+    answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with Server(tmp_path / "model", "--teacher", answers, code=RUN) as server:
+        assert server.predict(texts[:50]) == gold[:50]
+        assert 'skllkd_texts_total{source="teacher"} 50.0' in server.get("/metrics")
+        assert json.loads(server.get("/health"))["threshold"] is None
+
+
+def test_other_machines_need_a_token(onnx_path, monkeypatch, capsys):
+    monkeypatch.delenv("SKLLKD_TOKEN", raising=False)
+    assert main(["serve", str(onnx_path), "--host", "0.0.0.0"]) == 1
+    assert "SKLLKD_TOKEN" in capsys.readouterr().err
