@@ -10,8 +10,8 @@ texts of the dev split then judge the verdict. The teachers of a set are
 - the same, right as often as the key says, with the errors and confidences of the real one,
   and with its answers shuffled;
 - the class names alone;
-- ten prompts of SmolLM2 on 200 texts, and two on 400 BBC News stories, from the store that
-  `--store` names: the first are asked by `benchmarks.prompt_choice`, the others here.
+- eight prompts of SmolLM2 on 200 texts, and two on 400 BBC News stories, from the store
+  that `--store` names: the first are asked by `benchmarks.prompt_choice`, the others here.
 
 The figures of the BBC News stories were not seen when the rule was made. The estimates
 printed are those of constants fitted without the set they are tried on. Some 10 s a cell on
