@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from typing import Any
 
 from skllkd._core.places import check_file
@@ -27,6 +29,7 @@ from skllkd.cli.tables import (
 )
 from skllkd.cli.teacher import teacher_of
 from skllkd.cli.teacher_options import add_teacher
+from skllkd.cli.wording import in_shell_words, shell_options
 from skllkd.exceptions import SavedModelError
 
 
@@ -90,7 +93,7 @@ def _fit(options: argparse.Namespace) -> None:
         classifier.fit(texts)
         where = _saved(classifier, options.model)
     say("measuring the classifier for its report")
-    classifier.report()
+    print_report(classifier, None, options)
     say(f"saved in {where}")
 
 
@@ -106,6 +109,17 @@ def _saved(classifier: Any, folder: str) -> str:
             f"{rescue} instead; copy that folder."
         ) from error
     return folder
+
+
+def print_report(classifier: Any, texts: Any, options: argparse.Namespace) -> Any:
+    """Print and return a classifier's report, whose verdict names options of `fit`."""
+    with redirect_stdout(io.StringIO()):  # it prints itself, in words of Python
+        report = classifier.report(texts)
+    figures, verdict, words = str(report).rpartition("\nVerdict: ")
+    known = shell_options(options.commands.choices["fit"])
+    words = in_shell_words(words, known, options)
+    print(figures + verdict + words if verdict else report)
+    return report
 
 
 def _predict(options: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from skllkd._core.tables.formats import format_of_name
 from skllkd._core.tables.reading import read_table
 from skllkd._core.tables.writing import open_output
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
-from skllkd.cli.classifier import load_model
+from skllkd.cli.classifier import load_model, print_report
 from skllkd.cli.console import say
 from skllkd.cli.tables import TextReader, add_input, source_of, texts_of
 from skllkd.cli.teacher import teacher_of
@@ -72,7 +72,7 @@ def _report(options: argparse.Namespace) -> None:
     classifier, texts = load_model(options.model), texts_of(options)
     if options.teacher is not None:
         classifier.set_params(teacher=teacher_of(options))
-    report = classifier.report(texts)
+    report = print_report(classifier, texts, options)
     if kind is not None:
         rows = [vars(issue) for issue in report.label_issues]
         names = ["row", "text", "teacher", "student", "confidence"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._core.classes import as_classes
+from skllkd._core.near import near
 from skllkd._core.tables.formats import SUFFIXES, suffix_of
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
@@ -93,7 +94,7 @@ def _examples(options: argparse.Namespace) -> list[tuple[str, Any]]:
         if column not in table:
             raise InvalidParameterError(
                 f"{options.examples}: examples need the columns {options.column!r} and "
-                f"'label'; the columns are {list(table)}."
+                f"'label'; the columns are {list(table)}.{near(column, table)}"
             )
     words = as_classes(classes_of(options)).words
     labels = [_class_name(label, words) for label in table["label"]]

@@ -86,8 +86,7 @@ class TeacherLabels:
     class_bias : ndarray of shape (n_classes,) or None
         Bias that calibration subtracts from `log_prob`, in nats; None for none.
     n_asked : int
-        Number of texts sent to the model, those without content that contextual
-        calibration needs included.
+        Number of texts sent to the model.
     n_reused : int
         Number of texts with an answer that needed no call: stored before, or repeats.
     n_blank : int

@@ -13,7 +13,7 @@ from skllkd._core.classes import Classes
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
-from skllkd.teachers.calibration import Calibration, ContextualCalibration
+from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.labels import NO_ANSWER, TeacherLabels
 from skllkd.teachers.outputs import log_prob_of_output, single
 from skllkd.teachers.tables import answers_in_table
@@ -56,7 +56,7 @@ class PrecomputedTeacher(Teacher):
         texts: Any,
         answers: Any,
         *,
-        calibration: Calibration | None = None,
+        calibration: BatchCalibration | None = None,
     ) -> None:
         self.texts = texts
         self.answers = answers
@@ -71,7 +71,7 @@ class PrecomputedTeacher(Teacher):
         label: str | None = None,
         confidence: str | None = None,
         proba: Mapping[Any, str] | None = None,
-        calibration: Calibration | None = None,
+        calibration: BatchCalibration | None = None,
     ) -> PrecomputedTeacher:
         """Make a teacher from a table.
 
@@ -129,12 +129,6 @@ class PrecomputedTeacher(Teacher):
     def _label_distinct(
         self, texts: list[str], classes: Classes, verbose: int
     ) -> TeacherLabels:
-        if isinstance(self.calibration, ContextualCalibration):
-            raise InvalidParameterError(
-                "`calibration=ContextualCalibration()` needs a teacher that can be asked "
-                "about texts without content; got precomputed answers. Use "
-                "BatchCalibration()."
-            )
         return self._labels(as_texts(self.texts, "texts"), texts, classes)
 
     def _labels(
