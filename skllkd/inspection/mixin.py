@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.sample_weight import check_sample_weight
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.evaluation import Evaluation
@@ -58,14 +59,23 @@ class InspectionMixin(ClassifierMixin):
             If there are neither labels nor a teacher, or a label is not in `classes`.
         """
         if y is not None:
-            check_gold(y, fitted_state(self).classes, self.classes is not None)
+            check_gold(
+                y, fitted_state(self).predicted_classes, self.classes is not None
+            )
             return float(super().score(X, y, sample_weight=sample_weight))
-        texts = self._read(X)
+        texts, weight = self._read(X), None
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, len(texts))
         teacher_proba = self._teacher_columns(self._ask_teacher(texts))
         student_proba = self._fitted.student.predict_proba(texts)
         agreement, known = agreement_of_rows(student_proba, teacher_proba)
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average(agreement, weights=weight))
+        if weight is None:
+            return float(np.mean(agreement))
+        if not weight[known].any():
+            raise InvalidParameterError(
+                "`sample_weight` is 0 for each text that the teacher has a label of."
+            )
+        return float(np.average(agreement, weights=weight[known]))
 
     def label(self, X: Any) -> FloatArray:
         """Return the teacher's distribution for texts, calibrated as in `fit`.

@@ -40,6 +40,7 @@ _SCALARS = (
     "n_teacher_calls_saved",
     "seconds",
     "pool_digest",
+    "predicts_codes",
 )
 #: Parameters that are objects, or that belong to this machine.
 _OBJECTS = (

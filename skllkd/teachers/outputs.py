@@ -153,8 +153,8 @@ def _first_fault(rows: list[Any], n_classes: int) -> tuple[int, Any]:
     """Return the first row that is no row of numbers, with its number."""
     for place, row in enumerate(rows):
         try:
-            numbers = [float(value) for value in row]
-        except (TypeError, ValueError, OverflowError):
+            numbers = [number(value, place, "probabilities") for value in row]
+        except (TypeError, TeacherOutputError):
             return place, row
         if len(numbers) != n_classes:
             return place, row

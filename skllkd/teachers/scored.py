@@ -109,6 +109,8 @@ def number(value: Any, row: int, name: str) -> float:
     if is_missing(value):
         return float("nan")
     try:
+        if isinstance(value, np.complexfloating):  # NumPy would drop a part of it
+            raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise TeacherOutputError(

@@ -44,6 +44,29 @@ def label_pool(
     return labels, named
 
 
+def holds_codes(y: Any, classes: Classes) -> bool:
+    """Return whether `y`, beside a teacher, holds the numbers of the sorted classes.
+
+    Votes and stacks encode labels so, and combine predictions that are encoded too.
+    """
+    if y is None or getattr(y, "ndim", 1) != 1:
+        return False
+    try:
+        labels = {label for label in column_entries(y, "y") if not is_missing(label)}
+    except TypeError:  # several labels a text
+        return False
+    if not labels or labels & {*classes.names}:
+        return False
+    if labels == {*range(len(classes))}:
+        return True
+    raise InvalidParameterError(
+        f"`y` holds {shown(sorted(labels, key=str))}, none of the classes "
+        f"{shown(list(classes.names), 100)}. Beside a teacher it is not learned from: a "
+        "meta-estimator that gives each copy other labels, such as OneVsRestClassifier, "
+        "needs teacher=None. The classifier itself tells any number of classes apart."
+    )
+
+
 def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classes]:
     """Return the user's labels as those of a teacher, and their classes.
 
