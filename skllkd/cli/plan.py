@@ -43,6 +43,7 @@ def _plan(options: argparse.Namespace) -> None:
     """Print the cost of labelling and the outcome of the trials."""
     classes, texts = classes_of(options), texts_of(options)
     # Imported late: an error in the arguments is not to wait for scikit-learn.
+    from skllkd.inspection.verdict import judge_labels
     from skllkd.teachers.sample import ask_sample
     from skllkd.training.preflight import preflight
 
@@ -55,7 +56,8 @@ def _plan(options: argparse.Namespace) -> None:
             "teacher", lambda: ask_sample(teacher, texts, classes, n_sample), "answers"
         )
     print(_at_pace(teacher.plan(texts, classes), sample))
-    print("" if sample is None else f"\n{sample}\n")
+    if sample is not None:
+        print(f"\n{sample}\n{worded(judge_labels(sample.labels), options)}\n")
     say("trying the student's encoder")
     student = student_of(options)
     is_named = options.student is not None or options.model is not None
