@@ -7,6 +7,7 @@ arguments appear at once.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output has gone.
     """
     options = parser_of_all().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # whatever the locale cannot write
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _warnings_in_words(options):
             status: int = options.run(options) or 0

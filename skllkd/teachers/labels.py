@@ -203,11 +203,7 @@ class TeacherLabels:
         [('a goal', 'sports'), ('the law', 'politics')]
         """
         check_number(n_per_class, "n_per_class", 1, integer=True)
-        texts = as_texts(texts, "texts")
-        if len(texts) != len(self):
-            raise InvalidParameterError(
-                f"`texts` must be the {len(self)} texts of these labels; got {len(texts)}."
-            )
+        texts = self._texts_of_these(texts)
         if self.missing.all():
             raise InvalidParameterError(
                 "no text has a label; there is nothing to choose."
@@ -224,6 +220,15 @@ class TeacherLabels:
             if i < len(of_class)
         ]
 
+    def _texts_of_these(self, texts: Any) -> list[str]:
+        """Return texts as a list, or raise that they are others than the labels'."""
+        found = as_texts(texts, "texts")
+        if len(found) != len(self):
+            raise InvalidParameterError(
+                f"`texts` must be the {len(self)} texts of these labels; got {len(found)}."
+            )
+        return found
+
     def to_pandas(self, texts: Any = None) -> Any:
         """Make a table of the labels.
 
@@ -239,7 +244,7 @@ class TeacherLabels:
             `proba_<class>` for each class, `label_mass`, `source` and `error`.
         """
         pandas = optional_import("pandas", "table")
-        columns: dict[str, Any] = {} if texts is None else {"text": list(texts)}
+        columns = {} if texts is None else {"text": self._texts_of_these(texts)}
         return pandas.DataFrame(columns | label_columns(self))
 
     def to_parquet(self, path: str | os.PathLike[str], texts: Any = None) -> None:

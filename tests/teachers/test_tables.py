@@ -11,6 +11,7 @@ from skllkd.exceptions import (
     InvalidParameterError,
     MissingDependencyError,
     MissingLabelWarning,
+    SkllkdWarning,
     TeacherOutputError,
 )
 from skllkd.teachers import (
@@ -239,3 +240,12 @@ def test_only_line_feeds_end_lines(tmp_path):
     (tmp_path / "t.jsonl").write_text(line + "\n", encoding="utf-8")
     teacher = PrecomputedTeacher.from_table(tmp_path / "t.jsonl")
     assert not teacher.label([text], AB).missing.any()
+
+
+def test_the_texts_written_are_those_of_the_labels_and_whole(tmp_path):
+    labels = PrecomputedTeacher(["x"], ["a"]).label(["x"], AB)
+    with pytest.raises(InvalidParameterError, match="1 texts of these labels; got 2"):
+        labels.to_pandas(["x", "y"])
+    with pytest.warns(SkllkdWarning, match="surrogate"):
+        labels.to_parquet(tmp_path / "l.parquet", ["half \ud83d"])
+    assert pd.read_parquet(tmp_path / "l.parquet")["text"].tolist() == ["half \ufffd"]
