@@ -10,6 +10,7 @@ from tests.selection.test_contract import STRATEGIES
 from tests.test_sklearn_checks import EXPECTED
 
 
+@pytest.mark.filterwarnings("ignore::skllkd.exceptions.SkllkdWarning")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.EstimatorCheckFailedWarning")
