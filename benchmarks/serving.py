@@ -85,11 +85,22 @@ def train(folder: Path) -> None:
     student = TransformerStudent(datasets.minilm_path(), device="cpu")
     clf = LLKDClassifier(student=student, random_state=0, n_epochs=2)
     clf.fit(texts[:N_LEARNED], topics[:N_LEARNED]).save(folder / "folder")
+    baseline(folder / "pipeline")
     some = texts[N_LEARNED : N_LEARNED + 100]
     clf.export_onnx(folder / "onnx.onnx", some)
     clf.export_onnx(
         folder / "onnx-int8.onnx", some, quantize="int8", max_disagreement=0.05
     )
+
+
+def baseline(folder: Path) -> None:
+    """Save the same encoder with an untrained head as transformers does: as much work."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    path = datasets.minilm_path()
+    model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=5)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(path).save_pretrained(folder)
 
 
 @contextmanager
@@ -99,7 +110,7 @@ def served(folder: Path, server: str):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     if server == "pipeline":
-        command = ["-c", PIPELINE, str(folder / "folder"), port]
+        command = ["-c", PIPELINE, str(folder / "pipeline"), port]
     else:
         path = folder / ("folder" if server == "folder" else f"{server}.onnx")
         command = ["-m", "skllkd", "serve", str(path), "--port", port]
