@@ -29,7 +29,6 @@ from skllkd.exceptions import MissingLabelWarning
 from skllkd.teachers import (
     BatchCalibration,
     CalibratedTeacher,
-    ContextualCalibration,
     LlamaCppTeacher,
 )
 
@@ -41,7 +40,6 @@ SETS += ["rtpolarity_llm", "trec6"]
 N_TEXTS, N_GOLD, N_DRAWS, N_BOOTSTRAP, N_BINS = 300, 100, 5, 1000, 15
 METHODS = {
     "raw": {"calibration": None},
-    "contextual": {"calibration": ContextualCalibration()},
     "batch": {"calibration": BatchCalibration()},
     "batch, prior estimated": {"calibration": BatchCalibration("em")},
     "batch, prior given": {"calibration": BatchCalibration("true")},

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._repr_html.estimator import estimator_html_repr
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
@@ -19,6 +19,7 @@ from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.nested import replace_nested, set_nested, split_nested
 from skllkd._core.progress import stage
+from skllkd._core.sample_weight import check_sample_weight
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state, state_after
@@ -47,7 +48,7 @@ from skllkd.training.preparation import (
 from skllkd.training.refining import refined
 from skllkd.training.schedule import Schedule
 from skllkd.training.student_training import train_student
-from skllkd.training.targets import label_pool
+from skllkd.training.targets import holds_codes, label_pool
 from skllkd.training.training_set import TrainingSet
 
 #: The objects that parameters without nested ones stand for, of which a search may set
@@ -300,7 +301,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         TruncationWarning
             If texts are longer than a model's window.
         """
-        resume = self.warm_start and hasattr(self, "_fitted")
+        resume = hasattr(self, "_fitted") and self.warm_start
         given = (sample_weight, teacher_proba, gold)
         return self._fit(X, y, self.classes, *given, resume)
 
@@ -374,10 +375,9 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         random_state = check_random_state(self.random_state)
         weight: FloatArray = np.broadcast_to(1.0, len(texts))  # takes no memory
         if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, texts, ensure_non_negative=True
-            )
+            weight = check_sample_weight(sample_weight, len(texts))
         has_teacher = self.teacher is not None or teacher_proba is not None
+        predicts_codes = has_teacher and holds_codes(y, as_classes(classes))
         gold_of_rows = self._read_gold(gold, texts, classes, has_teacher)
         if self.teacher is not None and learned is None:
             with stage("loading the student's encoder", self.verbose):
@@ -410,6 +410,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
                 "refinement": ready - labelled,
                 "training": trained - ready,
             },
+            predicts_codes=predicts_codes,
             **columns,
         )
         self._with_state(state)  # a fit that fails changes nothing

@@ -67,6 +67,12 @@ class FittedState:
     out_of_fold: IntArray | None = None  # (n_texts,), predicted column; -1 for none
     sources: tuple[Source, ...] = ()  # of the refinement
     gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
+    predicts_codes: bool = False  # the classes' numbers, as `y` of `fit` held them
+
+    @property
+    def predicted_classes(self) -> npt.NDArray[Any]:
+        """The classes as they are predicted: the names, or their numbers."""
+        return np.arange(len(self.classes)) if self.predicts_codes else self.classes
 
     @cached_property
     def pseudo_labels(self) -> npt.NDArray[np.object_]:
@@ -107,6 +113,7 @@ class FittedState:
     def attributes(self) -> dict[str, Any]:
         """Return the classifier's learned attributes that exist, by name."""
         learned = {f"{name}_": getattr(self, name) for name in _ATTRIBUTES}
+        learned["classes_"] = self.predicted_classes
         for name in _THRESHOLDS:
             if hasattr(self.selection, name):
                 learned[name] = getattr(self.selection, name)[: self.n_steps]

@@ -126,6 +126,22 @@ def test_a_blank_text_with_a_label_is_not_trained_on():
     assert (classifier.times_selected_ > 0).tolist() == [True, False, True, False]
 
 
+@pytest.mark.parametrize("odd", [["a"], {"a"}, {"label": "a"}, b"a", ("a",)], ids=str)
+@pytest.mark.parametrize("classes", [None, ["a", "b"]], ids=str)
+def test_labels_in_y_that_are_none_are_named(odd, classes):
+    classifier = LLKDClassifier(classes=classes, student=SklearnStudent(), verbose=0)
+    with pytest.raises(InvalidParameterError, match=r"`y` must hold one label.*row 1"):
+        classifier.fit(["one", "two"], ["b", odd])
+
+
+def test_given_probabilities_are_found_by_their_names():
+    frame = pd.DataFrame({"b": [0.9, 0.2, 0.8], "a": [0.1, 0.8, 0.2]})
+    texts = ["one red", "two blue", "three red"]
+    classifier = LLKDClassifier(classes=["a", "b"], student=SklearnStudent(), verbose=0)
+    classifier.set_params(refine=None).fit(texts, teacher_proba=frame)
+    np.testing.assert_allclose(classifier.teacher_proba_, frame[["a", "b"]])
+
+
 def test_given_probabilities_are_left_as_they_are():
     texts = ["good one", "", "bad one"]
     given = np.array([[0.9, 0.1], [0.5, 0.5], [0, 1]])
@@ -460,7 +476,7 @@ def test_bad_parameters_cost_no_call(
 def test_a_bad_seed_and_a_missing_model_cost_no_call(
     quick_classifier, gold_teacher, news
 ):
-    with pytest.raises(ValueError, match="cannot be used to seed"):
+    with pytest.raises(ValueError, match="`random_state` must be"):
         clone(quick_classifier).set_params(random_state="x").fit(news[0][:60])
     student = TransformerStudent("/no/such/folder")
     with pytest.raises(SavedModelError, match="/no/such/folder"):

@@ -78,6 +78,7 @@ class TaughtByPrecomputed(_Taught):
 
 
 CONFIGURATIONS = {
+    "labels in y, the default": LLKDClassifier(student=numeric_student(), n_epochs=5),
     "labels in y": LLKDClassifier(
         selection=LLKDSelection(), student=numeric_student(), n_epochs=5
     ),

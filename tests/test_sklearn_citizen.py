@@ -27,7 +27,6 @@ from skllkd.students import SklearnStudent, TransformerStudent
 from skllkd.teachers import (
     BatchCalibration,
     CallableTeacher,
-    ContextualCalibration,
     PrecomputedTeacher,
 )
 from skllkd.training.log import EpochEnd
@@ -344,10 +343,6 @@ def test_a_teacher_of_numbers_counts_and_warns():
     for texts in (frame, frame[:30]):  # each read once, and with its column names
         assert 0.5 < classifier.score(texts) <= 1
         assert expected_agreement(classifier, texts) == classifier.score(texts)
-    with pytest.raises(InvalidParameterError, match="Contextual"):
-        classifier.set_params(
-            teacher=CallableTeacher(len, calibration=ContextualCalibration())
-        ).fit(X)
 
 
 def test_warm_start(student, news):

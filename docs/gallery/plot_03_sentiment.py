@@ -97,8 +97,7 @@ plt.show()
 # %%
 # Without calibration, the model labels every review as positive. The agreement between
 # teacher and student cannot reveal this, because a student of these labels would agree
-# perfectly. The label mass, which is low without examples, and the class frequencies of
-# the labels do.
+# perfectly. The class frequencies of the labels do, and the confidence after calibration.
 #
 # The student is trained with the third setting. The diagram compares its confidence with
 # its accuracy on unseen reviews; on the diagonal, a probability of 0.8 corresponds to an

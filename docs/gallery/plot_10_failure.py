@@ -108,8 +108,9 @@ axes[0].invert_yaxis()
 plt.show()
 
 # %%
-# - **Low label mass**: the model would answer something else. Improve the prompt with
-#   examples, an instruction, or meaningful names.
+# - **Low label mass**: the model would answer something else. By itself this says little of
+#   the labels, as the names without a meaning show. Examples, an instruction, or meaningful
+#   names raise it.
 # - **Low confidence** after calibration: the model cannot distinguish the classes. Use a
 #   larger model, or classes that differ more.
 # - **Agreement no better than the most frequent class**: the labels do not depend on the

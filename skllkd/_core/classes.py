@@ -72,6 +72,12 @@ def _check_names(names: list[Any]) -> None:
             f"`classes` must not hold an empty name; got {names[empty[0]]!r} at place "
             f"{empty[0]}. Name it or drop it."
         )
+    cut = [name for name in names if isinstance(name, str) and name.endswith("\0")]
+    if cut:
+        raise InvalidParameterError(
+            f"`classes` must not hold a name that ends in a null character, which NumPy "
+            f"drops; got {cut[0]!r}. Strip it."
+        )
     repeated = sorted({word for word in words if words.count(word) > 1})
     if repeated:
         raise InvalidParameterError(

@@ -43,7 +43,7 @@ def replace_nested(estimator: BaseEstimator, name: str, nested: dict[str, Any]) 
 def set_nested(
     estimator: BaseEstimator, params: dict[str, Any], defaults: Defaults
 ) -> None:
-    """Set parameters; where a value has none of its own, those of what it stands for."""
+    """Set parameters; those of a part that was left out are set on its default."""
     plain = {name: value for name, value in params.items() if "__" not in name}
     BaseEstimator.set_params(estimator, **plain)
     known = estimator.get_params(deep=False)

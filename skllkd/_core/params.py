@@ -59,7 +59,11 @@ def check_number(
 
 def check_option(value: Any, name: str, allowed: Sequence[Any]) -> None:
     """Raise unless a parameter has one of the allowed values."""
-    if not any(value is option or value == option for option in allowed):
+    value = value.item() if isinstance(value, np.generic) else value
+    kinds = tuple(
+        {type(option) for option in allowed}
+    )  # not arrays, which compare oddly
+    if not isinstance(value, kinds) or value not in allowed:
         listed = ", ".join(repr(option) for option in allowed)
         raise InvalidParameterError(
             f"`{name}` must be one of {listed}; got {shown(value)}."

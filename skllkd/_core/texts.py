@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from skllkd._core.params import shown
-from skllkd.exceptions import InvalidParameterError
+from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
@@ -45,7 +46,29 @@ def as_texts(X: Any, name: str = "X") -> list[str]:
             'replace them by "" (an empty text counts as unlabelled), or convert '
             "them with str()."
         )
+    return _whole_characters(texts, name)
+
+
+def _whole_characters(texts: list[str], name: str) -> list[str]:
+    """Replace halves of surrogate pairs in texts, and warn of their number."""
+    broken = [row for row, t in enumerate(texts) if not t.isascii() and is_broken(t)]
+    if not broken:
+        return texts
+    warnings.warn(
+        f"{len(broken)} of the texts in `{name}` hold half a surrogate pair, as half an "
+        f"emoji is (the first at row {broken[0]}); it is read as U+FFFD.",
+        SkllkdWarning,
+        stacklevel=4,
+    )
+    texts = list(texts)
+    for row in broken:
+        texts[row] = _HALF_PAIR.sub("\ufffd", texts[row])
     return texts
+
+
+def is_broken(text: str) -> bool:
+    """Return whether a text holds half a surrogate pair, which UTF-8 does not have."""
+    return _HALF_PAIR.search(text) is not None
 
 
 def _only_column(X: Any) -> Any:
@@ -55,6 +78,8 @@ def _only_column(X: Any) -> Any:
         return X
     if isinstance(X, np.ndarray):
         return X[:, 0]
+    if hasattr(X, "column_names"):  # an Arrow table
+        return X[X.column_names[0]]
     return X[X.columns[0]] if hasattr(X, "columns") else X
 
 

@@ -1,10 +1,12 @@
-"""The commands about a classifier: fit, predict, report, export."""
+"""The commands about a classifier: fit, predict, export."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from typing import Any
 
 from skllkd._core.places import check_file
@@ -27,6 +29,7 @@ from skllkd.cli.tables import (
 )
 from skllkd.cli.teacher import teacher_of
 from skllkd.cli.teacher_options import add_teacher
+from skllkd.cli.wording import in_shell_words, shell_options
 from skllkd.exceptions import SavedModelError
 
 
@@ -45,17 +48,6 @@ def add_commands(commands: Any) -> None:
     predict.add_argument("model", help="folder of `skllkd fit`, or an ONNX file")
     add_input(predict, default="-")
     add_output(predict, "predicted")
-
-    report = add_command(
-        commands,
-        "report",
-        _report,
-        "measure a saved classifier against the teacher, and find label issues",
-        "On the texts it was fitted on no teacher is needed.",
-    )
-    report.add_argument("model", help="folder of `skllkd fit`")
-    add_input(report)
-    add_teacher(report, required=False)
 
     export = add_command(
         commands,
@@ -101,7 +93,7 @@ def _fit(options: argparse.Namespace) -> None:
         classifier.fit(texts)
         where = _saved(classifier, options.model)
     say("measuring the classifier for its report")
-    classifier.report()
+    print_report(classifier, None, options)
     say(f"saved in {where}")
 
 
@@ -119,6 +111,17 @@ def _saved(classifier: Any, folder: str) -> str:
     return folder
 
 
+def print_report(classifier: Any, texts: Any, options: argparse.Namespace) -> Any:
+    """Print and return a classifier's report, whose verdict names options of `fit`."""
+    with redirect_stdout(io.StringIO()):  # it prints itself, in words of Python
+        report = classifier.report(texts)
+    figures, verdict, words = str(report).rpartition("\nVerdict: ")
+    known = shell_options(options.commands.choices["fit"])
+    words = in_shell_words(words, known, options)
+    print(figures + verdict + words if verdict else report)
+    return report
+
+
 def _predict(options: argparse.Namespace) -> None:
     """Predict rows as they come."""
     check_output(options)
@@ -129,7 +132,7 @@ def _predict(options: argparse.Namespace) -> None:
         if table.names is not None:
             reader.check_names(table.names)
             added.check(table.names)
-        classifier = _load(options.model)
+        classifier = load_model(options.model)
         shows = options.output != "-" or not sys.stdout.isatty()
         with progress_bar(None, "predict", "text", shows) as bar:
             for block in table:
@@ -153,23 +156,15 @@ def _predicted(classifier: Any, texts: list[str | None]) -> list[list[Any]]:
     ]
 
 
-def _report(options: argparse.Namespace) -> None:
-    """Print the report of a saved classifier."""
-    classifier = _load(options.model)
-    if options.teacher is not None:
-        classifier.set_params(teacher=teacher_of(options))
-    classifier.report(texts_of(options))
-
-
 def _export(options: argparse.Namespace) -> None:
     """Write a classifier as an ONNX file that was checked."""
     quantize = "int8" if options.int8 else None
     check_file(options.output)
-    classifier = _load(options.model)
+    classifier = load_model(options.model)
     print(classifier.export_onnx(options.output, texts_of(options), quantize=quantize))
 
 
-def _load(path: str) -> Any:
+def load_model(path: str) -> Any:
     """Return the classifier saved in a folder or an ONNX file."""
     import skllkd
 

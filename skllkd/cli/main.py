@@ -7,6 +7,7 @@ arguments appear at once.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -17,7 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._version import __version__
-from skllkd.cli import classifier, completion, init, labelling, plan, serve, store
+from skllkd.cli import (
+    classifier,
+    completion,
+    init,
+    labelling,
+    plan,
+    report,
+    serve,
+    store,
+)
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.parser import Parser
 from skllkd.cli.wording import worded
@@ -32,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output has gone.
     """
     options = parser_of_all().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # whatever the locale cannot write
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _warnings_in_words(options):
             status: int = options.run(options) or 0
@@ -75,7 +87,8 @@ def parser_of_all() -> Parser:
     parser.set_defaults(whole=parser)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_demo(commands)
-    for module in (init, plan, labelling, classifier, serve, store, completion):
+    modules = (init, plan, labelling, classifier, report, serve, store, completion)
+    for module in modules:
         module.add_commands(commands)
     return parser
 

@@ -39,10 +39,11 @@ def add_commands(commands: Any) -> None:
     add_student(plan, required=False)
 
 
-def _plan(options: argparse.Namespace) -> int:
-    """Print the cost of labelling and the outcome of the trials; 1 if one failed."""
+def _plan(options: argparse.Namespace) -> None:
+    """Print the cost of labelling and the outcome of the trials."""
     classes, texts = classes_of(options), texts_of(options)
     # Imported late: an error in the arguments is not to wait for scikit-learn.
+    from skllkd.inspection.verdict import judge_labels
     from skllkd.teachers.sample import ask_sample
     from skllkd.training.preflight import preflight
 
@@ -55,7 +56,8 @@ def _plan(options: argparse.Namespace) -> int:
             "teacher", lambda: ask_sample(teacher, texts, classes, n_sample), "answers"
         )
     print(_at_pace(teacher.plan(texts, classes), sample))
-    print("" if sample is None else f"\n{sample}\n")
+    if sample is not None:
+        print(f"\n{sample}\n{worded(judge_labels(sample.labels), options)}\n")
     say("trying the student's encoder")
     student = student_of(options)
     is_named = options.student is not None or options.model is not None
@@ -64,7 +66,6 @@ def _plan(options: argparse.Namespace) -> int:
         place = {"n_texts": len(texts), "folder": options.model}
         trials.of("folder", lambda: preflight(None, classes, **place), "can be written")
     print("\n".join(trials.lines))
-    return trials.status
 
 
 class _Trials:
@@ -73,7 +74,6 @@ class _Trials:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self.lines: list[str] = []
-        self.status = 0
 
     def of(
         self,
@@ -89,7 +89,6 @@ class _Trials:
             problem = worded(str(error), self._options)
             note = "PROBLEM" if is_needed else "PROBLEM, for fit only"
             self.lines.append(f"{name}: {note}: {problem}")
-            self.status = int(is_needed) or self.status
             return None
         self.lines.append(f"{name}: {success}")
         return result

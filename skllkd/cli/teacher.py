@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._core.classes import as_classes
+from skllkd._core.near import near
 from skllkd._core.tables.formats import SUFFIXES, suffix_of
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
@@ -29,6 +30,8 @@ _SETTINGS = (
     ),
     *("max_calls", "max_cost", "price_per_million"),
 )
+#: Options of language models only.
+_OF_MODELS = (*_SETTINGS, "examples", "store")
 
 
 def teacher_of(options: argparse.Namespace) -> Any:
@@ -37,12 +40,12 @@ def teacher_of(options: argparse.Namespace) -> Any:
 
     name, suffix = options.teacher, suffix_of(options.teacher)
     if SUFFIXES.get(suffix, "txt") != "txt":
-        _refuse(options, _SETTINGS, "a table of answers")
+        _refuse(options, _OF_MODELS, "a table of answers")
         table = whole_table(name, options.column)
         column = options.column if options.column in table else "text"
         return teachers.PrecomputedTeacher.from_table(table, text=column)
     if Path(name).is_dir() and options.base_url is None:
-        _refuse(options, _SETTINGS, "a sentence encoder")
+        _refuse(options, _OF_MODELS, "a sentence encoder")
         return teachers.EmbeddingTeacher(name)
     kind: Any = teachers.OpenAITeacher
     what = "a model on a server"
@@ -93,7 +96,7 @@ def _examples(options: argparse.Namespace) -> list[tuple[str, Any]]:
         if column not in table:
             raise InvalidParameterError(
                 f"{options.examples}: examples need the columns {options.column!r} and "
-                f"'label'; the columns are {list(table)}."
+                f"'label'; the columns are {list(table)}.{near(column, table)}"
             )
     words = as_classes(classes_of(options)).words
     labels = [_class_name(label, words) for label in table["label"]]

@@ -71,22 +71,32 @@ def held_out_agreement(state: FittedState) -> Agreement | None:
     return agreement_of("held out", label[known] == predicted[known])
 
 
+def closest_class_names(state: FittedState, texts: list[str]) -> IntArray | None:
+    """Return the column of the class whose name is the closest to each text.
+
+    By the student's encoder before it was trained; None where it has none.
+    """
+    if not state.student.takes_text or not len(texts):
+        return None
+    try:
+        features = state.student.embed([*texts, *class_texts(state.given_classes)])
+    except SavedModelError:  # a student that was moved without what it came from
+        return None
+    if features is None:
+        return None
+    n = len(texts)
+    log_prob = class_name_log_prob(features[:n], features[n:], 1.0)
+    closest: IntArray = in_class_order(log_prob, state.given_classes).argmax(axis=1)
+    return closest
+
+
 def class_names_agreement(
     state: FittedState, X: Any, known: IntArray, label: IntArray, chosen: IntArray
 ) -> dict[str, Agreement]:
     """Compare the class names alone with teacher and student, where there is an encoder."""
-    if not state.student.takes_text or not len(known):
+    closest = closest_class_names(state, [X[row] for row in known])
+    if closest is None:
         return {}
-    texts = [X[row] for row in known]
-    try:
-        features = state.student.embed([*texts, *class_texts(state.given_classes)])
-    except SavedModelError:  # a student that was moved without what it came from
-        return {}
-    if features is None:
-        return {}
-    n = len(texts)
-    log_prob = class_name_log_prob(features[:n], features[n:], 1.0)
-    closest = in_class_order(log_prob, state.given_classes).argmax(axis=1)
     others = {"teacher": label, "student": chosen}
     return {
         name: agreement_of(name, closest == other) for name, other in others.items()

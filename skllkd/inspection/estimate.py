@@ -1,4 +1,4 @@
-"""Accuracy estimated from what is known without gold labels.
+"""Accuracy estimated without gold labels.
 
 Three figures speak of a teacher's accuracy, each from 0 for guessing to 1: its calibrated
 confidence c; how often a model that was trained on the labels of other texts repeats its
@@ -19,12 +19,30 @@ from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd._fitted import FittedState
 from skllkd.refinement.answers import most_probable
 
-#: Intercept, weights of sqrt(c o) and sqrt(c n), and half the width of the interval, of the
-#: accuracies of teacher and student: with all figures, without class names, and (the
-#: first weight is that of c) with confidence alone.
-_WITH_NAMES = (-0.09, 0.60, 0.62, 0.30), (0.02, 0.40, 0.41, 0.28)
-_WITHOUT_NAMES = (-0.08, 1.02, 0.0, 0.29), (0.03, 0.68, 0.0, 0.29)
-_CONFIDENCE_ALONE = (0.09, 0.37, 0.0, 0.46), (0.16, 0.20, 0.0, 0.43)
+
+class _Constants(NamedTuple):
+    """Constants of an estimate; all are accuracies above guessing."""
+
+    intercept: float
+    first: float  # weight of sqrt(c o), or of c where it is all that is known
+    second: float  # weight of sqrt(c n)
+    below: float  # from the estimate to the ends of the interval
+    above: float
+
+
+#: Those of teacher and student: with all figures, without class names, by c alone.
+_WITH_NAMES = (
+    _Constants(-0.07, 0.58, 0.62, 0.26, 0.30),
+    _Constants(0.03, 0.40, 0.39, 0.27, 0.37),
+)
+_WITHOUT_NAMES = (
+    _Constants(-0.05, 0.98, 0.0, 0.30, 0.27),
+    _Constants(0.04, 0.65, 0.0, 0.30, 0.40),
+)
+_CONFIDENCE_ALONE = (
+    _Constants(0.09, 0.37, 0.0, 0.62, 0.40),
+    _Constants(0.16, 0.20, 0.0, 0.37, 0.54),
+)
 #: Agreement from which the teacher is the class names themselves.
 SAME = 0.95
 
@@ -40,11 +58,11 @@ class Signals(NamedTuple):
         """Return the figures in words."""
         parts = [
             ("confidence", self.confidence),
-            ("agreement with predictions out of fold", self.out_of_fold),
-            ("agreement with the class names", self.class_names),
+            ("repeated out of fold", self.out_of_fold),
+            ("like the class names", self.class_names),
         ]
         known = [f"{name} {value:.2f}" for name, value in parts if value is not None]
-        return ", ".join(known) + " (0 is guessing, 1 certainty)"
+        return f"{', '.join(known) or 'nothing'} (0 is guessing, 1 is certain)"
 
 
 @dataclass(frozen=True)
@@ -128,11 +146,11 @@ def estimated(signals: Signals, n_classes: int) -> tuple[Estimate, Estimate]:
         first, second = np.sqrt(np.maximum(0, [c * o, c * (n or 0.0)]))
     chance = 1 / n_classes
 
-    def estimate(numbers: tuple[float, float, float, float]) -> Estimate:
-        skill = numbers[0] + numbers[1] * first + numbers[2] * second
-        around = np.array([skill, skill - numbers[3], skill + numbers[3]])
-        accuracy = np.clip(chance + (1 - chance) * around, 0, 1)
-        return Estimate(max(chance, float(accuracy[0])), *map(float, accuracy[1:]))
+    def estimate(of: _Constants) -> Estimate:
+        skill = of.intercept + of.first * first + of.second * second
+        around = np.array([skill, skill - of.below, skill + of.above])
+        accuracy, low, high = np.clip(chance + (1 - chance) * around, 0, 1).tolist()
+        return Estimate(max(chance, accuracy), low, high)
 
     teacher, student = map(estimate, of_both)
     return teacher, student

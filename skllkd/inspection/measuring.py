@@ -13,6 +13,7 @@ from skllkd._fitted import FittedState
 from skllkd.inspection.agreement import (
     agreement_of,
     class_names_agreement,
+    closest_class_names,
     held_out_agreement,
 )
 from skllkd.inspection.disagreements import (
@@ -21,8 +22,10 @@ from skllkd.inspection.disagreements import (
     find_confusions,
     find_label_issues,
 )
+from skllkd.inspection.evaluation import Evaluation
 from skllkd.inspection.refinement_display import changed_labels
 from skllkd.inspection.report import Report
+from skllkd.inspection.scoring import evaluate_predictions
 from skllkd.inspection.verdict import verdict_of
 from skllkd.refinement.answers import most_probable
 from skllkd.students import Student
@@ -69,6 +72,28 @@ def make_report(
     )
 
 
+def evaluate_classifier(
+    classifier: Any, texts: Any, gold: Any, teacher_labels: Any = None
+) -> Evaluation:
+    """Return the evaluation of a fitted classifier, or of an ONNX file, on gold labels.
+
+    `teacher_labels` holds the teacher's label of each text, None where there is none.
+    """
+    proba, names = classifier.predict_proba(texts), classifier.classes_.tolist()
+    rivals = {} if teacher_labels is None else {"the teacher": teacher_labels}
+    cost = {"texts_per_second": _speed(classifier, texts)}
+    state = getattr(classifier, "_fitted", None)
+    if state is not None:
+        cost = {
+            "texts_per_second": texts_per_second(state.student, texts),
+            "model_bytes": student_bytes(state.student),
+        }
+        closest = closest_class_names(state, list(texts))
+        if closest is not None:
+            rivals["the class names alone"] = [names[k] for k in closest]
+    return evaluate_predictions(names, proba, gold, rivals, cost)
+
+
 def _confusions(
     state: FittedState, is_pool: bool, label: IntArray, chosen: IntArray
 ) -> list[Confusion]:
@@ -81,9 +106,14 @@ def _confusions(
 
 def texts_per_second(student: Student, X: Any) -> float:
     """Measure the speed of a student on some of the texts."""
-    some, timed = X[:_TIMED_TEXTS], student.without_cache()
+    return _speed(student.without_cache(), X)
+
+
+def _speed(model: Any, X: Any) -> float:
+    """Measure the texts a second that a model predicts."""
+    some = X[:_TIMED_TEXTS]
     start = time.perf_counter()
-    timed.predict_proba(some)
+    model.predict_proba(some)
     return len(some) / (time.perf_counter() - start)
 
 

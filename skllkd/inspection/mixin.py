@@ -9,10 +9,12 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.sample_weight import check_sample_weight
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
+from skllkd.inspection.evaluation import Evaluation
 from skllkd.inspection.gold import check_gold
-from skllkd.inspection.measuring import make_report
+from skllkd.inspection.measuring import evaluate_classifier, make_report
 from skllkd.inspection.report import Report
 from skllkd.metrics import agreement_of_rows
 from skllkd.teachers import TeacherLabels
@@ -57,14 +59,23 @@ class InspectionMixin(ClassifierMixin):
             If there are neither labels nor a teacher, or a label is not in `classes`.
         """
         if y is not None:
-            check_gold(y, fitted_state(self).classes, self.classes is not None)
+            check_gold(
+                y, fitted_state(self).predicted_classes, self.classes is not None
+            )
             return float(super().score(X, y, sample_weight=sample_weight))
-        texts = self._read(X)
+        texts, weight = self._read(X), None
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, len(texts))
         teacher_proba = self._teacher_columns(self._ask_teacher(texts))
         student_proba = self._fitted.student.predict_proba(texts)
         agreement, known = agreement_of_rows(student_proba, teacher_proba)
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average(agreement, weights=weight))
+        if weight is None:
+            return float(np.mean(agreement))
+        if not weight[known].any():
+            raise InvalidParameterError(
+                "`sample_weight` is 0 for each text that the teacher has a label of."
+            )
+        return float(np.average(agreement, weights=weight[known]))
 
     def label(self, X: Any) -> FloatArray:
         """Return the teacher's distribution for texts, calibrated as in `fit`.
@@ -138,6 +149,32 @@ class InspectionMixin(ClassifierMixin):
         report = make_report(state, texts, *self._known_labels(texts))
         print(report)
         return report
+
+    def evaluate(self, X: Any, y: Any, *, teacher_labels: Any = None) -> Evaluation:
+        """Evaluate the classifier on texts with gold labels.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts; at best none of those of `fit`.
+        y : sequence of shape (n_texts,)
+            Their gold labels.
+        teacher_labels : sequence of shape (n_texts,), optional
+            The labels of the teacher, None where there is none, to be compared with.
+
+        Returns
+        -------
+        Evaluation
+            Accuracy, macro-F1, scores of each class, the confusion matrix, calibration,
+            coverage, others that judge the same texts, speed and size.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a label is not in `classes_`.
+        """
+        fitted_state(self)
+        return evaluate_classifier(self, self._read(X), y, teacher_labels)
 
     def known_teacher_proba(self, X: Any) -> FloatArray:
         """Return the teacher's distribution: that of `fit` for the texts of `fit`.

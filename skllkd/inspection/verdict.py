@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from skllkd.inspection.estimate import (
 from skllkd.refinement.answers import most_probable
 from skllkd.refinement.gold import Accuracy
 from skllkd.teachers import TeacherLabels
+from skllkd.teachers.calibration import mean_bias
 
 #: Accuracy of a teacher, above guessing: hopeless under the first, good from the second.
 _HOPELESS, _GOOD = 0.3, 0.4
@@ -43,6 +45,8 @@ _REMEDY = (
     "that are words, descriptions of the classes or an `instruction`, compare such prompts "
     "with `teacher.compare`, or take a larger model."
 )
+#: Width of the lines of a verdict.
+_WIDTH = 88
 #: A fit of fewer seconds ends without a word.
 _SHORT_S = 2.0
 
@@ -74,6 +78,8 @@ class Verdict:
     Verdict: this probably works.
     Estimated without gold labels: right are the classifier on 70 % (50 % to 90 %),
     its teacher on 70 % (50 % to 90 %).
+    Teacher: confidence 0.50, repeated out of fold 0.70, like the class names 0.50 (0 is
+    guessing, 1 is certain).
     """
 
     outcome: str
@@ -90,7 +96,11 @@ class Verdict:
             f"Verdict: {_WORDS[self.outcome]}.",
             f"{how} labels: right are the classifier on {self.student},",
             f"its teacher on {self.teacher}.",
-            *(f"- {reason}" for reason in self.reasons),
+            *textwrap.wrap(f"Teacher: {self.signals}.", _WIDTH),
+            *(
+                textwrap.fill(f"- {reason}", _WIDTH, subsequent_indent="  ")
+                for reason in self.reasons
+            ),
         ]
         return "\n".join(lines)
 
@@ -120,7 +130,7 @@ def verdict_of(state: FittedState) -> Verdict | None:
     skill = above_guessing(teacher.value, n_classes)
     n_known = np.count_nonzero(~nan_rows(state.teacher_proba))
     reasons = [
-        *_about_teacher(skill, signals),
+        *_about_teacher(skill),
         *_about_evidence(signals, measured is not None),
         *_about_student(state, skill, signals, measured),
         *_about_pool(n_known / n_classes),
@@ -138,10 +148,15 @@ def judge_labels(labels: TeacherLabels) -> str:
     """Return in words whether the confidences of a teacher's labels depend on the texts.
 
     Known before a student is trained, and, of a sample, before a pool is paid for.
+    Labels of `ask_sample`, whose bias is 0, are calibrated among themselves.
     """
-    confidence = confidence_above_guessing(labels.proba)
     if labels.missing.all():
         return "The teacher gave no usable answer."
+    bias = labels.class_bias
+    if bias is not None and not bias.any():
+        bias = mean_bias(labels.log_prob, None)
+        labels = replace(labels, class_bias=bias)
+    confidence = confidence_above_guessing(labels.proba)
     if confidence is None:
         return "The teacher gives labels without confidences, which say nothing of it."
     figure = f"Calibrated confidence: {confidence:.2f} (0 is guessing, 1 certainty)."
@@ -175,13 +190,13 @@ def _measured(accuracy: dict[str, Accuracy]) -> tuple[Estimate, Estimate] | None
     return None if teacher is None or student is None else (teacher, student)
 
 
-def _about_teacher(skill: float, signals: Signals) -> list[str]:
+def _about_teacher(skill: float) -> list[str]:
     """Return the reason against the teacher, if there is one."""
     if skill >= _GOOD:
         return []
     how = "hardly tells" if skill < _HOPELESS else "tells only in part"
     parts = "the classes apart" if skill < _HOPELESS else "how the classes differ"
-    return [f"The teacher {how} {parts}: {signals}. {_REMEDY}"]
+    return [f"The teacher {how} {parts}. {_REMEDY}"]
 
 
 def _about_evidence(signals: Signals, is_measured: bool) -> list[str]:

@@ -40,6 +40,7 @@ _SCALARS = (
     "n_teacher_calls_saved",
     "seconds",
     "pool_digest",
+    "predicts_codes",
 )
 #: Parameters that are objects, or that belong to this machine.
 _OBJECTS = (
@@ -175,13 +176,13 @@ def _restored(
         "acquisition": AcceptReject(**acquisition) if acquisition else None,
     }
     arrays: dict[str, Any] = {name: evidence[name] for name in _ARRAYS}
+    arrays |= {name: evidence.get(name) for name in _IF_REFINED}
     state = FittedState(
         classes=np.unique(np.array(names)),
         given_classes=Classes(tuple(names), tuple(descriptions)),
         student=student,
         selection=selection,
         class_bias=None if bias is None else np.array(bias),
-        **{name: evidence.get(name) for name in _IF_REFINED},
         sources=tuple(Source(**source) for source in description["sources"]),
         gold_accuracy=parts.read_accuracy(description["gold_accuracy"]),
         history={name: evidence[f"history.{name}"] for name in description["history"]},

@@ -91,10 +91,20 @@ class SklearnStudent(Student):
             self.classifier_ = self._new_classifier(seed)
             self.vectorizer_ = self._new_vectorizer()
             if self.vectorizer_ is not None:
-                self.vectorizer_.fit(texts)
+                self._fit_vectorizer(texts)
             self._n_classes = n_classes
             self._started = False
         self._features = self._transform(texts)
+
+    def _fit_vectorizer(self, texts: Any) -> None:
+        """Fit the vectorizer, or raise that there is nothing in the texts for it."""
+        try:
+            self.vectorizer_.fit(texts)
+        except ValueError as error:
+            raise InvalidParameterError(
+                f"the student's vectorizer cannot be fitted on the texts: {error}. Give "
+                "texts with words, or another `vectorizer`."
+            ) from error
 
     def _transform(self, texts: Any) -> Any:
         """Return the features of texts, or rows of numbers as they are."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skllkd.teachers.base import Teacher
-    from skllkd.teachers.calibration import BatchCalibration, ContextualCalibration
+    from skllkd.teachers.calibration import BatchCalibration
     from skllkd.teachers.callable import CallableTeacher
     from skllkd.teachers.embedding import EmbeddingTeacher
     from skllkd.teachers.ensemble import EnsembleTeacher
@@ -25,7 +25,6 @@ __all__ = [
     "BatchCalibration",
     "CalibratedTeacher",
     "CallableTeacher",
-    "ContextualCalibration",
     "EmbeddingTeacher",
     "EnsembleTeacher",
     "LabelStore",
@@ -46,7 +45,6 @@ _MODULES = {
     "BatchCalibration": "calibration",
     "CalibratedTeacher": "recalibration",
     "CallableTeacher": "callable",
-    "ContextualCalibration": "calibration",
     "EmbeddingTeacher": "embedding",
     "EnsembleTeacher": "ensemble",
     "LabelStore": "metered.store",

@@ -22,7 +22,7 @@ from skllkd.exceptions import (
     MissingLabelWarning,
     TruncationWarning,
 )
-from skllkd.teachers.calibration import Calibration, check_calibration
+from skllkd.teachers.calibration import BatchCalibration, check_calibration
 from skllkd.teachers.comparison import PromptComparison, compare_prompts
 from skllkd.teachers.labels import TeacherLabels, spread_labels, without_quote
 from skllkd.teachers.plan import LabellingPlan
@@ -53,7 +53,7 @@ class Teacher(BaseEstimator, ABC):
     True
     """
 
-    calibration: Calibration | None = None
+    calibration: BatchCalibration | None = None
     #: Name of the parameter that limits how much of a text is read.
     _window = "max_text_tokens"
     #: Meaning of the probabilities, as in `TeacherLabels.confidence`.
@@ -106,21 +106,13 @@ class Teacher(BaseEstimator, ABC):
         start = time.perf_counter()
         classes = as_classes(classes)
         calibration = check_calibration(self.calibration, classes)
-        extra = calibration.content_free if calibration and class_bias is None else ()
         if is_numeric_table(texts):
-            if extra:
-                raise InvalidParameterError(
-                    "`calibration=ContextualCalibration()` needs texts; got rows of "
-                    "numbers. Use BatchCalibration()."
-                )
             labels = self._label_rows(np.asarray(texts), classes)
-            evidence = labels.log_prob
         else:
             texts = as_texts(texts, "texts")
-            labels, evidence = self._label_texts(texts, extra, classes, verbose)
-            evidence = evidence if extra else labels.log_prob
+            labels = self._label_texts(texts, classes, verbose)
         if calibration and class_bias is None:
-            class_bias = calibration.class_bias(evidence, classes)
+            class_bias = calibration.class_bias(labels.log_prob, classes)
         seconds = time.perf_counter() - start
         labels = replace(labels, class_bias=class_bias, seconds=seconds)
         self._warn(labels)
@@ -220,11 +212,10 @@ class Teacher(BaseEstimator, ABC):
         return LabellingPlan(len(texts), len(distinct), n_blank, len(distinct), 0, 0)
 
     def _label_texts(
-        self, texts: list[str], extra: tuple[str, ...], classes: Classes, verbose: int
-    ) -> tuple[TeacherLabels, FloatArray]:
-        """Label texts in any order, and return the log-probabilities of extra ones."""
-        pool = [text for text in distinct_texts(texts) if text not in extra]
-        row_of = {text: row for row, text in enumerate([*pool, *extra])}
+        self, texts: list[str], classes: Classes, verbose: int
+    ) -> TeacherLabels:
+        """Label texts in any order, blank and repeated ones among them."""
+        row_of = {text: row for row, text in enumerate(distinct_texts(texts))}
         labels = self._label_distinct(list(row_of), classes, verbose)
         rows = np.array([row_of.get(text, -1) for text in texts], dtype=np.int64)
         used = np.unique(rows[rows >= 0])
@@ -232,9 +223,7 @@ class Teacher(BaseEstimator, ABC):
         n_new = np.count_nonzero(labels.source[used] == "model")
         n_blank = int(np.count_nonzero(rows < 0))
         n_reused = int(np.count_nonzero(~spread.missing) - n_new)
-        of_extra = [row_of[text] for text in extra]
-        spread = replace(spread, n_blank=n_blank, n_reused=n_reused)
-        return spread, labels.log_prob[of_extra]
+        return replace(spread, n_blank=n_blank, n_reused=n_reused)
 
     def _warn(self, labels: TeacherLabels) -> None:
         """Warn of texts that have no label or were cut."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, nan_rows, normalise
 from skllkd._core.classes import Classes
@@ -23,31 +21,9 @@ _FLOOR = float(np.log(1e-12))
 #: Limits of the iterations of `pool_bias`: their number, and the smallest step in nats.
 _EM_STEPS, _EM_TOLERANCE = 500, 1e-6
 
-#: Texts without content (Zhao et al. 2021).
-CONTENT_FREE_TEXTS = ("N/A", "[MASK]", "...")
-
-
-class Calibration(BaseEstimator, ABC):
-    """Base class of the calibrations, which are frozen so that they can be shared."""
-
-    class_prior: Any
-
-    @property
-    def content_free(self) -> tuple[str, ...]:
-        """Texts without content that are scored beside the pool."""
-        return ()
-
-    def _check(self, classes: Classes) -> None:
-        """Raise InvalidParameterError unless the parameters fit the classes."""
-        as_class_prior(self.class_prior, classes)
-
-    @abstractmethod
-    def class_bias(self, log_prob: FloatArray, classes: Classes) -> FloatArray:
-        """Estimate the bias of each class, in nats, to be subtracted."""
-
 
 @dataclass(frozen=True, repr=False)
-class BatchCalibration(Calibration):
+class BatchCalibration(BaseEstimator):
     r"""Subtract the mean log-probability of each class over the pool.
 
     Batch calibration, Zhou et al. 2024 (arXiv:2309.17249). It assumes a pool in which the
@@ -58,10 +34,6 @@ class BatchCalibration(Calibration):
     class_prior : mapping, sequence or "em", optional
         Expected share of each class, by name or in order; "em" to have it estimated from
         the pool. The mean is then taken over a pool weighted to hold as much of each class.
-
-    See Also
-    --------
-    ContextualCalibration : The bias on texts without content.
 
     Examples
     --------
@@ -76,74 +48,36 @@ class BatchCalibration(Calibration):
 
     class_prior: Any = None
 
-    @override
     def class_bias(self, log_prob: FloatArray, classes: Classes) -> FloatArray:
+        """Estimate the bias of each class, in nats, to be subtracted.
+
+        Parameters
+        ----------
+        log_prob : ndarray of shape (n_texts, n_classes)
+            The log-probabilities of a pool, rows of NaN for texts without an answer.
+        classes : Classes
+            The classes, in the order of the columns.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+            The bias.
+        """
         if self.class_prior is None:
             return mean_bias(log_prob, None)
         return pool_bias(log_prob, as_class_prior(self.class_prior, classes))
 
 
-@dataclass(frozen=True, repr=False)
-class ContextualCalibration(Calibration):
-    """Subtract the mean log-probability of each class over texts without content.
-
-    Contextual calibration, Zhao et al. 2021 (arXiv:2102.09690).
-
-    Parameters
-    ----------
-    class_prior : mapping or sequence, optional
-        Expected share of each class, by name or in order; equal shares by default.
-    texts : sequence of str, default=("N/A", "[MASK]", "...")
-        The texts without content, which are sent to the model once.
-
-    See Also
-    --------
-    BatchCalibration : The bias on the pool itself, mostly the better choice.
-
-    Examples
-    --------
-    >>> from skllkd.teachers import CallableTeacher, ContextualCalibration
-    >>> def prefers_spam(texts):
-    ...     return [[0.2, 0.8] if text == "N/A" else [0.5, 0.5] for text in texts]
-    >>> calibration = ContextualCalibration(texts=["N/A"])
-    >>> teacher = CallableTeacher(prefers_spam, calibration=calibration)
-    >>> teacher.label(["at noon"], ["ham", "spam"]).proba.round(2)
-    array([[0.8, 0.2]])
-    """
-
-    class_prior: Any = None
-    texts: Sequence[str] = CONTENT_FREE_TEXTS
-
-    @property
-    @override
-    def content_free(self) -> tuple[str, ...]:
-        return tuple(self.texts)
-
-    @override
-    def _check(self, classes: Classes) -> None:
-        if isinstance(self.class_prior, str) and self.class_prior == "em":
-            raise InvalidParameterError(
-                '`class_prior="em"` is estimated from the pool, which contextual '
-                'calibration does not use. Use BatchCalibration("em"), or give the '
-                "shares."
-            )
-        super()._check(classes)
-
-    @override
-    def class_bias(self, log_prob: FloatArray, classes: Classes) -> FloatArray:
-        return mean_bias(log_prob, as_class_prior(self.class_prior, classes))
-
-
-def check_calibration(calibration: Any, classes: Classes) -> Calibration | None:
+def check_calibration(calibration: Any, classes: Classes) -> BatchCalibration | None:
     """Check a teacher's calibration; raise InvalidParameterError if it is none."""
     if calibration is None:
         return None
-    if not isinstance(calibration, Calibration):
+    if not isinstance(calibration, BatchCalibration):
         raise InvalidParameterError(
-            "`calibration` must be BatchCalibration(...), ContextualCalibration(...) or "
-            f"None; got {shown(calibration)}."
+            "`calibration` must be BatchCalibration(...) or None; got "
+            f"{shown(calibration)}."
         )
-    calibration._check(classes)
+    as_class_prior(calibration.class_prior, classes)
     return calibration
 
 

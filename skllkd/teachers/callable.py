@@ -15,7 +15,7 @@ from skllkd._core.classes import Classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.params import check_number
 from skllkd.exceptions import InvalidParameterError
-from skllkd.teachers.calibration import Calibration
+from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.labels import TeacherLabels
 from skllkd.teachers.metered.cache import Memory
 from skllkd.teachers.metered.scores import Scores
@@ -39,7 +39,10 @@ class CallableTeacher(MeteredTeacher):
         takes numbers) and returns, for n texts, an array of shape
         (n, n_classes) of probabilities whose columns follow `classes`; or n labels;
         or a pair (labels, confidences), where a confidence c leaves 1 - c to the other
-        classes in equal parts. None, NaN or a row of NaN is a text without an answer.
+        classes in equal parts; or the dicts of a text-classification pipeline of
+        transformers; or a data frame or a dict with a column for each class, which are
+        found by their names. Tensors may have gradients or be on a GPU. None, NaN or a
+        row of NaN is a text without an answer.
         It must be deterministic, or nearly so: its answers are reused.
     cache_key : str, optional
         A name for what the function does, e.g. "gpt-4o-mini, prompt 3". With a name
@@ -49,7 +52,7 @@ class CallableTeacher(MeteredTeacher):
         `n_jobs=2` are others.
     batch_size : int, default=64
         Number of texts given to the function at once.
-    calibration : BatchCalibration or ContextualCalibration, optional
+    calibration : BatchCalibration, optional
         Correction of a preference for some labels; None, the default, for none.
     max_calls : int, optional
         Maximum number of texts given to the function, over all runs that share the store.
@@ -81,7 +84,7 @@ class CallableTeacher(MeteredTeacher):
         *,
         cache_key: str | None = None,
         batch_size: int = 64,
-        calibration: Calibration | None = None,
+        calibration: BatchCalibration | None = None,
         max_calls: int | None = None,
         store: str | os.PathLike[str] | bool | None = None,
     ) -> None:

@@ -13,7 +13,7 @@ from skllkd._core.params import check_number, check_option
 from skllkd._core.similarity import class_name_log_prob, class_texts
 from skllkd.students.text_encoder import TextEncoder, check_encoder, read_encoder
 from skllkd.teachers.base import Teacher
-from skllkd.teachers.calibration import BatchCalibration, Calibration
+from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.labels import TeacherLabels
 
 
@@ -35,7 +35,7 @@ class EmbeddingTeacher(Teacher):
     temperature : float, default=0.05
         Difference of cosines that multiplies the odds by e. It does not change which
         class is the likeliest. Above 0.
-    calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
+    calibration : BatchCalibration, default=BatchCalibration()
         Correction of a preference for some names: some are close to every text. None
         for none.
     max_length : int or "auto", default="auto"
@@ -85,7 +85,7 @@ class EmbeddingTeacher(Teacher):
         model: str | os.PathLike[str] = "sentence-transformers/all-MiniLM-L6-v2",
         *,
         temperature: float = 0.05,
-        calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
+        calibration: BatchCalibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         max_length: int | str = "auto",
         cache: str | None = "memory",
         batch_size: int | None = None,

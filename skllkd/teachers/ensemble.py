@@ -19,7 +19,7 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.teachers.base import Teacher
-from skllkd.teachers.calibration import BatchCalibration, Calibration, floored
+from skllkd.teachers.calibration import BatchCalibration, floored
 from skllkd.teachers.labels import TeacherLabels, Usage
 from skllkd.teachers.plan import LabellingPlan, joint_plan
 from skllkd.teachers.wrapping import as_teacher
@@ -40,7 +40,7 @@ class EnsembleTeacher(Teacher):
         The members.
     weights : sequence of float of shape (n_members,), optional
         Weight of each member; equal by default.
-    calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
+    calibration : BatchCalibration, default=BatchCalibration()
         Correction of a preference for some labels in the mean; None for none. Batch
         calibration is linear in log-probabilities, so that of the mean is the mean of the
         members', where each has answered every text.
@@ -73,7 +73,7 @@ class EnsembleTeacher(Teacher):
         teachers: Sequence[Teacher | Callable[[list[str]], Any]],
         *,
         weights: Sequence[float] | None = None,
-        calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
+        calibration: BatchCalibration | None = BatchCalibration(),  # noqa: B008  (frozen)
     ) -> None:
         self.teachers = teachers
         self.weights = weights
@@ -102,7 +102,6 @@ class EnsembleTeacher(Teacher):
             nothing = np.empty((0, len(classes)))
             return TeacherLabels(classes.names, nothing, np.empty(0))
         parts = self._parts(texts, classes, verbose)
-        self._check_content_free(texts, parts)
         return self._joined(parts, classes)
 
     @override
@@ -129,19 +128,6 @@ class EnsembleTeacher(Teacher):
                 )
             parts.append(labels)
         return parts
-
-    def _check_content_free(self, texts: list[str], parts: list[TeacherLabels]) -> None:
-        """Raise if contextual calibration would be that of some members only."""
-        extra = self.calibration.content_free if self.calibration else ()
-        if not extra or tuple(texts[-len(extra) :]) != extra:
-            return
-        silent = [i for i, p in enumerate(parts) if p.missing[-len(extra) :].any()]
-        if silent:
-            raise InvalidParameterError(
-                "`calibration=ContextualCalibration()` needs teachers that can be asked "
-                f"about texts without content; that at place {silent[0]} has no answer. "
-                "Use BatchCalibration()."
-            )
 
     def _joined(self, parts: list[TeacherLabels], classes: Classes) -> TeacherLabels:
         """Join the members' labels: means, sums, and the reasons of all."""

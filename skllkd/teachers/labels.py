@@ -86,8 +86,7 @@ class TeacherLabels:
     class_bias : ndarray of shape (n_classes,) or None
         Bias that calibration subtracts from `log_prob`, in nats; None for none.
     n_asked : int
-        Number of texts sent to the model, those without content that contextual
-        calibration needs included.
+        Number of texts sent to the model.
     n_reused : int
         Number of texts with an answer that needed no call: stored before, or repeats.
     n_blank : int
@@ -204,11 +203,7 @@ class TeacherLabels:
         [('a goal', 'sports'), ('the law', 'politics')]
         """
         check_number(n_per_class, "n_per_class", 1, integer=True)
-        texts = as_texts(texts, "texts")
-        if len(texts) != len(self):
-            raise InvalidParameterError(
-                f"`texts` must be the {len(self)} texts of these labels; got {len(texts)}."
-            )
+        texts = self._texts_of_these(texts)
         if self.missing.all():
             raise InvalidParameterError(
                 "no text has a label; there is nothing to choose."
@@ -225,6 +220,15 @@ class TeacherLabels:
             if i < len(of_class)
         ]
 
+    def _texts_of_these(self, texts: Any) -> list[str]:
+        """Return texts as a list, or raise that they are others than the labels'."""
+        found = as_texts(texts, "texts")
+        if len(found) != len(self):
+            raise InvalidParameterError(
+                f"`texts` must be the {len(self)} texts of these labels; got {len(found)}."
+            )
+        return found
+
     def to_pandas(self, texts: Any = None) -> Any:
         """Make a table of the labels.
 
@@ -240,7 +244,7 @@ class TeacherLabels:
             `proba_<class>` for each class, `label_mass`, `source` and `error`.
         """
         pandas = optional_import("pandas", "table")
-        columns: dict[str, Any] = {} if texts is None else {"text": list(texts)}
+        columns = {} if texts is None else {"text": self._texts_of_these(texts)}
         return pandas.DataFrame(columns | label_columns(self))
 
     def to_parquet(self, path: str | os.PathLike[str], texts: Any = None) -> None:

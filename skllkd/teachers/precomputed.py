@@ -13,9 +13,9 @@ from skllkd._core.classes import Classes
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
-from skllkd.teachers.calibration import Calibration, ContextualCalibration
+from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.labels import NO_ANSWER, TeacherLabels
-from skllkd.teachers.outputs import log_prob_of_output
+from skllkd.teachers.outputs import log_prob_of_output, single
 from skllkd.teachers.tables import answers_in_table
 
 
@@ -56,7 +56,7 @@ class PrecomputedTeacher(Teacher):
         texts: Any,
         answers: Any,
         *,
-        calibration: Calibration | None = None,
+        calibration: BatchCalibration | None = None,
     ) -> None:
         self.texts = texts
         self.answers = answers
@@ -71,7 +71,7 @@ class PrecomputedTeacher(Teacher):
         label: str | None = None,
         confidence: str | None = None,
         proba: Mapping[Any, str] | None = None,
-        calibration: Calibration | None = None,
+        calibration: BatchCalibration | None = None,
     ) -> PrecomputedTeacher:
         """Make a teacher from a table.
 
@@ -129,12 +129,6 @@ class PrecomputedTeacher(Teacher):
     def _label_distinct(
         self, texts: list[str], classes: Classes, verbose: int
     ) -> TeacherLabels:
-        if isinstance(self.calibration, ContextualCalibration):
-            raise InvalidParameterError(
-                "`calibration=ContextualCalibration()` needs a teacher that can be asked "
-                "about texts without content; got precomputed answers. Use "
-                "BatchCalibration()."
-            )
         return self._labels(as_texts(self.texts, "texts"), texts, classes)
 
     def _labels(
@@ -180,7 +174,7 @@ def _in_order(answers: Any, classes: Classes) -> Any:
                 f"`answers` must have a column for every class; got {list(by_word)}, none "
                 f"for {absent}. Name the columns with `proba={{class: column}}`."
             )
-        return np.array([by_word[w] for w in classes.words], dtype=np.float64).T
+        return {word: by_word[word] for word in classes.words}
     if isinstance(answers, tuple) and len(answers) == 2:
         return _named(answers[0], classes), answers[1]
     return _named(answers, classes)
@@ -193,6 +187,7 @@ def _named(labels: Any, classes: Classes) -> Any:
     name_of = dict(zip(classes.words, classes.names, strict=True))
 
     def named(label: Any) -> Any:
+        label = single(label)
         if not isinstance(label, (str, int)) or label in classes.names:
             return label
         word = str(label)

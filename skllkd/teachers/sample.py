@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import textwrap
 import warnings
 from dataclasses import dataclass, replace
@@ -70,6 +71,9 @@ def ask_sample(teacher: Teacher, texts: Any, classes: Any, n_texts: int) -> Samp
     named, distinct = as_classes(classes), distinct_texts(as_texts(texts, "texts"))
     if not distinct:
         raise InvalidParameterError("every text is empty: there is nothing to label.")
+    teacher = copy.copy(teacher)
+    if hasattr(teacher, "max_retries"):
+        teacher.max_retries = min(teacher.max_retries, 1)  # a trial does not wait long
     order = np.random.RandomState(0).permutation(len(distinct))
     some = [distinct[row] for row in order[:n_texts]]
     labels = _uncalibrated(teacher, some[:1], named)

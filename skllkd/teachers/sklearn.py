@@ -14,7 +14,7 @@ from skllkd._core.classes import Classes
 from skllkd._core.cloning import clone_sharing
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
-from skllkd.teachers.calibration import Calibration
+from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.labels import TeacherLabels
 from skllkd.teachers.outputs import log_prob_of_output
 
@@ -33,7 +33,7 @@ class SklearnTeacher(Teacher):
         A fitted classifier, or a pipeline that ends in one, with `predict_proba`. It
         reads texts, or rows of numbers with a student that takes those. Clones of the
         teacher share it: a clone of its own would have forgotten what it learned.
-    calibration : BatchCalibration or ContextualCalibration, optional
+    calibration : BatchCalibration, optional
         Correction of a preference for some labels; None, the default, for none.
 
     See Also
@@ -57,7 +57,7 @@ class SklearnTeacher(Teacher):
         self,
         estimator: Any,
         *,
-        calibration: Calibration | None = None,
+        calibration: BatchCalibration | None = None,
     ) -> None:
         self.estimator = estimator
         self.calibration = calibration

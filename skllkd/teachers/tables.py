@@ -13,6 +13,7 @@ from skllkd._core.tables.formats import SUFFIXES, Source, suffix_of
 from skllkd._core.tables.reading import WholeTable
 from skllkd._core.texts import as_texts, column_entries
 from skllkd.exceptions import InvalidParameterError
+from skllkd.teachers.containers import column_names
 
 _PREFIX = "proba_"
 _SUFFIXES = [suffix for suffix, kind in SUFFIXES.items() if kind != "txt"]
@@ -65,13 +66,13 @@ def _columns(table: Any, text: str) -> Mapping[Any, Any]:
                 f"{Path(path).name!r}. Read it yourself, and give the data frame."
             )
         return WholeTable(Source(path, text))
-    names = getattr(table, "column_names", getattr(table, "columns", None))
-    if names is None or not hasattr(table, "__getitem__"):
+    names = column_names(table)
+    if names is None:
         raise InvalidParameterError(
             "`table` must be a file's path, a data frame of pandas or polars, or an Arrow "
             f"table; got {type(table).__name__}."
         )
-    repeated = [name for name in names if list(names).count(name) > 1]
+    repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise InvalidParameterError(
             f"`table` must have a name for each column; {repeated[0]!r} is there "
@@ -115,12 +116,17 @@ def _labels(entries: list[Any]) -> list[Any]:
 
 def _numbers(entries: list[Any], column: Any) -> list[float]:
     """Return a column's numbers, NaN for an empty cell."""
+    return [_number(entry, column, row) for row, entry in enumerate(entries, start=1)]
+
+
+def _number(entry: Any, column: Any, row: int) -> float:
+    """Return the number in a cell."""
+    if entry == "" or is_missing(entry):
+        return float("nan")
     try:
-        return [
-            float("nan") if entry == "" or is_missing(entry) else float(entry)
-            for entry in entries
-        ]
-    except (TypeError, ValueError) as error:
+        return float(entry)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidParameterError(
-            f"column {column!r} of the table must hold numbers: {shown(str(error))}."
+            f"column {column!r} of the table must hold numbers, with a decimal point; "
+            f"got {shown(entry)} in row {row}."
         ) from error

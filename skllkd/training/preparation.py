@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from sklearn.base import clone
+from sklearn.utils import check_random_state
 
 from skllkd._core.params import check_number, check_option, shown
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
@@ -27,6 +28,11 @@ def check_parameters(classifier: Any, classes: Any) -> None:
     inside = {"open_low": True, "open_high": True}
     check_number(classifier.validation_fraction, "validation_fraction", 0, 1, **inside)
     check_number(classifier.n_iter_no_change, "n_iter_no_change", 1, integer=True)
+    for name in ("early_stopping", "warm_start"):
+        check_option(getattr(classifier, name), name, [True, False])
+    if not isinstance(classifier.verbose, bool):
+        check_number(classifier.verbose, "verbose", 0, integer=True)
+    _check_seed(classifier.random_state)
     callbacks = classifier.callbacks
     if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks)):
         raise InvalidParameterError(
@@ -46,6 +52,17 @@ def check_parameters(classifier: Any, classes: Any) -> None:
             "`classes` must name the labels the teacher chooses from; got None. "
             "E.g. classes=['spam', 'ham']."
         )
+
+
+def _check_seed(random_state: Any) -> None:
+    """Raise if a random state is none."""
+    try:
+        check_random_state(random_state)
+    except ValueError as error:
+        raise InvalidParameterError(
+            "`random_state` must be an integer, a numpy.random.RandomState or None; got "
+            f"{shown(random_state)}."
+        ) from error
 
 
 def _check_part(part: Any, name: str, kind: type[Any], without: str) -> None:

@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.params import shown
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.teachers import TeacherLabels
@@ -43,6 +44,29 @@ def label_pool(
     return labels, named
 
 
+def holds_codes(y: Any, classes: Classes) -> bool:
+    """Return whether `y`, beside a teacher, holds the numbers of the sorted classes.
+
+    Votes and stacks encode labels so, and combine predictions that are encoded too.
+    """
+    if y is None or getattr(y, "ndim", 1) != 1:
+        return False
+    try:
+        labels = {label for label in column_entries(y, "y") if not is_missing(label)}
+    except TypeError:  # several labels a text
+        return False
+    if not labels or labels & {*classes.names}:
+        return False
+    if labels == {*range(len(classes))}:
+        return True
+    raise InvalidParameterError(
+        f"`y` holds {shown(sorted(labels, key=str))}, none of the classes "
+        f"{shown(list(classes.names), 100)}. Beside a teacher it is not learned from: a "
+        "meta-estimator that gives each copy other labels, such as OneVsRestClassifier, "
+        "needs teacher=None. The classifier itself tells any number of classes apart."
+    )
+
+
 def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classes]:
     """Return the user's labels as those of a teacher, and their classes.
 
@@ -61,6 +85,12 @@ def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Class
         raise InvalidParameterError(
             f"`y` must hold one label a text; got {len(given)} for {len(texts)} texts."
         )
+    for row, label in enumerate(given):
+        if not isinstance(label, (str, int, float, np.generic, type(None))):
+            raise InvalidParameterError(
+                "`y` must hold one label a text, a string or a number; got "
+                f"{shown(label)} ({type(label).__name__}) at row {row}."
+            )
     is_blank_row = blank_rows(texts)
     pairs = zip(is_blank_row, whole_numbers(given), strict=True)
     given = [None if is_empty else label for is_empty, label in pairs]
@@ -78,8 +108,7 @@ def _labels_in_proba(
     Warns of texts without a label.
     """
     named = as_classes(classes)
-    proba = np.asarray(teacher_proba, dtype=np.float64)
-    log_prob = log_prob_of_output(proba, len(texts), named)
+    log_prob = log_prob_of_output(teacher_proba, len(texts), named)
     is_blank_row = blank_rows(texts)
     log_prob[is_blank_row] = np.nan
     return _known_labels(named, log_prob, is_blank_row, "teacher_proba"), named

@@ -1,6 +1,7 @@
 """Progress bars, redrawn or as lines."""
 
 import io
+import time
 
 from skllkd._core import progress as _progress
 
@@ -29,3 +30,11 @@ def test_progress_in_a_log_is_lines_not_a_redrawn_bar(monkeypatch):
     assert "\r" not in log.getvalue()
     assert len(lines) >= 3
     assert lines[-1].startswith("teacher: 100%")
+
+
+def test_a_stage_is_named_if_it_lasts(monkeypatch, capsys):
+    monkeypatch.setattr(_progress, "_DELAY_S", 0.01)
+    for verbose, seconds, line in ((1, 0.2, "reading ...\n"), (0, 0.2, ""), (1, 0, "")):
+        with _progress.stage("reading", verbose):
+            time.sleep(seconds)
+        assert capsys.readouterr().err == line

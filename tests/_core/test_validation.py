@@ -8,6 +8,7 @@ from skllkd._core.params import check_number, check_option
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import (
     InvalidParameterError,
+    SkllkdWarning,
 )
 
 TEXTS = ["one text", "", "and ünïcode"]
@@ -35,6 +36,17 @@ def test_every_kind_of_column_gives_the_same_list_of_str(column):
     texts = as_texts(column)
     assert texts == TEXTS
     assert {type(text) for text in texts} == {str}
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_table_of_one_column_is_that_column(table):
+    assert as_texts(table({"text": TEXTS})) == TEXTS
+
+
+def test_half_an_emoji_is_replaced_and_counted():
+    with pytest.warns(SkllkdWarning, match=r"2 of the texts.*row 1\).*U\+FFFD"):
+        texts = as_texts(["whole \U0001f600", "half \ud83d", "x", "\ude00\ud83d"])
+    assert texts == ["whole \U0001f600", "half \ufffd", "x", "\ufffd\ufffd"]
 
 
 def test_hugging_face_column():

@@ -1,3 +1,6 @@
+import io
+import sys
+
 import pytest
 from skllkd._version import __version__
 from skllkd.cli import demo as _demo
@@ -34,3 +37,16 @@ def test_an_interrupt_says_that_nothing_is_lost(monkeypatch, capsys):
     monkeypatch.setattr(_demo, "run_demo", interrupted)
     assert main(["demo", "--teacher", "llama.cpp"]) == 130
     assert "run the same command to go on" in capsys.readouterr().err
+
+
+def test_reports_are_printed_in_any_locale(tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_text("one\ntwo\n")
+    rows = '{"text": "one", "label": "\U0001f4e6"}\n{"text": "two", "label": "b"}\n'
+    (tmp_path / "answers.jsonl").write_text(rows, encoding="utf-8")
+    monkeypatch.setattr("skllkd.training.preflight.preflight", lambda *_: None)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", stream)
+    arguments = ["plan", str(tmp_path / "in.txt"), "--classes", "\U0001f4e6", "b"]
+    assert main([*arguments, "--teacher", str(tmp_path / "answers.jsonl")]) == 0
+    stream.flush()
+    assert b"\\U0001f4e6" in stream.buffer.getvalue()

@@ -106,7 +106,7 @@ def test_plan_names_every_problem_in_words_of_the_shell(
     failure.append(TeacherAccessError('no log-probabilities. Use method="votes".'))
     (tmp_path / "file").write_text("")
     command = ["plan", texts, "--teacher", "t", *CLASSES, "--student", broken_encoder]
-    assert main([*command, "--model", str(tmp_path / "file")]) == 1
+    assert main([*command, "--model", str(tmp_path / "file")]) == 0  # it has the plan
     out = capsys.readouterr().out
     assert "to be labelled" in out
     assert "teacher: PROBLEM: no log-probabilities. Use --method votes." in out
@@ -212,6 +212,14 @@ def test_a_run_says_what_is_known_already(fit, texts, tmp_path, capsys):
     assert "are left" not in capsys.readouterr().err
 
 
+def test_the_verdict_of_a_report_names_options(fit, monkeypatch, capsys):
+    said = "Label issues: a `seed`=x\nVerdict: doubtful.\n- Raise `n_epochs`."
+    monkeypatch.setattr(LLKDClassifier, "report", lambda self, _: print(said) or said)
+    assert main(fit) == 0
+    out = capsys.readouterr().out
+    assert out == said.replace("`n_epochs`", "--epochs") + "\n"
+
+
 def test_settings_of_the_student_reach_it(fit, tmp_path, capsys):
     assert main([*fit, "--epochs", "4", "--learning-rate", "0.5", "--seed", "2"]) == 0
     loaded = LLKDClassifier.load(tmp_path / "model")
@@ -238,7 +246,7 @@ def test_an_interrupt_says_what_is_kept(command, hint, fit, texts, monkeypatch, 
         raise KeyboardInterrupt
 
     if command == "predict":
-        monkeypatch.setattr("skllkd.cli.classifier._load", interrupted)
+        monkeypatch.setattr("skllkd.cli.classifier.load_model", interrupted)
         arguments = ["predict", "model", texts]
     else:
         monkeypatch.setattr(ByLetter, "label", interrupted)

@@ -1,8 +1,11 @@
 """The verdict: its outcomes and reasons; how often it is right is a benchmark's matter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from skllkd import LLKDClassifier
+from skllkd.inspection.agreement import held_out_agreement
 from skllkd.inspection.estimate import (
     Estimate,
     Signals,
@@ -15,6 +18,7 @@ from skllkd.refinement import Refinement
 from skllkd.selection import SelectAll
 from skllkd.students import SklearnStudent
 from skllkd.teachers import BatchCalibration, CallableTeacher
+from skllkd.teachers.sample import ask_sample
 
 NAMES = ["fruit", "town", "tool"]
 WORDS = {
@@ -59,6 +63,8 @@ def test_a_good_teacher_and_a_student_that_follows_work():
         "Verdict: this probably works.\nEstimated without gold"
     )
     assert found.teacher.low < found.teacher.value < found.teacher.high <= 1
+    assert f"Teacher: confidence {found.signals.confidence:.2f}, repeated" in str(found)
+    assert all(len(line) <= 88 for line in str(found).splitlines())
 
 
 def test_a_sure_teacher_whose_labels_are_noise_does_not_work():
@@ -88,13 +94,12 @@ def test_one_class_for_all_is_no_agreement():
 
 
 def test_predictions_of_no_text_are_not_known():
-    """The other folds held one class only, so that no model was trained."""
-    label = np.zeros(360, dtype=int)
-    label[:4] = [1, 1, 2, 2]
-    fitted = fit(proba_of(label, 0.9))
-    assert (fitted._fitted.out_of_fold == -1).all()
-    assert signals_of(fitted._fitted).out_of_fold is None
-    assert fitted.report().held_out is None
+    """As where the other folds held one class only, so that no model was trained."""
+    state = fit(proba_of(pool()[1]))._fitted
+    state = replace(state, out_of_fold=np.full(360, -1))
+    assert signals_of(state).out_of_fold is None
+    assert held_out_agreement(state) is None
+    assert verdict_of(state).outcome == "doubtful"
 
 
 def test_few_texts_are_a_reason():
@@ -206,6 +211,23 @@ def test_labels_are_judged_by_their_calibrated_confidence(sureness, words):
     labels = teacher.label(texts, NAMES)
     assert words in judge_labels(labels)
     assert "`examples`" in judge_labels(labels) or sureness >= 0.8
+
+
+@pytest.mark.parametrize(("sureness", "words"), [(0.34, "hardly"), (0.9, "tells")])
+def test_a_few_uncalibrated_answers_are_calibrated_among_themselves(sureness, words):
+    """A model that says one code whatever the text is sure, and does not read it."""
+    texts, gold = pool(6)
+    biased = proba_of(gold, sureness) * [1, 1, 300]
+    teacher = CallableTeacher(
+        lambda some: (biased / biased.sum(axis=1, keepdims=True))[
+            [texts.index(text) for text in some]
+        ],
+        calibration=BatchCalibration(),
+        store=False,
+    )
+    sample = ask_sample(teacher, texts, NAMES, 6)
+    assert (sample.labels.proba.argmax(axis=1) == 2).all()
+    assert words in judge_labels(sample.labels)
 
 
 def test_confidence_is_counted_from_guessing():

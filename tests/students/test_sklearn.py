@@ -6,6 +6,7 @@ import pytest
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.pipeline import make_pipeline
 from skllkd import LLKDClassifier
+from skllkd.exceptions import InvalidParameterError
 from skllkd.students import SklearnStudent
 
 HASHED = make_pipeline(HashingVectorizer(ngram_range=(1, 2)), TfidfTransformer())
@@ -23,3 +24,9 @@ def test_words_of_the_pool_are_in_the_file_unless_they_are_hashed(vectorizer, ke
     content = pickle.dumps(clf)
     for words in (b"jane roe", b"4929123456781234"):
         assert (words in content) is keeps
+
+
+def test_texts_without_a_word_are_named():
+    classifier = LLKDClassifier(student=SklearnStudent(), verbose=0)
+    with pytest.raises(InvalidParameterError, match="vectorizer.*empty vocabulary"):
+        classifier.fit(["?", "!"], ["a", "b"])

@@ -15,7 +15,6 @@ from skllkd.teachers import (
     BatchCalibration,
     CalibratedTeacher,
     CallableTeacher,
-    ContextualCalibration,
     EnsembleTeacher,
     PrecomputedTeacher,
 )
@@ -117,24 +116,6 @@ def test_changing_the_calibration_asks_nothing_and_a_given_bias_is_used():
     one = CallableTeacher(function, calibration=BatchCalibration())
     alone = one.label(["y"], AB, class_bias=batch.class_bias)
     np.testing.assert_allclose(alone.proba[0], batch.proba[1])
-
-
-def test_contextual_calibration_asks_about_texts_without_content():
-    asked = []
-
-    def function(texts):
-        asked.extend(texts)
-        return [
-            [0.2, 0.8] if text in ("N/A", "[MASK]", "...") else [0.4, 0.6]
-            for text in texts
-        ]
-
-    teacher = CallableTeacher(function, calibration=ContextualCalibration())
-    labels = teacher.label(["x", "y"], AB)
-    assert asked == ["x", "y", "N/A", "[MASK]", "..."]
-    assert (labels.n_asked, labels.n_reused) == (5, 0)
-    odds = (0.4 / 0.2) / (0.6 / 0.8)
-    np.testing.assert_allclose(labels.proba[0, 0] / labels.proba[0, 1], odds)
 
 
 # ---- pools whose classes are not equally frequent

@@ -13,7 +13,6 @@ from skllkd.exceptions import (
 from skllkd.teachers import (
     BatchCalibration,
     CallableTeacher,
-    ContextualCalibration,
     PrecomputedTeacher,
 )
 from skllkd.teachers.wrapping import as_teacher
@@ -130,8 +129,6 @@ def test_bad_teacher_parameters_are_named():
     for bad in ([0.5, 0.3, 0.2], 0.5, [1, 0], {"a": 0.5, "z": 0.5}):
         with pytest.raises(InvalidParameterError, match="`class_prior`"):
             label(calibration=BatchCalibration(bad))
-    with pytest.raises(InvalidParameterError, match='`class_prior="em"`'):
-        label(calibration=ContextualCalibration("em"))
     with pytest.raises(InvalidParameterError, match="`store`.*True"):
         label(store=True, cache_key="k")
     with pytest.raises(InvalidParameterError, match="`function`"):

@@ -18,7 +18,6 @@ from skllkd.teachers import (
     BatchCalibration,
     CalibratedTeacher,
     CallableTeacher,
-    ContextualCalibration,
     EnsembleTeacher,
     PrecomputedTeacher,
 )
@@ -178,24 +177,6 @@ def test_an_ensemble_teaches(news, tmp_path):
     joblib.dump(classifier, tmp_path / "c.joblib")
     loaded = joblib.load(tmp_path / "c.joblib").set_params(teacher=classifier.teacher)
     np.testing.assert_allclose(loaded.label(texts[:3]), classifier.label(texts[:3]))
-
-
-def test_contextual_calibration_needs_all_members():
-    def first(texts):
-        return [[0.2, 0.8] if text == "N/A" else [0.5, 0.5] for text in texts]
-
-    def second(texts):
-        return [[0.4, 0.6]] * len(texts)
-
-    teacher = EnsembleTeacher([first, second], calibration=ContextualCalibration())
-    labels = teacher.label(["x"], AB)
-    assert labels.n_asked == 8
-    assert labels.proba[0, 0] > 0.5
-    stored = PrecomputedTeacher(["x"], ["a"])
-    with pytest.raises(InvalidParameterError, match="Contextual.*place 1"):
-        EnsembleTeacher([first, stored], calibration=ContextualCalibration()).label(
-            ["x"], AB
-        )
 
 
 def test_bad_parameters_are_named():

@@ -1,7 +1,12 @@
 """Answers that a function may give."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import torch
+from scipy import sparse
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import (
     TeacherOutputError,
@@ -102,4 +107,130 @@ def test_what_is_no_labelling_is_refused(output, named):
     with pytest.raises(TeacherOutputError) as caught:
         log_prob_of_output(output, 2, AB)
     for part in named:
+        assert part in str(caught.value)
+
+
+def tables(columns):
+    """Return columns as data frames, an Arrow table and a mapping."""
+    return [pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns), columns]
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_columns_with_names_are_found_by_them(place):
+    columns = {"text": ["x", "y"], "b": [0.9, None], "a": [0.1, None]}
+    rows = proba(tables(columns)[place], 2, AB)
+    np.testing.assert_allclose(rows[0], [0.1, 0.9])
+    assert np.isnan(rows[1]).all()
+    prefixed = {f"proba_{name}": columns[name] for name in "ba"}
+    np.testing.assert_allclose(proba(tables(prefixed)[place], 2, AB), rows)
+    labelled = {"label": ["b", None], "score": [0.8, None]}
+    rows = proba(tables(labelled)[place], 2, AB)
+    np.testing.assert_allclose(rows[0], [0.2, 0.8])
+    assert np.isnan(rows[1]).all()
+    for wrong in ({"a": [0.1, 0.2], "c": [0.9, 0.8]}, {"x": [1, 2], "y": [3, 4]}):
+        with pytest.raises(
+            TeacherOutputError, match=r"column for each of \['a', 'b'\]"
+        ):
+            proba(tables(wrong)[place], 2, AB)
+
+
+def test_numbered_columns_are_names_of_numbers_alone():
+    frame = pd.DataFrame([[0.9, 0.1], [0.2, 0.8]])
+    np.testing.assert_allclose(proba(frame, 2, AB), frame)
+    np.testing.assert_allclose(proba(frame, 2, as_classes([1, 0])), frame[[1, 0]])
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        [{"label": "b", "score": 0.9}, {"label": "a", "score": 0.6}],
+        [[{"label": "b", "score": 0.9}], [{"label": "a", "score": 0.6}]],
+        [
+            [{"label": "b", "score": 0.9}, {"label": "a", "score": 0.1}],
+            [{"label": "a", "score": 0.6}, {"label": "b", "score": 0.4}],
+        ],
+        [{"b": 0.9, "a": 0.1}, {"a": 0.6}],
+        [("b", 0.9), ("a", 0.6)],
+        (("b", np.float32(0.9)), ("a", 0.6)),
+        (["b", "a"], [0.9, 0.6]),
+        (np.array(["b", "a"]), torch.tensor([0.9, 0.6])),
+        (pd.Series(["b", "a"], index=[7, 3]), pl.Series([0.9, 0.6])),
+        torch.tensor([[0.1, 0.9], [0.6, 0.4]], requires_grad=True),
+        torch.tensor([[0.1, 0.9], [0.6, 0.4]]).to_sparse(),
+        torch.tensor([[0.1, 0.9], [0.6, 0.4]], dtype=torch.bfloat16),
+        [torch.tensor([0.1, 0.9], dtype=torch.half), torch.tensor([0.6, 0.4])],
+        sparse.csr_matrix([[0.1, 0.9], [0.6, 0.4]]),
+        [["0.1", "0.9"], ["0.6", "0.4"]],
+        pa.array([[0.1, 0.9], [0.6, 0.4]]),
+    ],
+    ids=str,
+)
+def test_forms_of_answers(output):
+    found = proba(output, 2, AB)
+    np.testing.assert_allclose(found, [[0.1, 0.9], [0.6, 0.4]], atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        [["b"], ["a"]],
+        [("b",), np.array(["a"])],
+        np.array([["b"], ["a"]]),
+        [np.str_("b"), np.array("a")],
+        pd.Series(["b", "a"], dtype="category"),
+        pa.chunked_array([["b"], ["a"]]),
+        pd.DataFrame({"label": ["b", "a"]}),
+        {"label": ["b", "a"]},
+    ],
+    ids=str,
+)
+def test_forms_of_labels(output):
+    np.testing.assert_array_equal(proba(output, 2, AB), [[0, 1], [1, 0]])
+
+
+def test_masked_rows_are_no_answer():
+    masked = np.ma.masked_array([[0.1, 0.9], [0.6, 0.4]], [[False] * 2, [True] * 2])
+    rows = proba(masked, 2, AB)
+    np.testing.assert_allclose(rows[0], [0.1, 0.9])
+    assert np.isnan(rows[1]).all()
+
+
+def test_a_share_of_the_scores_is_for_the_classes_that_are_not_named():
+    rows = proba([{"b": 0.5, "c": 0.3}, None], 2, ABC)
+    np.testing.assert_allclose(rows[0], [0.2, 0.5, 0.3])
+    assert np.isnan(rows[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("output", "parts"),
+    [
+        ([{"label": "LABEL_0", "score": 0.9}] * 2, ["'LABEL_0'", "row 0"]),
+        ([{"label": "a", "score": "0,9"}, None], ["'0,9'", "row 0", "decimal point"]),
+        ((["a", "b"], ["high", "low"]), ["'high'", "row 0"]),
+        ((["a", "b"], [0.9, "90 %"]), ["'90 %'", "row 1"]),
+        ([[0.5, 0.5], ["0,5", "0,5"]], ["'0,5'", "row 1"]),
+        ([[0.5, 0.5], [1j, 0]], ["row 1"]),
+        ([[0.5, 0.5], [10**400, 0]], ["row 1"]),
+        (np.array([[0.5, 0.5], [1j, 0]]), ["row 0"]),
+        ((["a", "b"], np.array([0.5, 1j])), ["0j", "row 0"]),
+        ({"a": [0.1, "x"], "b": [0.9, 0.5]}, ["'x'", "row 1"]),
+        ({"a": [0.1], "b": [0.9, 0.5]}, ["one length"]),
+        ([{"a": 0.9, "b": 0.9}] * 2, ["sum to 1", "row 0"]),
+        ([{"a": 1.5}] * 2, ["1.5", "row 0"]),
+        ([[{"label": "a"}, {"label": "a"}]] * 2, ["twice", "row 0"]),
+        ([{"a": 1.0}, "b"], ["one form", "'b'", "row 1"]),
+        ([{"a": 1.0}], ["1 for 2"]),
+        ([{"a"}, {"b"}], ["{'a'}", "row 0"]),
+        ([["a", "b"], ["a"]], ["['a', 'b']", "row 0"]),
+        (["a", {"b": []}], ["{'b': []}", "row 1"]),
+        (iter("ab"), ["str_ascii_iterator", "list of a generator"]),
+        (np.full((2, 2, 1), 0.5), ["(2, 2, 1)"]),
+        (b"ab", ["bytes"]),
+        ([b"a", b"b"], ["b'a'", "row 0"]),
+    ],
+)
+def test_odd_answers_are_refused_with_value_and_row(output, parts):
+    with pytest.raises(TeacherOutputError) as caught:
+        log_prob_of_output(output, 2, AB)
+    for part in parts:
         assert part in str(caught.value)

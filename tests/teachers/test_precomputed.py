@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import (
-    InvalidParameterError,
     MissingLabelWarning,
 )
 from skllkd.teachers import (
-    ContextualCalibration,
     PrecomputedTeacher,
 )
 
@@ -38,9 +36,3 @@ def test_texts_without_an_answer_are_not_reused():
     teacher = PrecomputedTeacher(["y", "z"], ["a", None])
     with pytest.warns(MissingLabelWarning, match="2 of 3"):
         assert teacher.label(["y", "z", "new"], AB).n_reused == 1
-
-
-def test_precomputed_contextual_calibration_is_impossible():
-    teacher = PrecomputedTeacher(["x"], ["a"], calibration=ContextualCalibration())
-    with pytest.raises(InvalidParameterError, match="Contextual"):
-        teacher.label(["x"], AB)

@@ -74,3 +74,16 @@ def test_the_prompt_of_a_server_is_that_of_its_messages():
     prompt = teacher._prompt_of("a text", as_classes({"red": "warm", "blue": ""}))
     assert prompt.startswith("[system] Choose.\n\nClasses:\nA: red (warm)\nB: blue\n")
     assert prompt.endswith("[user] Text: a text\nClass?")
+
+
+def test_a_trial_does_not_wait_for_a_server_that_is_gone():
+    class Retrying(Skewed):
+        max_retries = 6
+
+        def score_batch(self, texts, classes):
+            assert self.max_retries == 1
+            return super().score_batch(texts, classes)
+
+    teacher = Retrying([])
+    assert ask_sample(teacher, ["one", "two"], AB, 2).n_asked == 2
+    assert teacher.max_retries == 6

@@ -101,6 +101,6 @@ def test_what_cannot_teach_is_named(pipeline, news):
     with pytest.raises(InvalidParameterError, match=r"'a', 'b'.*'business'"):
         label(pipeline)
     with pytest.raises(InvalidParameterError, match="fitted before"):
-        LLKDClassifier(clone(pipeline), TOPICS).fit(news[0])
+        LLKDClassifier(clone(pipeline), TOPICS, student=SklearnStudent()).fit(news[0])
     with pytest.raises(InvalidParameterError, match="`teacher`.*got type"):
         as_teacher(LogisticRegression)

@@ -11,6 +11,7 @@ from skllkd.exceptions import (
     InvalidParameterError,
     MissingDependencyError,
     MissingLabelWarning,
+    SkllkdWarning,
     TeacherOutputError,
 )
 from skllkd.teachers import (
@@ -108,8 +109,38 @@ def test_labels_stay_the_strings_they_are(suffix, tmp_path):
 
 def test_a_cell_that_is_no_number_is_named(tmp_path):
     (tmp_path / "t.csv").write_text("text,label,sure\nx,a,much\n")
-    with pytest.raises(InvalidParameterError, match=r"'sure' .*numbers.*'much'"):
+    with pytest.raises(
+        InvalidParameterError, match=r"'sure' .*numbers.*'much' in row 1"
+    ):
         PrecomputedTeacher.from_table(tmp_path / "t.csv", confidence="sure")
+    (tmp_path / "t.csv").write_text('text,proba_a,proba_b\nx,0.5,0.5\ny,"0,9","0,1"\n')
+    with pytest.raises(
+        InvalidParameterError, match=r"'proba_a' .*point.*'0,9' in row 2"
+    ):
+        PrecomputedTeacher.from_table(tmp_path / "t.csv")
+
+
+def test_labels_alone_in_lists(tmp_path):
+    (tmp_path / "t.jsonl").write_text(
+        '{"text": "x", "label": [1]}\n{"text": "y", "label": [0]}\n'
+    )
+    teacher = PrecomputedTeacher.from_table(tmp_path / "t.jsonl")
+    for classes in ([1, 0], ["1", "0"]):
+        np.testing.assert_array_equal(
+            teacher.label(["y", "x"], classes).proba, 1 - np.eye(2)
+        )
+
+
+def test_a_column_that_is_there_twice_is_refused():
+    frame = pd.DataFrame([["x", "a", "b"]], columns=["text", "label", "label"])
+    with pytest.raises(InvalidParameterError, match="'label' is there 2 times"):
+        PrecomputedTeacher.from_table(frame)
+
+
+def test_texts_may_be_nested(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"data": {"text": "x"}, "label": "a"}\n')
+    teacher = PrecomputedTeacher.from_table(tmp_path / "t.jsonl", text="data.text")
+    np.testing.assert_array_equal(teacher.label(["x"], AB).proba, [[1, 0]])
 
 
 @pytest.mark.parametrize("table_of", [pd.DataFrame, pl.DataFrame, pa.table])
@@ -209,3 +240,12 @@ def test_only_line_feeds_end_lines(tmp_path):
     (tmp_path / "t.jsonl").write_text(line + "\n", encoding="utf-8")
     teacher = PrecomputedTeacher.from_table(tmp_path / "t.jsonl")
     assert not teacher.label([text], AB).missing.any()
+
+
+def test_the_texts_written_are_those_of_the_labels_and_whole(tmp_path):
+    labels = PrecomputedTeacher(["x"], ["a"]).label(["x"], AB)
+    with pytest.raises(InvalidParameterError, match="1 texts of these labels; got 2"):
+        labels.to_pandas(["x", "y"])
+    with pytest.warns(SkllkdWarning, match="surrogate"):
+        labels.to_parquet(tmp_path / "l.parquet", ["half \ud83d"])
+    assert pd.read_parquet(tmp_path / "l.parquet")["text"].tolist() == ["half \ufffd"]

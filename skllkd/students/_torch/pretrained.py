@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -24,6 +26,8 @@ from skllkd.students._torch.encoder import (
 )
 
 _KEPT_ENCODERS = 2
+#: The longest that the model hub is waited for to know whether it can be reached.
+_HUB_TIMEOUT_S = 10.0
 
 
 class Pretrained(NamedTuple):
@@ -76,6 +80,7 @@ def _pipeline(name: str) -> Any:
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
+        _check_connection(name)
         return SentenceTransformer(str(Path(name).expanduser()), device="cpu")
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         raise SavedModelError(
@@ -87,6 +92,29 @@ def _pipeline(name: str) -> Any:
     finally:
         if bars:
             transformers_logging.enable_progress_bar()
+
+
+def _check_connection(name: str) -> None:
+    """Raise at once where the hub is needed and out of reach; loading tries for minutes."""
+    if Path(name).expanduser().exists():
+        return
+    names = [name] if "/" in name else [name, f"sentence-transformers/{name}"]
+    try:
+        if any(map(_is_cached, names)):
+            return
+        HfApi().model_info(name, timeout=_HUB_TIMEOUT_S)
+    except (HfHubHTTPError, HFValidationError):  # loading says more
+        return
+    except Exception as error:
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if not kinds & {"TransportError", "OSError"}:
+            return
+        raise OSError(f"the model hub cannot be reached ({error})") from error
+
+
+def _is_cached(name: str) -> bool:
+    """Return whether the hub's cache on this machine holds a model."""
+    return isinstance(try_to_load_from_cache(name, "config.json"), str)
 
 
 class FrozenEncoder(NamedTuple):

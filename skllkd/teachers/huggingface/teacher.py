@@ -12,7 +12,7 @@ from typing_extensions import override
 from skllkd._core.classes import Classes
 from skllkd._core.device import checked_device
 from skllkd._core.params import check_number, check_option
-from skllkd.teachers.calibration import BatchCalibration, Calibration
+from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.huggingface.loading import (
     close_source,
     loaded_model,
@@ -89,7 +89,7 @@ class TransformersTeacher(CausalLMTeacher):
         examples: Sequence[tuple[str, Any]] = (),
         instruction: str | None = None,
         chat: bool | str = "auto",
-        calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
+        calibration: BatchCalibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         max_text_tokens: int = 400,
         whole_labels: bool = True,
         max_calls: int | None = None,

@@ -14,7 +14,7 @@ from skllkd._core.classes import Classes
 from skllkd._core.digest import file_digest
 from skllkd._core.params import check_number
 from skllkd._core.registry import HandleKey
-from skllkd.teachers.calibration import BatchCalibration, Calibration
+from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.llamacpp.model import LlamaModel, loaded_model, models
 from skllkd.teachers.llamacpp.scorer import LlamaScorer, scorers
 from skllkd.teachers.prompting.causal_lm import CausalLMTeacher
@@ -39,7 +39,7 @@ class LlamaCppTeacher(CausalLMTeacher):
         Descriptions of the classes are added to either.
     chat : bool or "auto", default="auto"
         Whether to ask in the model's chat template: where it has one, always, never.
-    calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
+    calibration : BatchCalibration, default=BatchCalibration()
         Correction of the model's preference for some labels; None for none. Applied to
         stored answers, so changing it costs no call.
     max_text_tokens : int, default=400
@@ -94,7 +94,7 @@ class LlamaCppTeacher(CausalLMTeacher):
         examples: Sequence[tuple[str, Any]] = (),
         instruction: str | None = None,
         chat: bool | str = "auto",
-        calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
+        calibration: BatchCalibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         max_text_tokens: int = 400,
         batch_tokens: int = 512,
         n_threads: int | None = None,

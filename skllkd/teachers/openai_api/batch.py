@@ -290,11 +290,11 @@ class BatchJobs:
             return (), f"{_SAID}: {said}", Usage()
         completion = read_completion(body)
         usage = usage_of(completion, n_tokens)
-        return completion.answers, self._request.fault(completion), usage
+        return completion.answers, self._request.reader.fault(completion), usage
 
     def _row(self, answers: list[Answer]) -> Scores:
         """Read the answers about a text."""
-        result = self._request.read(answers)
+        result = self._request.reader.read(answers)
         reason = self._client.server.mask(result.reason)
         return row_of(result._replace(reason=reason), Usage(), False, is_final=True)
 

@@ -64,7 +64,8 @@ class Capabilities:
             return {"most_tokens": limit // 2}
         named = [int(digits) for digits in re.findall(r"\b\d{1,4}\b", said)]
         longer = [n for n in named if limit < n <= REASONING_TOKENS]
-        if _TOO_FEW.search(said) and not _TOO_MANY.search(said) and limit < _ENOUGH:
+        is_too_few = _TOO_FEW.search(said) and (longer or not _TOO_MANY.search(said))
+        if is_too_few and limit < _ENOUGH:
             return {"least_tokens": min(longer, default=_ENOUGH)}
         return {}
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from skllkd.exceptions import TeacherAccessError
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.openai_api.capabilities import Capabilities
-from skllkd.teachers.openai_api.chat import NO_LOGPROBS, THINKS, ChatRequest
+from skllkd.teachers.openai_api.chat import ChatRequest
 from skllkd.teachers.openai_api.completion import (
     Completion,
     Refusal,
@@ -21,6 +21,7 @@ from skllkd.teachers.openai_api.completion import (
 )
 from skllkd.teachers.openai_api.connection import NOT_JSON, Connection, Exchange
 from skllkd.teachers.openai_api.rate_limit import RateLimiter, backoff_s, retry_after_s
+from skllkd.teachers.openai_api.reading import NO_LOGPROBS, THINKS
 from skllkd.teachers.openai_api.refusals import kind_of
 from skllkd.teachers.openai_api.server import Server
 
@@ -151,7 +152,7 @@ class Client:
 
         def read(content: Any) -> tuple[Completion, str]:
             completion = read_completion(content)
-            return completion, request.fault(completion)
+            return completion, request.reader.fault(completion)
 
         n_tokens = len(json.dumps(body["messages"])) // BYTES_PER_TOKEN
 
@@ -227,9 +228,12 @@ class Client:
                 read(content) if is_good and refusal is None else (None, "")
             )
         except (ValueError, RecursionError):
-            if is_good:
-                return Response(None, NOT_JSON, "passing", None, status)
             words = exchange.body[:1000].decode("utf-8", "replace")
+            if is_good:
+                problem = (
+                    f"{NOT_JSON}: {self.server.mask(words)}" if words else NOT_JSON
+                )
+                return Response(None, problem, "passing", None, status)
             refusal = Refusal(words or "no reason", status)
         if refusal is None:
             unfit = "unfit" if problem in (NO_LOGPROBS, THINKS) else "passing"

@@ -17,7 +17,7 @@ from skllkd.exceptions import InvalidParameterError, MissingDependencyError
 from skllkd.teachers.openai_api.server import Server
 
 #: The largest body that is read, in bytes: of an answer, and of a file of answers.
-ANSWER_BYTES, FILE_BYTES = 2**24, 2**32
+ANSWER_BYTES, FILE_BYTES = 2**22, 2**32
 _PROXIES = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
 #: Problems of a body that came with a status of success.
 NOT_JSON = "the body is no JSON, or cut off"

@@ -66,8 +66,13 @@ def retry_after_s(
             return seconds
     try:
         date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+        if date.tzinfo is None:  # "-0000": a time in UTC
+            date = date.replace(tzinfo=UTC)
+        return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+    except (
+        ValueError,
+        TypeError,
+        IndexError,
+        OverflowError,
+    ):  # no date, or none there is
         return None
-    if date.tzinfo is None:  # "-0000": a time in UTC
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())

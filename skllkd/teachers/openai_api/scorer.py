@@ -11,9 +11,10 @@ from skllkd.exceptions import SkllkdError, TeacherOutputError
 from skllkd.teachers.labels import DECLINED, FILTERED, NO_ANSWER, Usage
 from skllkd.teachers.metered.scores import Scores, concatenate_scores
 from skllkd.teachers.openai_api.capabilities import Capabilities
-from skllkd.teachers.openai_api.chat import ChatRequest, ChatResult
+from skllkd.teachers.openai_api.chat import ChatRequest
 from skllkd.teachers.openai_api.client import BYTES_PER_TOKEN, Client, Response
 from skllkd.teachers.openai_api.completion import Answer
+from skllkd.teachers.openai_api.reading import ChatResult
 from skllkd.teachers.plan import TokenCount
 
 #: Texts in a row without an answer after which a server counts as gone, and before any
@@ -65,10 +66,10 @@ class ChatScorer:
             if response.problem:
                 self._note_failure(response)
                 reason = f"the server gave no answer: {response.problem}"
-                failed = request.no_result(reason)
+                failed = request.reader.no_result(reason)
                 return row_of(failed, usage, request.is_truncated(text), is_final=False)
             answers += response.content.answers
-        result = request.read(answers)
+        result = request.reader.read(answers)
         result = result._replace(reason=self._client.server.mask(result.reason))
         self._note_answer(result)
         return row_of(result, usage, request.is_truncated(text), is_final=True)

@@ -18,7 +18,7 @@ from skllkd._core.params import check_number, check_option
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.teachers.base import distinct_texts
-from skllkd.teachers.calibration import BatchCalibration, Calibration
+from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.labels import TeacherLabels, Usage
 from skllkd.teachers.metered.dispatch import MaySpend, Scorer, always
 from skllkd.teachers.metered.scores import Scores, unknown_scores
@@ -96,7 +96,7 @@ class OpenAITeacher(MeteredTeacher):
         A name for the server and the model together, under which answers are stored, so
         that a server that moves keeps them. By default the address, the model's name and,
         for a server on this machine or in its network, what that lists under the name.
-    calibration : BatchCalibration or ContextualCalibration, default=BatchCalibration()
+    calibration : BatchCalibration, default=BatchCalibration()
         Correction of the model's preference for some codes; None for none. Labels
         without a confidence stay as they are.
     store : str, Path or False, optional
@@ -169,7 +169,7 @@ class OpenAITeacher(MeteredTeacher):
         max_calls: int | None = None,
         max_cost: float | None = None,
         cache_key: str | None = None,
-        calibration: Calibration | None = BatchCalibration(),  # noqa: B008  (frozen)
+        calibration: BatchCalibration | None = BatchCalibration(),  # noqa: B008  (frozen)
         store: str | os.PathLike[str] | bool | None = None,
     ) -> None:
         self.model = model

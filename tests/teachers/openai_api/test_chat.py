@@ -102,8 +102,8 @@ def reading(method, completions, classes=("xx", "yy", "zz"), n_votes=4):
     )
     read = [read_completion(some) for some in completions]
     for some in read:
-        assert request.fault(some) == ""
-    return request.read([answer for some in read for answer in some.answers])
+        assert request.reader.fault(some) == ""
+    return request.reader.read([answer for some in read for answer in some.answers])
 
 
 def test_probabilities_of_codes_with_and_without_a_space_are_summed():

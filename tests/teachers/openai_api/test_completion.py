@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skllkd._core.classes import as_classes
 from skllkd.teachers.openai_api.capabilities import Capabilities
-from skllkd.teachers.openai_api.chat import NO_LOGPROBS, THINKS, ChatRequest
+from skllkd.teachers.openai_api.chat import ChatRequest
 from skllkd.teachers.openai_api.client import usage_of
 from skllkd.teachers.openai_api.completion import (
     Refusal,
@@ -17,6 +17,7 @@ from skllkd.teachers.openai_api.completion import (
     read_completion,
     read_refusal,
 )
+from skllkd.teachers.openai_api.reading import NO_LOGPROBS, THINKS
 from skllkd.teachers.openai_api.refusals import kind_of
 
 NAMES = ("xx", "yy", "zz")
@@ -38,9 +39,9 @@ def label_of(content, method="logprobs", names=NAMES):
     """Return the class read from the body of an answer, None for none."""
     request = request_for(method, names)
     completion = read_completion(content)
-    if request.fault(completion):
+    if request.reader.fault(completion):
         return None
-    row = request.read(completion.answers).log_prob
+    row = request.reader.read(completion.answers).log_prob
     return None if np.isnan(row).any() else names[row.argmax()]
 
 
@@ -100,9 +101,9 @@ def test_any_json_is_an_answer_a_refusal_or_a_fault(body, method, many):
     completion = read_completion(body)
     usage = usage_of(completion, 50)
     assert usage.n_calls == 1 and usage.input_tokens >= 13 and usage.output_tokens >= 0
-    if not request.fault(completion):
-        result = request.read(completion.answers)
-        is_row = np.isfinite(result.log_prob).all() and not result.reason
+    if not request.reader.fault(completion):
+        result = request.reader.read(completion.answers)
+        is_row = not np.isnan(result.log_prob).any() and not result.reason
         assert is_row or (np.isnan(result.log_prob).all() and result.reason)
         assert math.isnan(result.label_mass) or 0 <= result.label_mass <= 1
         if is_row:
@@ -111,7 +112,7 @@ def test_any_json_is_an_answer_a_refusal_or_a_fault(body, method, many):
 
 # ---- round trip: an answer in any form is read as what it says
 
-ODD = [None, "NaN", float("nan"), float("inf"), -9999.0, "x", [], True, 1e400]
+ODD = [None, "NaN", math.nan, math.inf, -9999.0, 4.0, "17", "x", [], True, 1e400]
 
 
 @st.composite
@@ -148,7 +149,7 @@ def test_the_surest_answer_never_loses_by_an_odd_number(answer):
     best, body = answer
     body = json.loads(json.dumps(body))
     request = request_for()
-    if not request.fault(read_completion(body)):
+    if not request.reader.fault(read_completion(body)):
         found = label_of(body)
         numbers = read_completion(body).answers[0].tokens[0].probabilities()
         assert found == NAMES["ABC".index(best)] or not numbers
@@ -160,19 +161,22 @@ def test_the_token_that_was_written_has_what_the_others_leave(odd):
     written = {"token": "B", "logprob": odd, "top_logprobs": top}
     body = json.loads(json.dumps(said("B", {"content": [written]})))
     request = request_for()
-    read = request.read(read_completion(body).answers)
+    read = request.reader.read(read_completion(body).answers)
     share = np.exp(read.log_prob)
     np.testing.assert_allclose(share[[0, 1]], [np.exp(-3), 1 - np.exp(-3)], rtol=1e-6)
     # where the written token's own number is known, the list's odd one does not count
     body["choices"][0]["logprobs"]["content"][0]["logprob"] = -0.2
-    share = np.exp(request.read(read_completion(body).answers).log_prob)
+    share = np.exp(request.reader.read(read_completion(body).answers).log_prob)
     np.testing.assert_allclose(share[1], np.exp(-0.2), rtol=1e-6)
 
 
 def test_log_probabilities_above_0_keep_their_order():
     assert Token("A", 3e-4, {"A": 3e-4, "B": -8.0}).probabilities()["A"] <= 1
-    share = Token("B", 5.0, {"A": 4.0, "B": 5.0}).probabilities()  # logits
-    assert math.isclose(share["B"] / share["A"], math.e) and sum(share.values()) <= 1
+    share = Token("B", 2e-4, {"A": 1e-4, "B": 2e-4}).probabilities()
+    assert share["B"] > share["A"] and sum(share.values()) <= 1
+    assert Token("B", 5.0, {"A": 4.0, "B": 5.0}).probabilities() == {}  # logits
+    share = Token("A", -0.3, {"A": -0.3, "B": 17.0, "C": -2.0}).probabilities()
+    assert share.keys() == {"A", "C"} and max(share, key=share.get) == "A"
 
 
 def test_a_class_that_is_not_listed_does_not_tie_with_the_likeliest():
@@ -184,23 +188,24 @@ def test_a_class_that_is_not_listed_does_not_tie_with_the_likeliest():
 def test_answers_without_numbers_are_faults_and_withheld_ones_are_not():
     request = request_for()
     for logprobs in (None, {}, {"content": None}, {"content": []}, {"content": [None]}):
-        assert request.fault(read_completion(said("A", logprobs))) == NO_LOGPROBS
-    held = said("A", None, "content_filter"), said(None, refusal="I cannot say.")
+        assert request.reader.fault(read_completion(said("A", logprobs))) == NO_LOGPROBS
+    held = [said("A", None, "content_filter"), said(None, refusal="I cannot say.")]
+    held.append(said([{"type": "refusal", "refusal": "I cannot say."}]))
     for body in held:
         completion = read_completion(body)
-        assert request.fault(completion) == ""
-        assert request.read(completion.answers).reason
-    assert "filter" in request.read(read_completion(held[0]).answers).reason
+        assert request.reader.fault(completion) == ""
+        assert request.reader.read(completion.answers).reason
+    assert "filter" in request.reader.read(read_completion(held[0]).answers).reason
     for thought in (said("", finish="length"), said("A", reasoning_content="hm")):
-        assert request.fault(read_completion(thought)) == THINKS
+        assert request.reader.fault(read_completion(thought)) == THINKS
 
 
 def test_a_code_of_several_tokens_with_an_unknown_number_is_the_least_sure():
     tokens = [{"token": "1", "logprob": -0.1}, {"token": "7", "logprob": None}]
     request = request_for(names=MANY)
     completion = read_completion(said("17", {"content": tokens}))
-    assert request.fault(completion) == ""
-    share = np.exp(request.read(completion.answers).log_prob)
+    assert request.reader.fault(completion) == ""
+    share = np.exp(request.reader.read(completion.answers).log_prob)
     assert share.argmax() == 16 and share[16] < 1.1 / 40
 
 
@@ -362,6 +367,8 @@ def test_other_refusals(status, words, codes, kind):
         ),
         ("max_tokens must be at least 8", {}, {"least_tokens": 8}),
         ("max_tokens must be greater than 1", {}, {"least_tokens": 32}),
+        ("max_tokens: at least 16, at most 4096", {}, {"least_tokens": 16}),
+        ("Invalid 'max_output_tokens': >= 16, but got 1", {}, {"least_tokens": 16}),
         ("max_tokens exceeds the context", {}, {}),
         ("use max_completion_tokens", {}, {"limit_name": "max_completion_tokens"}),
         ("top_logprobs must be at most 5", {"top_logprobs": 20}, {"top_logprobs": 5}),

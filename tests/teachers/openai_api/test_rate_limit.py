@@ -1,9 +1,12 @@
 """Rate limits and waits."""
 
+import math
 import threading
 from datetime import UTC, datetime
 
 import numpy as np
+from hypothesis import example, given
+from hypothesis import strategies as st
 from skllkd.teachers.openai_api.rate_limit import RateLimiter, backoff_s, retry_after_s
 
 from tests.teachers.openai_api.common import CLASSES, TEXTS, teacher
@@ -18,6 +21,15 @@ def test_retry_after_in_every_form():
     for nonsense in ("soon", "", "nan", "-3", "inf"):
         assert retry_after_s({"retry-after": nonsense}, now) in (None, 0)
     assert retry_after_s({}) is None
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [+-]?\w*"))
+@example("Thu, 01 Jan 99999999999999999999 00:00:00 GMT")
+@example("1e400")
+def test_any_time_to_wait_is_read_or_is_none(value):
+    for name in ("retry-after", "retry-after-ms"):
+        seconds = retry_after_s({name: value})
+        assert seconds is None or 0 <= seconds < math.inf
 
 
 def test_backoff_doubles_up_to_a_minute():

@@ -13,7 +13,7 @@ from skllkd.exceptions import (
     InvalidParameterError,
     MissingLabelWarning,
 )
-from skllkd.teachers import ContextualCalibration, LabelStore, OpenAITeacher
+from skllkd.teachers import LabelStore, OpenAITeacher
 from skllkd.teachers.openai_api.chat import ChatRequest, chat_request
 
 from tests.faulty_server import letter_probabilities, stub, text_of
@@ -96,12 +96,12 @@ def test_a_labelling_opens_and_writes_everything_once(served, monkeypatch):
     counted(OpenAITeacher, "fingerprint")
     counted(ChatRequest, "body")
     chat_request.cache_clear()
-    asked = teacher(calibration=ContextualCalibration(texts=["N/A"]))
-    assert asked.label(TEXTS[:3], CLASSES).n_asked == 4
-    assert counts == {"__init__": 1, "Client": 1, "fingerprint": 1, "body": 4}
-    assert chat_request.cache_info().misses == 1 and len(recorder.bodies) == 4
+    asked = teacher()
+    assert asked.label(TEXTS[:3], CLASSES).n_asked == 3
+    assert counts == {"__init__": 1, "Client": 1, "fingerprint": 1, "body": 3}
+    assert chat_request.cache_info().misses == 1 and len(recorder.bodies) == 3
     assert asked.label(TEXTS[:3], CLASSES).n_asked == 0
-    assert counts == {"__init__": 2, "Client": 1, "fingerprint": 2, "body": 4}
+    assert counts == {"__init__": 2, "Client": 1, "fingerprint": 2, "body": 3}
 
 
 @pytest.mark.parametrize("method", ["logprobs", "votes", "label"])

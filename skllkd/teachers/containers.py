@@ -1,0 +1,69 @@
+"""Lists, arrays and columns in place of tensors, tables and other containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from skllkd._core.texts import column_entries
+
+_SCALARS = (str, bytes, int, float, type(None))
+#: How far a sum of probabilities may be from 1, and the rounding of a class's in half
+#: precision.
+_SUM_TOLERANCE = 1e-3
+_ROUNDING = {"float16": 2**-11, "bfloat16": 2**-8}
+
+
+def unpacked(value: Any) -> Any:
+    """Return what a container holds: a list, an array, or columns by name for a table."""
+    if isinstance(value, _SCALARS):
+        return value
+    if hasattr(value, "detach"):  # a tensor, which may have a gradient or be on a GPU
+        return _array_of_tensor(value)
+    if isinstance(value, np.ma.MaskedArray):
+        whole = value.data.astype(object)
+        whole[np.ma.getmaskarray(value)] = None
+        return whole
+    if hasattr(value, "toarray"):  # a sparse matrix
+        return value.toarray()
+    names = column_names(value)
+    if names is not None:
+        return {name: column_entries(value[name], str(name)) for name in names}
+    if isinstance(value, Mapping):
+        return {name: unpacked(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = [unpacked(part) for part in value]
+        return tuple(parts) if isinstance(value, tuple) else parts
+    if not isinstance(value, np.ndarray) and (
+        hasattr(value, "to_pylist") or hasattr(value, "to_list")
+    ):
+        return column_entries(value, "output")
+    return value
+
+
+def column_names(table: Any) -> list[Any] | None:
+    """Return the names of the columns of a data frame or an Arrow table, else None."""
+    names = getattr(table, "column_names", getattr(table, "columns", None))
+    if names is None or callable(names) or not hasattr(table, "__getitem__"):
+        return None
+    return list(names)
+
+
+def sum_tolerance(value: Any, n_classes: int) -> float:
+    """Return how far a sum of probabilities may be from 1 in the precision they have."""
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    return max(_SUM_TOLERANCE, n_classes * _ROUNDING.get(kind, 0.0))
+
+
+def _array_of_tensor(tensor: Any) -> Any:
+    """Return a tensor as an array; NumPy has no bfloat16."""
+    tensor = tensor.detach().cpu()
+    if tensor.is_sparse:
+        tensor = tensor.to_dense()
+    if tensor.dtype.is_floating_point:
+        tensor = tensor.double()
+    return tensor.numpy()
