@@ -13,6 +13,7 @@ import numpy as np
 from skllkd._classifier import LLKDClassifier
 from skllkd._core.atomic_files import replacing_file
 from skllkd._core.params import check_number, check_option, optional_import
+from skllkd._core.places import check_folder
 from skllkd.cli.console import say
 from skllkd.cli.demo_figures import (
     DemoFigures,
@@ -113,6 +114,7 @@ def run_demo(
     output: Path,
 ) -> DemoFigures:
     """Label, train, score, and write the model and a picture."""
+    check_folder(output)
     output.mkdir(parents=True, exist_ok=True)
     optional_import("matplotlib.pyplot", "plot")
     split, asked = split_bbc_news(n_pool, n_held_out), demo_teacher(teacher)

@@ -89,25 +89,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     """Print the evaluation of a saved classifier, and write it."""
     from skllkd.inspection.measuring import evaluate_classifier
 
-    source = source_of(options)
-    reader = TextReader(source)
-    with read_table(source) as table:
-        blocks = list(table)
-    every_text = [text for block in blocks for text in reader.texts(block)]
     classifier = load_model(options.model)
-    names = {str(name): name for name in classifier.classes_.tolist()}
-    every_label = _labels(blocks, options.label_column, names, "--label-column")
-    pairs = zip(every_text, every_label, strict=True)
-    rows = [i for i, pair in enumerate(pairs) if None not in pair]
-    if len(rows) < len(every_text):
-        n_left_out = len(every_text) - len(rows)
-        say(f"{n_left_out:,} rows without a text or gold label are left out.")
-    texts, gold = [every_text[i] for i in rows], [every_label[i] for i in rows]
-    teacher_labels = None
-    if options.teacher_column is not None:
-        said = _labels(blocks, options.teacher_column, names, "--teacher-column")
-        teacher_labels = [said[i] for i in rows]
-    elif options.teacher is not None:
+    texts, gold, teacher_labels = _judged(options, classifier.classes_.tolist())
+    if teacher_labels is None and options.teacher is not None:
         teacher_labels = _asked(
             classifier.set_params(teacher=teacher_of(options)), texts
         )
@@ -116,6 +100,31 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.output is not None:
         _write(evaluation, Path(options.output))
         say(f"written to {options.output}")
+
+
+def _judged(
+    options: argparse.Namespace, classes: list[Any]
+) -> tuple[list[str], list[Any], list[Any] | None]:
+    """Return the texts that have a gold label, these labels, and the teacher's column."""
+    source, names = source_of(options), {str(name): name for name in classes}
+    reader = TextReader(source)
+    with read_table(source) as table:
+        blocks = list(table)
+    texts = [text for block in blocks for text in reader.texts(block)]
+    gold = _labels(blocks, options.label_column, names, "--label-column")
+    said: list[Any] = [None] * len(texts)
+    if options.teacher_column is not None:
+        said = _labels(blocks, options.teacher_column, names, "--teacher-column")
+    rows = [
+        (text, label, other)
+        for text, label, other in zip(texts, gold, said, strict=True)
+        if text is not None and label is not None
+    ]
+    if len(rows) < len(texts):
+        n_left_out = len(texts) - len(rows)
+        say(f"{n_left_out:,} rows without a text or gold label are left out.")
+    others = None if options.teacher_column is None else [row[2] for row in rows]
+    return [row[0] for row in rows], [row[1] for row in rows], others
 
 
 def _labels(

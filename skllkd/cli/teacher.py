@@ -30,6 +30,8 @@ _SETTINGS = (
     ),
     *("max_calls", "max_cost", "price_per_million"),
 )
+#: Options of language models only.
+_OF_MODELS = (*_SETTINGS, "examples", "store")
 
 
 def teacher_of(options: argparse.Namespace) -> Any:
@@ -38,12 +40,12 @@ def teacher_of(options: argparse.Namespace) -> Any:
 
     name, suffix = options.teacher, suffix_of(options.teacher)
     if SUFFIXES.get(suffix, "txt") != "txt":
-        _refuse(options, _SETTINGS, "a table of answers")
+        _refuse(options, _OF_MODELS, "a table of answers")
         table = whole_table(name, options.column)
         column = options.column if options.column in table else "text"
         return teachers.PrecomputedTeacher.from_table(table, text=column)
     if Path(name).is_dir() and options.base_url is None:
-        _refuse(options, _SETTINGS, "a sentence encoder")
+        _refuse(options, _OF_MODELS, "a sentence encoder")
         return teachers.EmbeddingTeacher(name)
     kind: Any = teachers.OpenAITeacher
     what = "a model on a server"

@@ -14,7 +14,7 @@ from skllkd._core.tables.formats import Source
 from skllkd._core.tables.reading import read_table
 from skllkd.cli.main import main, parser_of_all
 from skllkd.cli.teacher import teacher_of
-from skllkd.exceptions import MissingLabelWarning
+from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.teachers import (
     EmbeddingTeacher,
     LlamaCppTeacher,
@@ -404,3 +404,27 @@ def test_progress_counts_the_rows_predicted_unless_they_are_on_the_terminal(
     assert main(["predict", str(model), str(answers)]) == 0
     assert seen[0] == (not is_terminal)
     assert sum(seen[1:]) == 100
+
+
+def test_a_mistyped_store_buys_nothing_again(tmp_path):
+    store = tmp_path / "labelss.sqlite"
+    server = ["m", "--base-url", "http://localhost:1/v1", "--store", str(store)]
+    with pytest.raises(InvalidParameterError, match="--create-store"):
+        teacher_of(parsed(*server))
+    assert not store.exists()
+    assert teacher_of(parsed(*server, "--create-store")).store == store
+
+
+@pytest.mark.parametrize(
+    "option", [["--store", "x"], ["--method", "votes"], ["--examples", "x.csv"]]
+)
+def test_an_option_that_a_kind_of_teacher_does_not_take_is_refused(
+    option, answers, tiny_path, capsys
+):
+    for teacher in (answers, tiny_path):
+        command = ["plan", str(answers), "--teacher", str(teacher), *option]
+        assert main([*command, "--classes", "a", "b"]) == 1
+        assert f"{option[0]} is not for a" in capsys.readouterr().err
+    if option[0] == "--method":
+        with pytest.raises(InvalidParameterError, match="not for a local model"):
+            teacher_of(parsed("model.gguf", *option))

@@ -228,7 +228,6 @@ def test_a_share_of_the_scores_is_for_the_classes_that_are_not_named():
         (b"ab", ["bytes"]),
         ([b"a", b"b"], ["b'a'", "row 0"]),
     ],
-    ids=str,
 )
 def test_odd_answers_are_refused_with_value_and_row(output, parts):
     with pytest.raises(TeacherOutputError) as caught:

@@ -238,9 +238,7 @@ class Client:
         if refusal is None:
             unfit = "unfit" if problem in (NO_LOGPROBS, THINKS) else "passing"
             return Response(value, problem, unfit if problem else "", None, status)
-        number = (
-            f"HTTP {status}" if not is_good else "in a body that says it is an answer"
-        )
+        number = f"HTTP {status} with an error" if is_good else f"HTTP {status}"
         words = self.server.mask(refusal.words)
         kind, wait_s = kind_of(refusal), retry_after_s(exchange.headers)
         status = refusal.status

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 #: Types of the parts of a content that are thoughts, not the answer.
 _THOUGHTS = {"thinking", "reasoning", "redacted_thinking", "thought"}
-#: The least log-probability that is one: some servers write -9999 for "not known".
-_LEAST_LOG_PROB = -1000.0
+#: Log-probabilities between these are some: rounding makes 0 a little more, and some
+#: servers write -9999 for "not known".
+_LEAST_LOG_PROB, _LARGEST_LOG_PROB = -1000.0, 0.1
 _FILTERED = ("content_filter", "safety", "prohibited", "recitation", "blocklist")
 
 
@@ -28,10 +29,10 @@ class Token(NamedTuple):
     def probabilities(self) -> dict[str, float]:
         """Return the probabilities of the tokens listed, {} where no number is known.
 
-        Log-probabilities above 0 are shifted. A token that was written, and whose own
-        number is odd, has what the others leave, and no less than any of them.
+        Log-probabilities a little above 0 are shifted. A token that was written, and whose
+        own number is odd, has what the others leave, and no less than any of them.
         """
-        listed = {text: p for text, p in self.likeliest.items() if p < math.inf}
+        listed = {t: p for t, p in self.likeliest.items() if p <= _LARGEST_LOG_PROB}
         if self.text and _is_known(self.log_prob):
             listed[self.text] = self.log_prob
         elif not _is_known(listed.get(self.text, math.nan)):
@@ -129,7 +130,7 @@ def number(value: Any) -> float:
 
 def _is_known(log_prob: float) -> bool:
     """Tell a log-probability from a number that stands for none."""
-    return _LEAST_LOG_PROB < log_prob < math.inf
+    return _LEAST_LOG_PROB < log_prob <= _LARGEST_LOG_PROB
 
 
 def _answer(choice: Mapping[str, Any]) -> Answer | None:
@@ -165,7 +166,7 @@ def _parts(content: Any) -> tuple[str, str]:
     for part in _items(content):
         if isinstance(part, Mapping):
             text = part.get("text")
-            if part.get("type") in _THOUGHTS:
+            if str(part.get("type")) in _THOUGHTS:
                 thoughts += json.dumps(part)
             elif isinstance(text, (str, int)):
                 said += str(text)
