@@ -134,6 +134,13 @@ def test_labels_in_y_that_are_none_are_named(odd, classes):
         classifier.fit(["one", "two"], ["b", odd])
 
 
+@pytest.mark.parametrize("odd", [pd.DataFrame(), np.full((2, 2), "a")], ids=str)
+def test_tables_in_y_are_named(odd):
+    classifier = LLKDClassifier(student=SklearnStudent(), verbose=0)
+    with pytest.raises(InvalidParameterError, match="`y` must be one column"):
+        classifier.fit(["one", "two"], odd)
+
+
 def test_given_probabilities_are_found_by_their_names():
     frame = pd.DataFrame({"b": [0.9, 0.2, 0.8], "a": [0.1, 0.8, 0.2]})
     texts = ["one red", "two blue", "three red"]

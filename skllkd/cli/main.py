@@ -55,12 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"skllkd: {worded(str(error), options)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as interrupt:
-        hint = f"interrupted. {options.if_interrupted}".rstrip()
-        print(f"\nskllkd: {hint}", file=sys.stderr)
+        lines = [options.if_interrupted]
         notes = getattr(interrupt, "__notes__", [])  # how far a labelling has come
         if notes:
             command = shlex.join(["skllkd", *(arguments or sys.argv[1:])])
-            print(*notes, f"To go on: {command}", sep="\n", file=sys.stderr)
+            lines = [*notes, f"To go on: {command}"]
+        said = "\n".join(lines)
+        print(f"\nskllkd: interrupted. {said}".rstrip(), file=sys.stderr)
         return 130
     return status
 

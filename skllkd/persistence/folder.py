@@ -80,7 +80,7 @@ def save(
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[Path]:
-    """Replace the contents of a folder, and name what keeps them from being written."""
+    """Replace the contents of a folder, and name the cause if they cannot be written."""
     from safetensors import SafetensorError
 
     try:

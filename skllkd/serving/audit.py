@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from skllkd._core.arrays import BoolArray, FloatArray
+from skllkd._core.arrays import BoolArray
 
 #: Odds of a wrong answer that the test looks for, as multiples of the odds promised.
-_WORSE = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
+_WORSE = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+#: Evidence beyond which more makes no difference, and might be no number.
+_MOST = 1e100
 
 
 class AuditLog:
@@ -50,17 +50,17 @@ class AuditLog:
         self.target, self.confidence = target, confidence
         self.n_checked = self.n_right = 0
         self._highest = 1.0
-        odds = _WORSE * (1 - target) / target
-        wrong = odds / (1 + odds)
-        self._ratio_wrong: FloatArray = wrong / (1 - target)
-        self._ratio_right: FloatArray = (1 - wrong) / target
-        self._started: FloatArray = np.zeros(len(_WORSE))
+        odds = [times * (1 - target) / target for times in _WORSE]
+        wrong = [each / (1 + each) for each in odds]
+        self._ratio_wrong = [rate / (1 - target) for rate in wrong]
+        self._ratio_right = [(1 - rate) / target for rate in wrong]
+        self._started = [0.0] * len(_WORSE)  # lists, as arrays of six take longer
 
     @property
     def e_value(self) -> float:
         """The evidence against the promise: 1 is none."""
         not_started = 1 / (self.n_checked + 1)
-        return float(self._started.mean() + not_started)
+        return sum(self._started) / len(self._started) + not_started
 
     @property
     def holds(self) -> bool:
@@ -75,12 +75,15 @@ class AuditLog:
         is_right : ndarray of shape (n_checks,), bool
             Whether each answer was right.
         """
-        for right in is_right:
+        for right in is_right.tolist():
             self.n_checked += 1
-            self.n_right += bool(right)
+            self.n_right += right
             weight = 1 / (self.n_checked * (self.n_checked + 1))
             ratio = self._ratio_right if right else self._ratio_wrong
-            self._started = np.minimum((self._started + weight) * ratio, 1e100)
+            self._started = [
+                min((started + weight) * each, _MOST)
+                for started, each in zip(self._started, ratio, strict=True)
+            ]
             self._highest = max(self._highest, self.e_value)
 
     def __repr__(self) -> str:

@@ -399,7 +399,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         return np.asarray(proba.max(axis=1) >= self.threshold_)
 
     def _fallback(self) -> Teacher | None:
-        """Return whom to ask what the student does not answer, None for nobody."""
+        """Return whom to ask the texts the student does not answer, None for nobody."""
         return None if self.teacher is False else self._named_teacher()
 
     def _decide(

@@ -107,7 +107,7 @@ class CascadeReport:
 
 
 def promise(curve: CoverageCurve, metric: str) -> list[str]:
-    """Return what is promised of the student's answers, as lines of text."""
+    """Return the promise about the student's answers, as lines of text."""
     right = "agree with the teacher" if metric == "agreement" else "are right"
     aim = f"{curve.target:.4g} of its answers {right}"
     if curve.chosen is None:

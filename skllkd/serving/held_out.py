@@ -1,4 +1,4 @@
-"""Texts and labels of a cascade: what is put aside for the threshold, and who is right."""
+"""Texts and labels of a cascade: those put aside for the threshold, and who is right."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Student(BaseEstimator, ABC):
         """
 
     def try_loading(self) -> int:
-        """Load what training needs, so that what is missing is known before it costs.
+        """Load the parts that training needs, so that a missing one is known in time.
 
         Called before labels are bought.
 

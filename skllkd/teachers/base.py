@@ -146,7 +146,7 @@ class Teacher(BaseEstimator, ABC):
         embed: Any = None,
         verbose: int = 0,
     ) -> PromptComparison:
-        """Compare prompts on a sample by what can be seen without gold labels.
+        """Compare prompts on a sample by signs that need no gold labels.
 
         Answers are stored as those of any labelling: a prompt chosen here has its sample
         labelled already, and comparing again costs nothing.

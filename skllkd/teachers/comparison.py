@@ -1,4 +1,4 @@
-"""Comparison of prompts by what can be seen without gold labels."""
+"""Comparison of prompts by signs that need no gold labels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCORES = ("mean_rank", *_RANKED, "answered")
 
 @dataclass(frozen=True)
 class PromptScore:
-    """A prompt, its labels of a sample, and what can be seen of them without gold labels.
+    """A prompt, its labels of a sample, and the signs that need no gold labels.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class PromptComparison:
 
 @dataclass(frozen=True)
 class _Sample:
-    """The texts that prompts are compared on, and what is known without asking."""
+    """The texts that prompts are compared on, and the facts known without asking."""
 
     texts: list[str]
     features: Any  # (n_texts, n_features), rows of length 1

@@ -17,7 +17,7 @@ _ROUNDING = {"float16": 2**-11, "bfloat16": 2**-8}
 
 
 def unpacked(value: Any) -> Any:
-    """Return what a container holds: a list, an array, or columns by name for a table."""
+    """Return the contents of a container: a list, an array, or columns by name."""
     if isinstance(value, _SCALARS):
         return value
     if hasattr(value, "detach"):  # a tensor, which may have a gradient or be on a GPU

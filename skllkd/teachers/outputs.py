@@ -18,7 +18,7 @@ _PREFIX = "proba_"
 
 
 def log_prob_of_output(output: Any, n_texts: int, classes: Classes) -> FloatArray:
-    """Convert what `CallableTeacher.function` may return, NaN rows for no answer.
+    """Convert the output of `CallableTeacher.function`, NaN rows for no answer.
 
     A label without a confidence has probability 1. A confidence below chance counts as
     just above it, so that the label stays the likeliest class. Columns that have names

@@ -27,7 +27,7 @@ def names_classes(row: Any) -> bool:
 
 
 def proba_of_scored(rows: list[Any], classes: Classes, tolerance: float) -> FloatArray:
-    """Return the distribution of each text; what no class is named for is shared."""
+    """Return the distribution of each text; probability without a class name is shared."""
     proba = np.full((len(rows), len(classes)), np.nan)
     for row, answer in enumerate(rows):
         if not is_missing(answer):

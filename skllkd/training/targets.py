@@ -79,7 +79,12 @@ def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Class
             "y is None. Set teacher=..., or call fit(X, y) with labels bought elsewhere."
         )
     if getattr(y, "ndim", 1) == 2:
-        y = column_or_1d(y, warn=True)
+        try:
+            y = column_or_1d(y, warn=True)
+        except ValueError as error:
+            raise InvalidParameterError(
+                f"`y` must be one column of labels: {error}"
+            ) from error
     given = [None if is_missing(label) else label for label in column_entries(y, "y")]
     if len(given) != len(texts):
         raise InvalidParameterError(

@@ -407,7 +407,7 @@ def test_progress_counts_the_rows_predicted_unless_they_are_on_the_terminal(
 
 
 def test_a_mistyped_store_buys_nothing_again(tmp_path):
-    store = tmp_path / "lables.sqlite"
+    store = tmp_path / "labelss.sqlite"
     server = ["m", "--base-url", "http://localhost:1/v1", "--store", str(store)]
     with pytest.raises(InvalidParameterError, match="--create-store"):
         teacher_of(parsed(*server))

@@ -50,3 +50,17 @@ def test_reports_are_printed_in_any_locale(tmp_path, monkeypatch):
     assert main([*arguments, "--teacher", str(tmp_path / "answers.jsonl")]) == 0
     stream.flush()
     assert b"\\U0001f4e6" in stream.buffer.getvalue()
+
+
+def test_an_interrupt_of_labelling_says_how_far_it_came(monkeypatch, capsys):
+    def interrupted(**_):
+        interrupt = KeyboardInterrupt()
+        interrupt.add_note("3 of 5 texts are labelled.")
+        raise interrupt
+
+    monkeypatch.setattr(_demo, "run_demo", interrupted)
+    assert main(["demo", "--output", "a folder"]) == 130
+    assert capsys.readouterr().err == (
+        "\nskllkd: interrupted. 3 of 5 texts are labelled.\n"
+        "To go on: skllkd demo --output 'a folder'\n"
+    )

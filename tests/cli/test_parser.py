@@ -145,8 +145,8 @@ def test_classes_of_a_file(name, content, classes, folder):
 
 
 def test_a_table_without_classes_names_its_columns(folder):
-    (folder / "c.csv").write_text("clas,n\na,1\n")
-    with pytest.raises(InvalidParameterError, match="Did you mean 'clas'"):
+    (folder / "c.csv").write_text("clazz,n\na,1\n")
+    with pytest.raises(InvalidParameterError, match="Did you mean 'clazz'"):
         given("c.csv")
 
 
@@ -174,7 +174,7 @@ def test_help_and_errors_load_nothing_that_takes_long(folder):
     calls = [
         ["--help"],
         ["plan", "--help"],
-        ["paln"],
+        ["plxn"],
         [*PLAN, "x.csv", "--clases", "a", "b"],
         [*PLAN, "missing.csv", "--classes", "a", "b"],
         [*PLAN, "x.csv", "--classes", "a", "b"],  # which has no column `text`

@@ -46,9 +46,9 @@ def test_merging_makes_a_store_where_it_is_told_to(path, tmp_path, capsys):
 
 @pytest.mark.parametrize("action", [["list"], ["prune", "--all", "--yes"]])
 def test_a_mistyped_store_is_named_and_not_made(action, tmp_path, capsys):
-    mistyped = tmp_path / "lables.sqlite"
+    mistyped = tmp_path / "labelss.sqlite"
     assert main(["store", *action, "--store", str(mistyped)]) == 1
-    assert "lables.sqlite" in capsys.readouterr().err
+    assert "labelss.sqlite" in capsys.readouterr().err
     assert not mistyped.exists()
 
 

@@ -60,7 +60,7 @@ class ArrowWriter:
             shutil.copyfileobj(file, self._stream)
 
     def close(self) -> None:
-        """Release what waits on disk."""
+        """Release the rows that wait on disk."""
         self._waiting.close()
 
     def _file_writer(self, file: Any) -> Any:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from skllkd._core.tables.formats import Row
 
 
@@ -61,24 +63,24 @@ class RowBlock(Block):
         self.names = names or list(dict.fromkeys(name for row in rows for name in row))
 
     @property
+    @override
     def first_names(self) -> list[str]:
-        """The columns of the first row."""
         return list(self._rows[0]) if self._rows else self.names
 
+    @override
     def __len__(self) -> int:
-        """Return the number of rows."""
         return len(self._rows)
 
+    @override
     def column(self, name: str) -> list[Any]:
-        """Return the values of a column, None where there is none."""
         return [row.get(name) for row in self._rows]
 
+    @override
     def rows(self) -> list[Row]:
-        """Return the rows."""
         return self._rows
 
+    @override
     def with_columns(self, columns: Mapping[str, list[Any]]) -> RowBlock:
-        """Return a block with columns added at its end."""
         added = [
             dict(zip(columns, values, strict=True))
             for values in zip(*columns.values(), strict=True)

@@ -174,5 +174,5 @@ def _said_delimiter(lines: Lines) -> str | None:
 
 
 def delimiter_in_words(delimiter: str) -> str:
-    """Return in words what separates the cells."""
+    """Return the name of the delimiter, in words."""
     return f"separated by {_NAMES.get(delimiter, repr(delimiter))}"

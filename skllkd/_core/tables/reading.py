@@ -92,7 +92,7 @@ def _in_blocks(
     names: list[str] | None,
     at_hand: Callable[[], bool] = lambda: True,
 ) -> Iterator[Block]:
-    """Generate blocks of rows; what came together is not kept waiting for more."""
+    """Generate blocks of rows; rows that came together are not kept waiting for more."""
     waiting: list[Row] = []
     is_empty = True
     for row in rows:
@@ -115,7 +115,7 @@ def _refuse_bytes(head: bytes, kind: str | None, source: Source) -> None:
 
 
 def _format_of_lines(lines: Lines, source: Source) -> str:
-    """Tell from the first line of a pipe what it holds, and say so unless it is lines."""
+    """Tell the format of a pipe from its first line; say so unless it is lines."""
     first = lines.first() or ""
     if source.delimiter is not None:
         return "csv"

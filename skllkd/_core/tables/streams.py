@@ -38,7 +38,7 @@ class _Rejoined(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with what is at hand."""
+        """Fill a buffer with the bytes at hand."""
         part = self._head[: len(buffer)]
         self._head = self._head[len(part) :]
         part = part or self._stream.read1(len(buffer))  # type: ignore[attr-defined]
@@ -158,7 +158,7 @@ class Lines:
         self._ready.extendleft(reversed(lines))
 
     def _read(self) -> None:
-        """Read what is at hand, at least a byte unless the end is reached."""
+        """Read the bytes at hand, at least one unless the end is reached."""
         with damage_named(self._source):
             data = self._stream.read1(_CHUNK)  # type: ignore[attr-defined]
         self._ended = not data

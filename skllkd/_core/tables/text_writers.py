@@ -166,7 +166,7 @@ def _finite(value: Any) -> Any:
 
 
 def _plain(value: Any) -> str:
-    """Return as text what JSON has no type for; bytes in base64."""
+    """Return as text a value that JSON has no type for; bytes in base64."""
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, bytes):

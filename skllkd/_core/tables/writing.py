@@ -24,10 +24,10 @@ class Writer(Protocol):
         """Write rows."""
 
     def finish(self) -> None:
-        """Write what is left."""
+        """Write the rows that are left."""
 
     def close(self) -> None:
-        """Release what waits on disk."""
+        """Release the rows that wait on disk."""
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def _attention(
 def _with_added_mask(
     encoder: torch.nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Replace the mask, 1 or 0 for each token, by what is added to the scores."""
+    """Replace the mask, 1 or 0 for each token, by an addend of the scores."""
     mask = named["attention_mask"][:, None, None, :].to(torch.float32)
     added = (1.0 - mask) * torch.finfo(torch.float32).min
     return inputs, named | {"attention_mask": added}

@@ -132,7 +132,7 @@ class Meter:
             return not self._is_too_dear()
 
     def may_spend(self, under_way: Usage) -> bool:
-        """Return whether a text may take another call, after what it took already."""
+        """Return whether a text may take another call, after those it took already."""
         with self._lock:
             if self._is_too_dear(under_way):
                 return False

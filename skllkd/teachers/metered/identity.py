@@ -17,7 +17,7 @@ _LISTED, _NOTED = 8, 3
 
 
 class Identity(NamedTuple):
-    """Key of the answers of a teacher about some classes, and what is known of them."""
+    """Key of the answers of a teacher about some classes, with their description."""
 
     key: str
     #: The classes in the order of the prompts, which may be an earlier one.
@@ -93,7 +93,7 @@ def whose(description: Mapping[str, Any]) -> str:
 
 
 def _served_key(fingerprint: dict[str, Any], serves: str) -> str:
-    """Digest a fingerprint and what the server serves."""
+    """Digest a fingerprint and the model that the server serves."""
     return fingerprint_key(fingerprint | ({"serves": serves} if serves else {}))
 
 

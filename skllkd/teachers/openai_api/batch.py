@@ -280,7 +280,7 @@ class BatchJobs:
     def _read(
         self, line: dict[str, Any], n_tokens: int
     ) -> tuple[tuple[Answer, ...], str, Usage]:
-        """Read the answers in a line, or the problem, and what it took."""
+        """Read the answers in a line, or the problem, and their usage."""
         response = _part(line, "response")
         body, code = response.get("body"), number(response.get("status_code"))
         is_good, status = 200 <= code < 300, int(code) if 0 < code < 1000 else 0

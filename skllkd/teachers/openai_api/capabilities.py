@@ -44,7 +44,7 @@ class Capabilities:
     def changes_after_refusal(
         self, refusal: Refusal, body: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Choose what to give up of what was sent and the server names; {} for nothing."""
+        """Choose which of the parameters that the server names to give up; {} for none."""
         if refusal.status not in _PARAMETER_STATUSES:
             return {}
         said = " ".join((*sorted(refusal.codes), refusal.words))

@@ -113,7 +113,7 @@ class Client:
     def _complete(
         self, request: ChatRequest, text: str, n: int, used: Usage
     ) -> Response:
-        """Send a request, and give up what the server does not take, if that helps."""
+        """Send a request, and give up parameters that the server refuses, if that helps."""
         usage, changes = Usage(), dict[str, Any]()
         while True:
             server = replace(self.capabilities, **changes)
@@ -215,7 +215,7 @@ class Client:
         return response._replace(usage=usage)
 
     def _read(self, exchange: Exchange, read: Reader, by_line: bool) -> Response:
-        """Read what came of a request."""
+        """Read the outcome of a request."""
         status = exchange.status
         if exchange.problem:
             kind = "passing" if exchange.was_sent else "unreachable"
@@ -238,9 +238,7 @@ class Client:
         if refusal is None:
             unfit = "unfit" if problem in (NO_LOGPROBS, THINKS) else "passing"
             return Response(value, problem, unfit if problem else "", None, status)
-        number = (
-            f"HTTP {status}" if not is_good else "in a body that says it is an answer"
-        )
+        number = f"HTTP {status} with an error" if is_good else f"HTTP {status}"
         words = self.server.mask(refusal.words)
         kind, wait_s = kind_of(refusal), retry_after_s(exchange.headers)
         status = refusal.status

@@ -233,6 +233,6 @@ def _items(value: Any) -> list[Any]:
 
 
 def _count(value: Any) -> int:
-    """Read a number of tokens; 0 for what is none."""
+    """Read a number of tokens; 0 for anything else."""
     count = number(value)
     return int(count) if 0 < count < 1e12 else 0

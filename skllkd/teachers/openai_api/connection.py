@@ -35,7 +35,7 @@ class Exchange(NamedTuple):
     was_sent: bool = True
 
     def json(self) -> Any:
-        """Read the body; raises ValueError or RecursionError for what is no JSON."""
+        """Read the body; raises ValueError or RecursionError if it is no JSON."""
         return json.loads(self.body)
 
     def lines(self) -> list[Any]:
@@ -110,7 +110,7 @@ class Connection:
         return _within(seconds, lambda: self._attempt(exchange))
 
     def _attempt(self, exchange: Callable[[], Exchange]) -> Exchange:
-        """Make an exchange, and name what is wrong with the connection."""
+        """Make an exchange, and name a fault of the connection."""
         httpx = self._httpx
         try:
             return exchange()
@@ -124,7 +124,7 @@ class Connection:
 
 
 def _value(line: bytes) -> Any:
-    """Read a line of JSON; None for what is none."""
+    """Read a line of JSON; None for anything else."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

@@ -167,12 +167,12 @@ def _said(answer: Answer) -> str:
 
 
 def _bare(text: str) -> str:
-    """Strip what models put around a name, unless it is all there is."""
+    """Strip the marks that models put around a name, unless it is all there is."""
     return text.strip(_AROUND) or text.strip()
 
 
 def _folded(text: str) -> str:
-    """Bring a name to a form without case and what is put around it."""
+    """Bring a name to a form without case and surrounding marks."""
     return _bare(text).casefold()
 
 

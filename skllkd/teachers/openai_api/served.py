@@ -1,4 +1,4 @@
-"""Model behind a name on a server of the user's: what it lists, and takes at once."""
+"""Model behind a name on a server of the user's: its listing, and its slots."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Served(NamedTuple):
 
 
 def served_model(server: Server) -> Served | None:
-    """Ask a server what is behind a model's name; None if it does not answer."""
+    """Ask a server for the model behind a name; None if it does not answer."""
     try:
         connection = Connection(server, _PATIENCE_S)
     except SkllkdError:  # no package, no key: labels that are stored need none
@@ -52,7 +52,7 @@ def served_model(server: Server) -> Served | None:
 
 
 def _get(connection: Connection, path: str, root: str | None = None) -> tuple[Any, int]:
-    """Read what a server says at a path, and with which status; 0 for no answer."""
+    """Read the answer of a server at a path, and its status; 0 for no answer."""
     exchange = connection.send("GET", path, root=root)
     try:
         content = exchange.json() if exchange.status == 200 else None
@@ -71,7 +71,7 @@ def _entry(listed: Any, model: str) -> Mapping[str, Any]:
 
 
 def _identity(entry: Mapping[str, Any], model: str) -> str:
-    """Describe a model by what the server lists beside the name, "" for nothing."""
+    """Describe a model by the details the server lists beside the name, "" for none."""
     names = [entry.get("id"), entry.get("root")]
     words = [PurePath(name).name for name in names if isinstance(name, str)]
     words = [word for word in dict.fromkeys(words) if word != PurePath(model).name]

@@ -309,7 +309,7 @@ class OpenAITeacher(MeteredTeacher):
         )
 
     def _without_confidence(self, classes: Classes) -> OpenAITeacher:
-        """Make the teacher that asks for labels alone, within what is left to spend."""
+        """Make the teacher that asks for labels alone, within the rest of the budget."""
         with self._cache(classes) as cache:
             spent = cache.usage()
         teacher: OpenAITeacher = clone(self).set_params(method="label")
@@ -512,7 +512,7 @@ class OpenAITeacher(MeteredTeacher):
 
 
 def _warn_of_changes(client: Client) -> None:
-    """Warn of what the server did not take as it was asked."""
+    """Warn of parameters that the server did not take."""
     changes = client.capabilities.described()
     if changes:
         warnings.warn(
