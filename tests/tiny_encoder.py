@@ -4,24 +4,23 @@ What it stands in for is tested with the real MiniLM in tests/integration.
 """
 
 import json
+from collections import Counter
+
+_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+_N_TOKENS = 800
 
 
 def write_tiny_encoder(folder, texts):
     """Write a folder that opens as an encoder, with a vocabulary from some texts."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from tokenizers.trainers import WordPieceTrainer
     from transformers import BertConfig, BertModel
 
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = WordPieceTrainer(
-        vocab_size=800, special_tokens=special, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.model = models.WordPiece(_vocabulary(tokenizer, texts), unk_token="[UNK]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -43,3 +42,22 @@ def write_tiny_encoder(folder, texts):
         torch.manual_seed(0)
         BertModel(config).save_pretrained(folder)
     return folder
+
+
+def _vocabulary(tokenizer, texts):
+    """Return the ids of characters and frequent words, the same in every process.
+
+    A trainer of the library breaks ties between tokens of one frequency at random.
+    """
+    count = Counter(
+        word
+        for text in texts
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
+            tokenizer.normalizer.normalize_str(text)
+        )
+    )
+    characters = sorted({character for word in count for character in word})
+    tokens = [*_SPECIAL, *characters, *(f"##{c}" for c in characters)]
+    words = sorted(count, key=lambda word: (-count[word], word))
+    tokens += [word for word in words if word not in characters]
+    return {token: i for i, token in enumerate(tokens[:_N_TOKENS])}
