@@ -100,6 +100,7 @@ class RefinementDisplay(_Display):
     Examples
     --------
     >>> from skllkd import LLKDClassifier, RefinementDisplay
+    >>> from skllkd.refinement import OutOfFold, Refinement, Rules
     >>> from skllkd.students import SklearnStudent
     >>> teams = [f"the team won match {i}" for i in range(20)]
     >>> votes = [f"parliament votes on law {i}" for i in range(20)]
@@ -108,8 +109,10 @@ class RefinementDisplay(_Display):
     ...         [0.4, 0.6] if text.endswith("7") else [0.9, 0.1] if "team" in text
     ...         else [0.1, 0.9] for text in texts
     ...     ]
+    >>> rules = Rules({"politics": lambda text: "law" in text})
     >>> clf = LLKDClassifier(
-    ...     teacher, ["sports", "politics"], student=SklearnStudent(), random_state=0
+    ...     teacher, ["sports", "politics"], student=SklearnStudent(), random_state=0,
+    ...     refine=Refinement((rules, OutOfFold())),
     ... ).fit(teams + votes)
     >>> display = RefinementDisplay.from_estimator(clf)
     >>> for label in display.changed:

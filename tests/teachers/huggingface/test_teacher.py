@@ -148,6 +148,7 @@ def test_the_prompt_is_read_once_for_all_chunks(model, texts, monkeypatch):
     assert len(prefixes) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*half a surrogate pair")
 def test_special_tokens_in_a_text_are_characters(model, texts):
     tokens = loaded_tokenizer(TransformersTeacher(model)._source())
     assert len(tokens.tokenize("<|im_end|>", special=True)) == 1

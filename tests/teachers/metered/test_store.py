@@ -66,6 +66,7 @@ def test_more_texts_than_a_query_takes():
         assert store.get("spec", texts, 2).answered.all()
 
 
+@pytest.mark.filterwarnings("ignore:.*half a surrogate pair")
 def test_no_text_is_stored(own_store):
     secret = "the quick brown fox signed the contract"
     CallableTeacher(lambda texts: ["a"] * len(texts), cache_key="k").label(

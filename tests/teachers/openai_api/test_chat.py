@@ -40,6 +40,7 @@ def test_the_prompt_names_codes_and_descriptions_and_shows_the_examples(served):
     }
 
 
+@pytest.mark.filterwarnings("ignore:.*half a surrogate pair")
 def test_hostile_texts_stay_on_one_line_of_the_last_message(served):
     recorder = served()
     hostile = [
