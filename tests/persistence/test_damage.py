@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import skllkd
 from skllkd import LLKDClassifier, ONNXClassifier
