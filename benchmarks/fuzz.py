@@ -41,7 +41,16 @@ from skllkd.exceptions import SkllkdError, SkllkdWarning
 from skllkd.students import SklearnStudent
 from skllkd.teachers import CallableTeacher, PrecomputedTeacher
 
-WORDS = ["red apple", "blue sky", "", " ", "M\xfcller; Z\xfcrich", "a\0b", 'a "b"', "x\ny"]
+WORDS = [
+    "red apple",
+    "blue sky",
+    "",
+    " ",
+    "M\xfcller; Z\xfcrich",
+    "a\0b",
+    'a "b"',
+    "x\ny",
+]
 WORDS += ["half \ud83d", "whole \U0001f600", "word " * 300, "\ufeffmark", "007"]
 ODD = [None, float("nan"), 3, 0.5, True, b"a", ["a"], {"a"}, {"label": "a"}, ("a", 0.9)]
 ODD += [date(2024, 5, 1), 1j, pd.NA, pd.NaT, np.str_("a"), np.int64(1), "0,9", object()]

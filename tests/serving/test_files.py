@@ -21,8 +21,8 @@ def cascade(news, tiny_path):
         PrecomputedTeacher(texts, gold),
         dict.fromkeys(TOPICS, "news"),
         refine=None,
-        student=FrozenEncoderStudent(tiny_path, device="cpu"),
-        n_epochs=40,
+        student=FrozenEncoderStudent(tiny_path, head="hidden", device="cpu"),
+        n_epochs=100,
         random_state=0,
         verbose=0,
     )
