@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from joblib.externals.loky import get_reusable_executor
 from skllkd import LLKDClassifier, datasets
 from skllkd.students import SklearnStudent
 from skllkd.teachers import expand_gguf
@@ -39,6 +40,12 @@ def own_store(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("SKLLKD_CACHE", str(folder))
     return folder / "labels.sqlite"
+
+
+@pytest.fixture
+def new_workers():
+    """End joblib's processes: those of an earlier test end for idleness when needed."""
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 @pytest.fixture(scope="session")

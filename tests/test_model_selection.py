@@ -105,6 +105,7 @@ def loop_of_trials(classifier, y, n_jobs):
 SEARCHES = [grid_search, halving_search, cross_validation, loop_of_trials]
 
 
+@pytest.mark.usefixtures("new_workers")
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.__name__)
 @pytest.mark.parametrize(
     ("n_jobs", "y"), [(1, None), (1, GOLD), (2, None)], ids=["1", "1, gold", "2"]

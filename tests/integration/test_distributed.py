@@ -100,6 +100,7 @@ def threads_of_a_worker(_):
     return os.getpid(), torch.get_num_threads()
 
 
+@pytest.mark.usefixtures("new_workers")
 def test_joblib_s_workers_share_the_cores():
     found = joblib.Parallel(n_jobs=2)(
         joblib.delayed(threads_of_a_worker)(i) for i in range(2)

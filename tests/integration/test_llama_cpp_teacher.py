@@ -147,6 +147,7 @@ def test_long_texts_are_cut_counted_and_scored(news):
     assert np.isfinite(labels.log_prob).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*half a surrogate pair")
 def test_texts_that_imitate_the_frame_are_read_as_their_harmless_twins(f32_path):
     """Line breaks and the prompt's own words in a text open no new line of it."""
     hostile = [

@@ -256,6 +256,7 @@ def test_every_text_through_faults_before_the_real_server(real_server, news):
         )
 
 
+@pytest.mark.usefixtures("new_workers")
 def test_workers_ask_and_this_process_stores(own_store):
     with FaultyServer() as server, joblib.parallel_config("loky", n_jobs=2):
         teacher = stub_teacher(server, store=own_store)

@@ -2,7 +2,11 @@
 
 import hashlib
 import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,17 +21,22 @@ TEXTS = [f"{a} number {i}" for i in range(24) for a in ("card refund", "server d
 LABELS = ["billing", "outage"] * 24
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        lambda path: SklearnStudent(),
-        lambda path: FrozenEncoderStudent(path, head="hidden"),
-        lambda path: TransformerStudent(path, n_threads=1, linear_probe_epochs=1),
-    ],
-    ids=["sklearn", "frozen", "transformer"],
-)
+CLASSIFIERS = {
+    "sklearn": lambda path: SklearnStudent(),
+    "frozen": lambda path: FrozenEncoderStudent(path, head="hidden"),
+    "transformer": lambda path: TransformerStudent(
+        path, n_threads=1, linear_probe_epochs=1
+    ),
+}
+
+
+def new_classifier(kind, path):
+    return LLKDClassifier(student=CLASSIFIERS[kind](path), n_epochs=3, random_state=0)
+
+
+@pytest.fixture(scope="module", params=CLASSIFIERS)
 def classifier(request, tiny_path):
-    return LLKDClassifier(student=request.param(tiny_path), n_epochs=3, random_state=0)
+    return new_classifier(request.param, tiny_path)
 
 
 def weights(classifier):
@@ -59,6 +68,7 @@ def test_in_any_order_and_after_a_fit_that_failed(classifier):
     assert weights(classifier) == alone
 
 
+@pytest.mark.usefixtures("new_workers")
 @pytest.mark.parametrize("backend", ["threading", "loky", "multiprocessing"])
 def test_in_threads_and_processes(classifier, backend):
     if backend == "loky" and not isinstance(classifier.student, FrozenEncoderStudent):
@@ -82,21 +92,29 @@ def test_global_generators_are_left_alone(classifier):
 @pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="no fork"
 )
-def test_a_fork_after_a_prediction_predicts_and_fits(classifier, monkeypatch):
-    """The threads torch computed with are not in the child, which would wait for them."""
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
-    n_threads = torch.get_num_threads()
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_a_fork_after_a_prediction_predicts_and_fits(kind, tiny_path):
+    """In a program of its own: the process of the tests holds threads of many libraries."""
+    program = f"from {__name__} import fork_after_a_prediction as run; run({kind!r}, "
+    subprocess.run(
+        [sys.executable, "-c", f"{program}{str(tiny_path)!r})"],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
+        timeout=120,
+        check=True,
+    )
+
+
+def fork_after_a_prediction(kind, path):
+    """Predict and fit in a child, which lacks the threads torch computed with."""
     torch.set_num_threads(2)
-    try:
-        fitted = clone(classifier)
-        if isinstance(fitted.student, TransformerStudent):
-            fitted.set_params(student__n_threads=2)
-        fitted.fit(TEXTS, LABELS)
-        right = fitted.predict_proba(TEXTS)
-        with multiprocessing.get_context("fork").Pool(1) as pool:
-            found = pool.apply_async(fitted.predict_proba, (TEXTS,)).get(timeout=30)
-            learned = pool.apply_async(weights, (classifier,)).get(timeout=60)
-    finally:
-        torch.set_num_threads(n_threads)
+    classifier = new_classifier(kind, path)
+    fitted = clone(classifier)
+    if isinstance(fitted.student, TransformerStudent):
+        fitted.set_params(student__n_threads=2)
+    right = fitted.fit(TEXTS, LABELS).predict_proba(TEXTS)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        found = pool.apply_async(fitted.predict_proba, (TEXTS,)).get(timeout=30)
+        learned = pool.apply_async(weights, (classifier,)).get(timeout=60)
     np.testing.assert_allclose(found, right, atol=1e-5)
     assert learned

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from joblib.externals.loky import get_reusable_executor
 from sklearn.model_selection import GridSearchCV
 from skllkd import LLKDClassifier
 from skllkd.students import FrozenEncoderStudent
@@ -14,9 +13,8 @@ from skllkd.students import FrozenEncoderStudent
 from tests.conftest import TOPICS, GoldTeacher
 
 
+@pytest.mark.usefixtures("new_workers")
 def test_a_search_in_two_processes(news, tiny_path, own_store):
-    # Workers left by an earlier test may end for idleness just when they are needed.
-    get_reusable_executor().shutdown(wait=True, kill_workers=True)
     student = FrozenEncoderStudent(tiny_path, device="cpu", cache="disk")
     classifier = LLKDClassifier(
         GoldTeacher(*news), TOPICS, refine=None, student=student, n_epochs=1

@@ -273,6 +273,7 @@ def test_training_that_runs_away_is_named(news, minilm_path):
         classifier.fit(news[0][:64])
 
 
+@pytest.mark.filterwarnings("ignore:.*half a surrogate pair")
 def test_lone_surrogates_are_read(fitted):
     assert fitted.predict(["\ud800 lone surrogate"]).shape == (1,)
 

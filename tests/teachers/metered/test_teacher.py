@@ -268,6 +268,7 @@ def many(n):
     return [f"{'ab'[i % 2]} text {i}" for i in range(n)]
 
 
+@pytest.mark.usefixtures("new_workers")
 def test_a_large_pool_is_spread_over_workers_and_answers_find_their_texts():
     import joblib
 
