@@ -45,7 +45,7 @@ context = EvidenceContext(
     cross_fit,
     seed=0,
 )
-refined, (by_name, _), _ = Refinement((ClassNames(0.5), OutOfFold()))(context)
+refined, (by_name, _), *_ = Refinement((ClassNames(0.5), OutOfFold()))(context)
 label, before = refined.argmax(axis=1), teacher_proba.argmax(axis=1)
 log_names = by_name.weight * ClassNames(0.5).log_prob(context)
 log_others = np.log(refined) - np.log(teacher_proba) - log_names
