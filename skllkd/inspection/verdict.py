@@ -109,7 +109,7 @@ class Verdict:
         """The outcome and the estimate, in one line."""
         return (
             f"Verdict: {_WORDS[self.outcome]}; the classifier is right on "
-            f"{self.student}. `report()` tells more."
+            f"{self.student}. The report tells more."
         )
 
 
