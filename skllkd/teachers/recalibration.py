@@ -11,8 +11,9 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray, normalise
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.labels import gold_entries
 from skllkd._core.params import check_option
-from skllkd._core.texts import as_texts, column_entries
+from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
 from skllkd.teachers.labels import Recalibration, TeacherLabels
@@ -136,10 +137,13 @@ class CalibratedTeacher(Teacher):
     ) -> TeacherLabels:
         check_option(self.method, "method", list(_FITS))
         named = as_classes(classes)
+        gold_texts, columns = self._gold(named)
         labels: TeacherLabels = self.teacher.label(
             texts, classes, class_bias=class_bias, verbose=verbose
         )
-        gold, columns = self._gold(labels, classes, named, verbose)
+        gold: TeacherLabels = self.teacher.label(
+            gold_texts, classes, class_bias=labels.class_bias, verbose=verbose
+        )
         usable = ~gold.missing
         if usable.sum() < _MIN_GOLD:
             raise InvalidParameterError(
@@ -155,26 +159,11 @@ class CalibratedTeacher(Teacher):
             seconds=labels.seconds + gold.seconds,
         )
 
-    def _gold(
-        self, labels: TeacherLabels, classes: Any, named: Classes, verbose: int
-    ) -> tuple[TeacherLabels, IntArray]:
-        """Label the gold texts with the pool's calibration; also return their columns."""
+    def _gold(self, classes: Classes) -> tuple[list[str], IntArray]:
+        """Return the texts with gold labels, and the columns of those."""
         texts = as_texts(self.texts, "texts")
-        gold = column_entries(self.y, "y")
-        if len(gold) != len(texts):
-            raise InvalidParameterError(
-                f"`y` must hold one class a text; got {len(gold)} for {len(texts)} texts."
-            )
-        unknown = sorted({str(name) for name in gold if name not in named.names})
-        if unknown:
-            raise InvalidParameterError(
-                f"`y` must hold names in `classes`; got {unknown[:5]}, classes are "
-                f"{list(named.words)}."
-            )
-        known: TeacherLabels = self.teacher.label(
-            texts, classes, class_bias=labels.class_bias, verbose=verbose
-        )
-        return known, np.array([named.names.index(name) for name in gold])
+        gold = gold_entries(self.y, list(classes.names), len(texts))
+        return texts, np.array([classes.names.index(label) for label in gold])
 
     @override
     def plan(self, texts: Any, classes: Any) -> LabellingPlan:

@@ -327,6 +327,17 @@ ABOUT_A_TEXT = [
     (400, "Content Exists Risk"),
     (400, "Input data may contain inappropriate content."),
     (0, "Output blocked by content filtering policy"),
+    (400, "Unable to submit request because the input token count is 40000 but model only "
+     "supports up to 32768. Reduce the input token count and try again."),
+    (413, "Failed to buffer the request body: length limit exceeded"),
+    (400, "inputs tokens 5000 should be less than 4097"),
+    (400, "The number of tokens in your prompt is over the limit for this model"),
+    (400, "Range of input length should be [1, 30720]"),
+    (400, "request (5021 tokens) exceeds the available context size (4096 tokens)"),
+    (403, "Content violates usage guidelines. Team: 0, API key ID: 0, Failed check: BIO"),
+    (400, "系统检测到输入或生成内容可能包含不安全或敏感内容"),
+    (400, "Sorry! We've encountered an issue with repetitive patterns in your prompt: "
+     "flagged"),
 ]  # fmt: skip
 
 
@@ -351,6 +362,14 @@ def test_refusals_of_one_text_are_known_by_their_words(status, words):
         (404, "model `x` not found", (), "refused"),
         (400, "Unknown parameter", (), "odd"),
         (403, "You may not", (), "odd"),
+        (400, "API key not valid. Please pass a valid API key.", (), "refused"),
+        (400, "Incorrect API key provided: xa***. Get one.", (), "refused"),
+        (400, "User location is not supported for the API use.", (), "refused"),
+        (403, "Key limit exceeded (total limit).", (), "refused"),
+        (400, "Your credit balance is too low to access the API.", (), "refused"),
+        (400, "Invalid value: 'my api key expired'", (), "odd"),  # words of a text
+        (424, "Request failed during generation: out of memory.", (), "passing"),
+        (501, "not implemented", (), "odd"),
     ],
 )
 def test_other_refusals(status, words, codes, kind):
@@ -378,6 +397,12 @@ def test_other_refusals(status, words, codes, kind):
         ("logprobs, response_format", {"response_format": 1}, {"takes_schema": False}),
         ('["body", "n"]', {"n": 8}, {"takes_n": False}),
         ("a nice n", {"n": 8}, {}),
+        ("only n = 1 is supported", {"n": 8}, {"takes_n": False}),
+        ("Number of completions must be 1", {"n": 8}, {"takes_n": False}),
+        ("Multiple candidates is not enabled", {"n": 8}, {"takes_n": False}),
+        ("Logprobs are not enabled", {"top_logprobs": 5}, {"top_logprobs": 5}),
+        ("`top_n_tokens` must be <= 5", {"top_logprobs": 20}, {"top_logprobs": 5}),
+        ("structured outputs: no", {"response_format": 1}, {"takes_schema": False}),
     ],
 )
 def test_what_to_give_up_is_among_what_was_sent(words, sent, changes):
