@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.texts import column_entries
+from skllkd.exceptions import TeacherOutputError
 
 _SCALARS = (str, bytes, int, float, type(None))
 #: How far a sum of probabilities may be from 1, and the rounding of a class's in half
 #: precision.
 _SUM_TOLERANCE = 1e-3
 _ROUNDING = {"float16": 2**-11, "bfloat16": 2**-8}
+_ROUNDING |= {"float8_e4m3fn": 2**-4, "float8_e5m2": 2**-3}
 
 
 def unpacked(value: Any) -> Any:
@@ -30,7 +32,7 @@ def unpacked(value: Any) -> Any:
         return value.toarray()
     names = column_names(value)
     if names is not None:
-        return {name: column_entries(value[name], str(name)) for name in names}
+        return _columns(value, names)
     if isinstance(value, Mapping):
         return {name: unpacked(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -44,7 +46,9 @@ def unpacked(value: Any) -> Any:
 
 
 def column_names(table: Any) -> list[Any] | None:
-    """Return the names of the columns of a data frame or an Arrow table, else None."""
+    """Return the names of a data frame, an Arrow table or a structured array, or None."""
+    if isinstance(table, np.ndarray):
+        return list(table.dtype.names) if table.dtype.names else None
     names = getattr(table, "column_names", getattr(table, "columns", None))
     if names is None or callable(names) or not hasattr(table, "__getitem__"):
         return None
@@ -59,11 +63,27 @@ def sum_tolerance(value: Any, n_classes: int) -> float:
     return max(_SUM_TOLERANCE, n_classes * _ROUNDING.get(kind, 0.0))
 
 
+def _columns(table: Any, names: list[Any]) -> dict[Any, list[Any]]:
+    """Return the columns of a table by name."""
+    try:
+        return {name: column_entries(table[name], str(name)) for name in names}
+    except (TypeError, ValueError, KeyError) as error:
+        raise TeacherOutputError(
+            f"the teacher's table, {type(table).__name__}, has no columns that can be "
+            "read by name. Collect a lazy frame, and return a data frame."
+        ) from error
+
+
 def _array_of_tensor(tensor: Any) -> Any:
     """Return a tensor as an array; NumPy has no bfloat16."""
-    tensor = tensor.detach().cpu()
-    if tensor.is_sparse:
-        tensor = tensor.to_dense()
-    if tensor.dtype.is_floating_point:
-        tensor = tensor.double()
-    return tensor.numpy()
+    try:
+        tensor = tensor.detach().cpu()
+        if tensor.is_quantized:
+            tensor = tensor.dequantize()
+        tensor = tensor.to_dense().resolve_conj().resolve_neg()
+        return (tensor.double() if tensor.dtype.is_floating_point else tensor).numpy()
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise TeacherOutputError(
+            f"the teacher's tensor of type {tensor.dtype} cannot be read: {error}. Return "
+            "probabilities, as `logits.softmax(-1)` gives."
+        ) from error

@@ -6,9 +6,11 @@ import warnings
 from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pyarrow import feather
 from skllkd import LLKDClassifier
 from skllkd.cli.main import main
 from skllkd.exceptions import TeacherAccessError
@@ -283,6 +285,14 @@ def with_file(command, folder, name, content):
     return command | {"input": str(folder / name)}
 
 
+def with_interval(command, folder):
+    """Return the command with a column that Arrow has and parquet has not."""
+    path = folder / "interval.arrow"
+    interval = pa.array([(1, 2, 3)], pa.month_day_nano_interval())
+    feather.write_feather(pa.table({"text": ["a"], "of": interval}), str(path))
+    return command | {"input": str(path), "-o": str(folder / "out.parquet")}
+
+
 FAULTS = {
     "no such input": lambda c, d: c | {"input": str(d / "none.csv")},
     "an input that is a folder": lambda c, d: c | {"input": str(d), "--format": "csv"},
@@ -305,6 +315,12 @@ FAULTS = {
     "an output that is the input": lambda c, d: c | {"-o": c["input"]},
     "an output of no format": lambda c, d: c | {"-o": str(d / "out")},
     "an output that is not written": lambda c, d: c | {"-o": str(d / "out.xlsx")},
+    "values of no common type": lambda c, d: (
+        with_file(c, d, "m.jsonl", '{"text": "a", "n": 1}\n{"text": "b", "n": "x"}\n')
+        | {"-o": str(d / "out.parquet")}
+    ),
+    "a type that is not written": lambda c, d: with_interval(c, d),
+    "no row": lambda c, d: with_file(c, d, "h.csv", "id,text\n"),
     "one class": lambda c, d: c | {"--classes": ["a"]},
     "a class twice": lambda c, d: c | {"--classes": ["a", "a"]},
     "a class without a name": lambda c, d: c | {"--classes": ["a", " "]},

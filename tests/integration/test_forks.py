@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from skllkd.teachers import LlamaCppTeacher
 
-TEXTS = [f"{a} number {i}" for i in range(3) for a in ("my card", "the server")]
+TEXTS = ["my card was charged twice", "the server is down"]
 CLASSES = ["billing", "outage"]
 
 pytestmark = pytest.mark.skipif(
@@ -18,15 +18,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_fork_after_llama_cpp_has_answered(n_threads, smollm2_path):
+def test_a_fork_after_llama_cpp_has_answered(smollm2_path):
     """In a program of its own: the process of the tests holds threads of many libraries."""
     pytest.importorskip("llama_cpp")
-    program = f"from {__name__} import fork_after_labels as run; run({n_threads}, "
+    program = f"from {__name__} import fork_after_labels as run; run("
     subprocess.run(
         [sys.executable, "-c", f"{program}{str(smollm2_path)!r})"],
         cwd=Path(__file__).parents[2],
-        env=os.environ | {"OMP_NUM_THREADS": str(n_threads)},
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
         timeout=120,
         check=True,
     )
@@ -36,9 +35,9 @@ def labels_of(teacher):
     return teacher.label(TEXTS, CLASSES).log_prob
 
 
-def fork_after_labels(n_threads, path):
+def fork_after_labels(path):
     """Label in children that have the model open, and in the parent after them."""
-    teacher = LlamaCppTeacher(path, n_threads=n_threads, calibration=None, store=False)
+    teacher = LlamaCppTeacher(path, n_threads=2, calibration=None, store=False)
     right = labels_of(teacher)
     with multiprocessing.get_context("fork").Pool(2) as pool:
         answers = [pool.apply_async(labels_of, (teacher,)) for _ in range(2)]

@@ -257,6 +257,60 @@ def test_what_differs_in_case_alone_is_told_apart(names, content, label):
     assert label_of(said(content), "label", names) == label
 
 
+@pytest.mark.parametrize(
+    ("content", "label"),
+    [
+        ("[THINK]A?[/THINK]B", "yy"),
+        ("<thought>A</thought>\nB", "yy"),
+        ("<seed:think>A</seed:think>B", "yy"),
+        ("<|channel|>analysis<|message|>A?<|end|><|channel|>final<|message|>B", "yy"),
+        ("<|channel|>analysis<|message|>A", None),
+        ("[THINK]A", None),
+        ("<think>a</think> <think>A", None),
+    ],
+)
+def test_thoughts_that_a_server_leaves_in_are_no_answer(content, label):
+    assert label_of(said(content), "label") == label
+    assert read_completion(said(content)).answers[0].thinks
+
+
+FILTERED = ["content_filter", "content-filter", "ContentFilter", "SAFETY", "SPII"]
+FILTERED += ["IMAGE_SAFETY", "PROHIBITED_CONTENT", "sensitive", "guardrail_intervened"]
+
+
+@pytest.mark.parametrize("finish", FILTERED)
+def test_filters_by_the_names_that_servers_give_them(finish):
+    (answer,) = read_completion(said(None, finish=finish)).answers
+    assert answer.is_filtered and not answer.broken_off
+
+
+@pytest.mark.parametrize("method", ["logprobs", "label", "votes"])
+@pytest.mark.parametrize(
+    "finish", ["error", "abort", "cancelled", "insufficient_system_resource", "TIMEOUT"]
+)
+def test_an_answer_that_broke_off_is_no_answer_of_the_model(finish, method):
+    request = request_for(method)
+    assert finish in request.reader.fault(read_completion(said("", finish=finish)))
+    whole = read_completion(said("B", {"content": []}, finish=finish))
+    assert not whole.answers[0].broken_off
+
+
+def test_a_model_s_own_refusal_by_its_reason_to_finish():
+    (answer,) = read_completion(said(None, finish="refusal")).answers
+    assert answer.is_declined
+
+
+@pytest.mark.parametrize(
+    ("token", "content"), [("token_id:33", [66]), ("bytes:\\x42", [66]), ("B", None)]
+)
+def test_tokens_given_by_their_numbers_are_read_by_their_bytes(token, content):
+    entry = {"token": token, "bytes": content, "logprob": -0.1}
+    assert label_of(said("B", {"content": [entry | {"top_logprobs": [entry]}]})) == "yy"
+    for odd in (["x"], [999], "B", [255]):
+        body = said("B", {"content": [entry | {"token": "token_id:1", "bytes": odd}]})
+        assert label_of(body) is None
+
+
 def test_an_answer_that_comes_twice_is_one_vote():
     choice = said("A")["choices"][0]
     body = {"choices": [choice, choice, said("B")["choices"][0] | {"index": 1}]}
