@@ -32,7 +32,7 @@ def unpacked(value: Any) -> Any:
         return value.toarray()
     names = column_names(value)
     if names is not None:
-        return _columns(value, names)
+        return {name: column_entries(value[name], str(name)) for name in names}
     if isinstance(value, Mapping):
         return {name: unpacked(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -49,6 +49,8 @@ def column_names(table: Any) -> list[Any] | None:
     """Return the names of a data frame, an Arrow table or a structured array, or None."""
     if isinstance(table, np.ndarray):
         return list(table.dtype.names) if table.dtype.names else None
+    if hasattr(table, "collect"):  # a lazy frame, which is not computed yet
+        return None
     names = getattr(table, "column_names", getattr(table, "columns", None))
     if names is None or callable(names) or not hasattr(table, "__getitem__"):
         return None
@@ -61,17 +63,6 @@ def sum_tolerance(value: Any, n_classes: int) -> float:
         value = value[0]
     kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
     return max(_SUM_TOLERANCE, n_classes * _ROUNDING.get(kind, 0.0))
-
-
-def _columns(table: Any, names: list[Any]) -> dict[Any, list[Any]]:
-    """Return the columns of a table by name."""
-    try:
-        return {name: column_entries(table[name], str(name)) for name in names}
-    except (TypeError, ValueError, KeyError) as error:
-        raise TeacherOutputError(
-            f"the teacher's table, {type(table).__name__}, has no columns that can be "
-            "read by name. Collect a lazy frame, and return a data frame."
-        ) from error
 
 
 def _array_of_tensor(tensor: Any) -> Any:
