@@ -47,6 +47,8 @@ ANSWERS = {
 PROGRAM = """
 import logging, sys
 logging.basicConfig(level=logging.DEBUG)
+from skllkd.teachers.openai_api import rate_limit
+rate_limit.FIRST_WAIT_S = 0.001
 from skllkd.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
