@@ -52,7 +52,7 @@ def open_output(path: str, kind: str, column: str) -> Iterator[Writer]:
 
 
 def try_writing(blocks: Iterable[Block], path: str, kind: str, column: str) -> None:
-    """Raise what writing blocks to a place would raise; nothing is written there."""
+    """Raise if blocks could not be written to a place; nothing is written there."""
     with tempfile.TemporaryFile() as stream:
         writer = writer_of(stream, kind, column, is_pipe=path == "-")
         try:
