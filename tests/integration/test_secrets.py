@@ -119,7 +119,7 @@ def test_no_key_and_no_text_is_in_the_log_or_the_answers_of_a_server(
             stderr=log,
         )
         try:
-            for _ in range(300):
+            for _ in range(1500):  # 2.5 minutes, on a busy machine
                 assert process.poll() is None, (tmp_path / "log").read_text()
                 try:
                     ask(port, "/health")
