@@ -97,6 +97,7 @@ def _describe(graph: Any, classes: list[Any], student: EncoderStudent) -> None:
         "skllkd": __version__,
         "classes": classes,
         "max_length": student.max_length_,
+        "window": student.window,
         "pad_id": student.pad_id,
     }
     entries = {

@@ -237,9 +237,11 @@ class Teacher(BaseEstimator, ABC):
                 stacklevel=3,
             )
         if labels.n_truncated:
+            is_pair = isinstance(getattr(self, self._window, None), (tuple, list))
+            part = "beginning and end were" if is_pair else "beginning was"
             warnings.warn(
                 f"{labels.n_truncated} of the texts sent to the teacher were longer than "
-                f"its window; only their beginning was read. Raise `{self._window}`, or "
+                f"its window; only their {part} read. Raise `{self._window}`, or "
                 "shorten the texts.",
                 TruncationWarning,
                 stacklevel=3,

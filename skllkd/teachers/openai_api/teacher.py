@@ -33,6 +33,7 @@ from skllkd.teachers.openai_api.scorer import ChatScorer, estimate_tokens
 from skllkd.teachers.openai_api.served import served_model
 from skllkd.teachers.openai_api.server import Server, address_problem, is_variable_name
 from skllkd.teachers.plan import TokenCount
+from skllkd.teachers.prompting.shortening import TextLimit, as_limit
 from skllkd.teachers.prompting.template import as_examples
 
 _CONFIDENCE = {"logprobs": "log-probabilities", "votes": "votes", "label": "none"}
@@ -82,8 +83,9 @@ class OpenAITeacher(MeteredTeacher):
         for itself, as it does `max_concurrency`.
     timeout_s : float, default=60.0
         Maximum duration of an answer, to its last byte, in seconds.
-    max_text_chars : int, default=8000
-        Longer texts are cut, counted and warned of.
+    max_text_chars : int or (int, int), default=8000
+        Longer texts are cut, counted and warned of: their head is read, or, with two
+        numbers as (6000, 2000), head and tail.
     price_per_million : (float, float), optional
         Your price of a million tokens read, and of a million written.
     max_calls : int, optional
@@ -164,7 +166,7 @@ class OpenAITeacher(MeteredTeacher):
         max_concurrency: int | None = None,
         rate_limit: tuple[float | None, float | None] | None = None,
         timeout_s: float = 60.0,
-        max_text_chars: int = 8000,
+        max_text_chars: TextLimit = 8000,
         price_per_million: tuple[float, float] | None = None,
         max_calls: int | None = None,
         max_cost: float | None = None,
@@ -341,7 +343,7 @@ class OpenAITeacher(MeteredTeacher):
             "codes": list(request.codes),
             "classes": list(request.classes.words),
             "method": request.method,
-            "max_text_chars": self.max_text_chars,
+            "max_text_chars": request.limit.as_json(),
             **votes,
         }
 
@@ -423,7 +425,7 @@ class OpenAITeacher(MeteredTeacher):
             tuple(as_examples(self.examples, classes)),
             "votes" if self._votes() else str(self.method),
             self._votes(),
-            self.max_text_chars,
+            as_limit(self.max_text_chars, "max_text_chars"),
         )
 
     def _server(self) -> Server:
@@ -448,7 +450,7 @@ class OpenAITeacher(MeteredTeacher):
         self._check_method()
         if self.max_concurrency is not None:
             check_number(self.max_concurrency, "max_concurrency", 1, integer=True)
-        check_number(self.max_text_chars, "max_text_chars", 1, integer=True)
+        as_limit(self.max_text_chars, "max_text_chars")
         check_number(self.max_retries, "max_retries", 0, integer=True)
         check_number(self.timeout_s, "timeout_s", 0, open_low=True)
         self._check_rate_limit()
