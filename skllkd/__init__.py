@@ -10,6 +10,7 @@ from skllkd._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from skllkd._classifier import LLKDClassifier
+    from skllkd._core.classes import Multilabel
     from skllkd.inspection.displays import (
         ConfidenceUncertaintyDisplay,
         ReliabilityDisplay,
@@ -25,6 +26,7 @@ __all__ = [
     "ConfidenceUncertaintyDisplay",
     "CoverageDisplay",
     "LLKDClassifier",
+    "Multilabel",
     "ONNXClassifier",
     "RefinementDisplay",
     "ReliabilityDisplay",
@@ -37,6 +39,7 @@ _MODULES = {
     "ConfidenceUncertaintyDisplay": "inspection.displays",
     "CoverageDisplay": "serving.coverage_display",
     "LLKDClassifier": "_classifier",
+    "Multilabel": "_core.classes",
     "ONNXClassifier": "persistence.onnx_classifier",
     "RefinementDisplay": "inspection.refinement_display",
     "ReliabilityDisplay": "inspection.displays",

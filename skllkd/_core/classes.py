@@ -18,6 +18,8 @@ class Classes:
 
     names: tuple[Any, ...]
     descriptions: tuple[str, ...]
+    #: Whether a text has none, one or several of the classes, rather than one.
+    multilabel: bool = False
 
     def __len__(self) -> int:
         """Return the number of classes."""
@@ -29,10 +31,65 @@ class Classes:
         return tuple(str(name) for name in self.names)
 
 
+class Multilabel:
+    """Classes of which a text has none, one or several: tags.
+
+    Given as `classes`, it makes every class a question of its own, answered yes or no.
+
+    Parameters
+    ----------
+    classes : sequence or mapping
+        The class names, at least one, or names with descriptions.
+
+    Raises
+    ------
+    InvalidParameterError
+        If names are empty, repeated or of several types, or without an order.
+
+    Examples
+    --------
+    >>> from skllkd import LLKDClassifier, Multilabel
+    >>> tags = Multilabel({"billing": "invoices, refunds", "urgent": "cannot wait"})
+    >>> clf = LLKDClassifier(lambda texts: [["billing"]] * len(texts), tags)
+    >>> clf.classes
+    Multilabel({'billing': 'invoices, refunds', 'urgent': 'cannot wait'})
+    """
+
+    def __init__(self, classes: Any) -> None:
+        self.classes = classes.classes if isinstance(classes, Multilabel) else classes
+        self._checked = _checked(self.classes, multilabel=True)
+
+    def __repr__(self) -> str:
+        return f"Multilabel({self.classes!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Multilabel) and self._checked == other._checked
+
+    def __hash__(self) -> int:
+        return hash(self._checked)
+
+
 def as_classes(classes: Any) -> Classes:
     """Return the classes of a list of names or of a `{name: description}`, checked."""
     if isinstance(classes, Classes):
         return classes
+    if isinstance(classes, Multilabel):
+        return classes._checked
+    return _checked(classes, multilabel=False)
+
+
+def refuse_multilabel(classes: Classes, name: str) -> None:
+    """Raise where several classes a text are asked of a part that gives one."""
+    if classes.multilabel:
+        raise InvalidParameterError(
+            f"{name} cannot take `classes` of which a text has several; got "
+            f"Multilabel({shown(list(classes.names))}). Give the list of names for one "
+            "class a text."
+        )
+
+
+def _checked(classes: Any, *, multilabel: bool) -> Classes:
+    """Return the classes of a list or mapping, or raise at a fault."""
     if classes is None or isinstance(classes, (str, bytes)):
         raise InvalidParameterError(
             "`classes` must list the labels to tell apart, or map each to its "
@@ -45,19 +102,20 @@ def as_classes(classes: Any) -> Classes:
             "sorted(classes)."
         )
     names = [_plain(name) for name in classes]
-    _check_names(names)
+    _check_names(names, n_least=1 if multilabel else 2)
     descriptions = [""] * len(names)
     if isinstance(classes, Mapping):
         descriptions = [str(text or "").strip() for text in classes.values()]
-    return Classes(tuple(names), tuple(descriptions))
+    return Classes(tuple(names), tuple(descriptions), multilabel)
 
 
-def _check_names(names: list[Any]) -> None:
+def _check_names(names: list[Any], n_least: int) -> None:
     """Raise if class names are too few, of mixed types, empty or repeated."""
-    if len(names) < 2:
+    if len(names) < n_least:
+        mend = "Add the label for 'none of these', e.g. 'other'."
         raise InvalidParameterError(
-            f"`classes` must name at least 2 labels; got {len(names)}: {names!r}. Add "
-            "the label for 'none of these', e.g. 'other'."
+            f"`classes` must name at least {n_least} label{'s' * (n_least > 1)}; got "
+            f"{len(names)}: {names!r}. {mend if n_least > 1 else 'Name one.'}"
         )
     kinds = sorted({type(name).__name__ for name in names})
     if kinds not in (["str"], ["int"], ["bool"]):

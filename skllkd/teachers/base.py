@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, is_numeric_table
-from skllkd._core.classes import Classes, as_classes
+from skllkd._core.classes import Classes, as_classes, refuse_multilabel
 from skllkd._core.nested import replace_nested, set_nested, split_nested
 from skllkd._core.texts import as_texts, is_blank
 from skllkd.exceptions import (
@@ -58,6 +58,8 @@ class Teacher(BaseEstimator, ABC):
     _window = "max_text_tokens"
     #: Meaning of the probabilities, as in `TeacherLabels.confidence`.
     _confidence = "log-probabilities"
+    #: Whether several classes a text can be asked for.
+    _is_multilabel = False
 
     def label(
         self,
@@ -104,7 +106,7 @@ class Teacher(BaseEstimator, ABC):
             If a limit on calls or cost was reached.
         """
         start = time.perf_counter()
-        classes = as_classes(classes)
+        classes = self._classes_of(classes)
         calibration = check_calibration(self.calibration, classes)
         if is_numeric_table(texts):
             labels = self._label_rows(np.asarray(texts), classes)
@@ -133,7 +135,7 @@ class Teacher(BaseEstimator, ABC):
         LabellingPlan
             Texts, calls, tokens, cost and time. Printed, it is a table.
         """
-        classes = as_classes(classes)
+        classes = self._classes_of(classes)
         texts = as_texts(texts, "texts")
         return self._plan(texts, distinct_texts(texts), classes)
 
@@ -186,6 +188,13 @@ class Teacher(BaseEstimator, ABC):
         set_nested(self, others, {})
         replace_nested(self, "calibration", nested)
         return self
+
+    def _classes_of(self, classes: Any) -> Classes:
+        """Return the classes, or raise that the teacher gives no several to a text."""
+        named = as_classes(classes)
+        if not self._is_multilabel:
+            refuse_multilabel(named, f"a {type(self).__name__}")
+        return named
 
     def _label_distinct(
         self, texts: list[str], classes: Classes, verbose: int

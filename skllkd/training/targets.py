@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
-from skllkd._core.classes import Classes, as_classes
+from skllkd._core.classes import Classes, as_classes, refuse_multilabel
 from skllkd._core.params import shown
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
@@ -35,6 +35,8 @@ def label_pool(
     verbose: int,
 ) -> tuple[TeacherLabels, Classes]:
     """Return the distributions given, else the teacher's labels, else those in `y`."""
+    if classes is not None:
+        refuse_multilabel(as_classes(classes), "LLKDClassifier")
     if teacher_proba is not None:
         return _labels_in_proba(texts, teacher_proba, classes)
     if teacher is None:

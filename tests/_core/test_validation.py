@@ -1,9 +1,12 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from skllkd._core.classes import as_classes
+from sklearn.base import clone
+from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.params import check_number, check_option
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import (
@@ -119,6 +122,28 @@ def test_bad_classes_are_refused(bad, named):
         as_classes(bad)
     for part in named:
         assert part in str(caught.value)
+
+
+def test_tags_are_a_value_that_clones_compare_and_pickle():
+    tags = Multilabel({"urgent": "cannot wait", "billing": None})
+    assert as_classes(tags) == Classes(
+        ("urgent", "billing"), ("cannot wait", ""), multilabel=True
+    )
+    for twin in (clone(tags, safe=False), pickle.loads(pickle.dumps(tags))):
+        assert twin == tags
+        assert hash(twin) == hash(tags)
+    assert eval(repr(tags)) == tags == Multilabel(tags)
+    assert tags != Multilabel(["billing", "urgent"])
+    assert tags != Multilabel({"billing": None, "urgent": "cannot wait"})  # the order
+    assert Multilabel(["a", "b"]) == Multilabel(np.array(["a", "b"]))
+    assert as_classes(Multilabel(["a", "b"])) != as_classes(["a", "b"])
+
+
+def test_one_tag_is_enough_and_none_is_not():
+    assert as_classes(Multilabel(["urgent"])).names == ("urgent",)
+    for bad, named in [([], "at least 1"), (["a", "a"], "repeat"), ({"a"}, "set")]:
+        with pytest.raises(InvalidParameterError, match=named):
+            Multilabel(bad)
 
 
 @pytest.mark.parametrize("value", [1, "0.5", None, float("nan"), True, -0.1])
