@@ -1,5 +1,7 @@
 """The part of a long text that is read, as tokens."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
@@ -75,7 +77,7 @@ def test_windows_cover_every_token_and_overlap(max_length, n_tokens, source):
     assert all(len(w) <= max_length for w in windows)
     content = [w[1:-1] for w in windows]
     assert {i for part in content for i in part} == {*range(FIRST, FIRST + n_tokens)}
-    for part, following in zip(content, content[1:], strict=False):
+    for part, following in pairwise(content):
         shared = {*part} & {*following}
         assert len(shared) == max_length // 8
         assert all(np.diff(part) == 1)
