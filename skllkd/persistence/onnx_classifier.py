@@ -20,6 +20,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.class_tree import Level, level_of
+from skllkd._core.classes import Classes, as_classes
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
@@ -48,6 +50,7 @@ class Loaded(NamedTuple):
     session: Any  # onnxruntime.InferenceSession
     tokenizer: Any  # tokenizers.Tokenizer
     classes: npt.NDArray[Any]
+    tree: Classes | None  # with the groups, in the order of the tree
     window: Window
     pad_id: int
 
@@ -124,8 +127,9 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         return self._model.classes
 
     @override
-    def predict_proba(self, X: Any) -> FloatArray:
+    def predict_proba(self, X: Any, level: int | None = None) -> FloatArray:
         texts, model = as_texts(X), self._model
+        groups = None if level is None else self._level(level)
         tokenized = TokenizedTexts(model.tokenizer, texts, model.pad_id, model.window)
         if tokenized.n_truncated:
             lost = model.window.lost(tokenized.n_truncated, len(texts))
@@ -148,7 +152,18 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         proba[np.concatenate(batches)] = softmax(
             np.concatenate(parts).astype(np.float64), axis=1
         )
-        return proba
+        return proba if groups is None else groups.sums(proba)
+
+    @override
+    def _level(self, level: Any) -> Level:
+        given = self._model.tree or as_classes(self.classes_.tolist())
+        return level_of(self.classes_, given.names, given.tree, level)
+
+    @property
+    def level_classes_(self) -> dict[int, npt.NDArray[Any]]:
+        """The names at each level of a tree of classes, 1 at the top; empty without."""
+        depth = self._model.tree.tree.depth if self._model.tree else 0
+        return {k: self._level(k).names for k in range(1, depth + 1)}
 
     def _number_of_threads(self) -> int:
         """Return how many threads to compute with."""
@@ -252,6 +267,7 @@ def _loaded(session: Any, path: Path) -> Loaded:
             session=session,
             tokenizer=load_tokenizer(metadata[TOKENIZER], window),
             classes=np.array(settings["classes"]),
+            tree=None if settings["tree"] is None else as_classes(settings["tree"]),
             window=window,
             pad_id=int(settings["pad_id"]),
         )

@@ -45,7 +45,7 @@ class EncoderStudent(Student):
     pooling: str
     head: str
     max_length: int | str
-    window: str
+    window: str = "head"  # in pickles, too, that were written without it
     predict_batch_size: int | None
     device: str
     weights_: Weights

@@ -279,8 +279,7 @@ def _variant(
             f"order; got {len(worded)}: {list(worded.words)}."
         )
     if set(worded.names) == set(classes.names):
-        text_of = dict(zip(worded.names, worded.descriptions, strict=True))
-        worded = Classes(classes.names, tuple(text_of[n] for n in classes.names))
+        worded = worded.in_order_of(classes.names)
     return str(name), own, clone(teacher).set_params(**own), worded
 
 

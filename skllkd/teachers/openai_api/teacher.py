@@ -152,6 +152,7 @@ class OpenAITeacher(MeteredTeacher):
 
     max_retries: int = 6
     _window = "max_text_chars"
+    _asks_groups = True
     _chunk_size = 1
 
     def __init__(
@@ -313,7 +314,7 @@ class OpenAITeacher(MeteredTeacher):
     def _without_confidence(self, classes: Classes) -> OpenAITeacher:
         """Make the teacher that asks for labels alone, within the rest of the budget."""
         with self._cache(classes) as cache:
-            spent = cache.usage()
+            spent = cache.usage().plus(self._spent_elsewhere)
         teacher: OpenAITeacher = clone(self).set_params(method="label")
         teacher.max_retries = self.max_retries
         if self.max_calls is not None:
@@ -484,6 +485,11 @@ class OpenAITeacher(MeteredTeacher):
     def _job_cache(self, classes: Classes) -> AbstractContextManager[Any]:
         """Open the store, which the Batch API needs, once the parameters make sense."""
         self._check_parameters(classes)
+        if classes.tree is not None:
+            raise InvalidParameterError(
+                "a job cannot ask down a tree of `classes`, whose next question depends on "
+                "the last answer. Use `label`, or give the job a list of the classes."
+            )
         if self.store is False:
             raise InvalidParameterError(
                 "`store=False`: the answers of a job are put into a store. Name a file, "

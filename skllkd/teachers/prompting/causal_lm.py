@@ -62,6 +62,7 @@ class CausalLMTeacher(MeteredTeacher):
     chat: bool | str
     max_text_tokens: TextLimit
     whole_labels: bool
+    _asks_groups = True
     _sort_window = 1024  # decodes are full where neighbours are as long
 
     @abstractmethod
