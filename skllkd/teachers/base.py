@@ -122,6 +122,7 @@ class Teacher(BaseEstimator, ABC):
         else:
             texts = as_texts(texts, "texts")
             labels = self._label_texts(texts, classes, verbose, class_bias)
+        labels = replace(labels, multilabel=classes.multilabel)
         if calibration and class_bias is None:
             class_bias = labels.class_bias  # of a tree: one question after the other
         if calibration and class_bias is None:

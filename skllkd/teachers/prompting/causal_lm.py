@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
+from skllkd._core.log_odds import log_prob_of_odds
 from skllkd._core.params import check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.metered.dispatch import MaySpend, Scorer, always
@@ -63,6 +64,7 @@ class CausalLMTeacher(MeteredTeacher):
     max_text_tokens: TextLimit
     whole_labels: bool
     _asks_groups = True
+    _is_multilabel = True
     _sort_window = 1024  # decodes are full where neighbours are as long
 
     @abstractmethod
@@ -116,13 +118,16 @@ class CausalLMTeacher(MeteredTeacher):
             whole = [tokenizer.tokenize(one_line(t), special=False) for t in texts]
             bodies = [limit.shorten(tokens, left_out) for tokens in whole]
             log_prob = scorer.score(bodies)
+            mass = np.exp(log_prob).sum(axis=1)
+            if classes.multilabel:
+                log_prob, mass = _of_yes(log_prob)
             n_tokens = np.zeros((len(texts), 2), dtype=np.int64)
             n_tokens[:, 0] = [len(body) + prompt.n_tail for body in bodies]
             n_tokens[0, 0] += n_shared
             n_shared = 0
             return Scores(
                 log_prob,
-                np.minimum(np.exp(log_prob).sum(axis=1), 1.0),
+                np.minimum(mass, 1.0),
                 n_tokens=n_tokens,
                 is_truncated=np.array([len(tokens) > limit.total for tokens in whole]),
             )
@@ -172,7 +177,10 @@ class CausalLMTeacher(MeteredTeacher):
         """Tokenize the prompt."""
         template = self._template(tokenizer, classes)
         return tokenize_prompt(
-            tokenizer, template, whole_labels=bool(self.whole_labels)
+            tokenizer,
+            template,
+            whole_labels=bool(self.whole_labels),
+            yes_no=classes.multilabel,
         )
 
     def _template(self, tokenizer: PromptTokenizer, classes: Classes) -> PromptTemplate:
@@ -206,3 +214,13 @@ class CausalLMTeacher(MeteredTeacher):
                 "`examples`."
             )
         return limit.within(left)
+
+
+def _of_yes(log_prob: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the log-probability of yes beside no for each class, and the mass of both.
+
+    The answers come in pairs, yes first. The mass is the mean over the classes.
+    """
+    yes, no = log_prob[:, ::2], log_prob[:, 1::2]
+    mass: FloatArray = (np.exp(yes) + np.exp(no)).mean(axis=1)
+    return log_prob_of_odds(yes - no), mass
