@@ -98,7 +98,7 @@ class _Descent:
     def labels(self) -> TeacherLabels:
         """Return the labels."""
         proba, groups = self._reached()
-        is_missing = proba.max(axis=1, initial=0) <= 0
+        is_missing = self.error != ""  # another class may be likelier than those found
         for question, left in zip(self.questions, groups.T, strict=True):
             columns = question.columns
             proba[:, columns] += left[:, None] / len(columns)
@@ -116,7 +116,7 @@ class _Descent:
             n_asked=sum(labels.n_asked for labels in self.parts),
             n_truncated=max((p.n_truncated for p in self.parts), default=0),
             source=source,
-            error=np.where(is_missing, self.error, "").astype(object),
+            error=self.error,
             usage=functools.reduce(Usage.plus, (p.usage for p in self.parts), Usage()),
             confidence=self.parts[0].confidence,
         )

@@ -126,17 +126,24 @@ def test_the_likeliest_class_is_that_of_all_classes_at_once():
 def test_probabilities_multiply_where_a_group_was_asked_about_and_are_shared_elsewhere():
     labels = TreeTeacher().label(TEXTS, TREE)
     asked = {(text, name) for text, names in ASKED for name in names}
+    n_shared = 0
     for row, text in enumerate(TEXTS):
-        for group, leaves in GROUPS.items():
-            columns = [LEAVES.index(leaf) for leaf in leaves]
-            if (text, leaves[-1]) in asked:
-                last = LEAVES.index(leaves[-1])
-                assert labels.proba[row, last] == pytest.approx(WISHED[row, last])
-            elif (text, group) in asked:
+        for group, member in [
+            *(("money", "stocks"), ("racket", "tennis")),
+            ("sport", "football"),
+        ]:
+            columns = [LEAVES.index(leaf) for leaf in GROUPS[group]]
+            if (text, group) in asked and (text, member) not in asked:
+                n_shared += 1
                 total = WISHED[row, columns].sum()
                 np.testing.assert_allclose(
                     labels.proba[row, columns], total / len(columns)
                 )
+            elif (text, member) in asked and group != "sport":
+                np.testing.assert_allclose(
+                    labels.proba[row, columns], WISHED[row, columns]
+                )
+    assert n_shared > 10
     sums = labels.proba[:, [LEAVES.index(leaf) for leaf in GROUPS["money"]]].sum(axis=1)
     money = WISHED[:, [LEAVES.index(leaf) for leaf in GROUPS["money"]]].sum(axis=1)
     np.testing.assert_allclose(sums, money)
@@ -261,17 +268,14 @@ def test_a_limit_on_the_cost_holds_over_all_questions():
     assert 48 <= len(ASKED) <= 54
 
 
-def test_a_text_without_an_answer_is_missing_or_keeps_the_class_it_has():
+def test_a_text_one_of_whose_questions_has_no_answer_is_missing():
     with pytest.warns(MissingLabelWarning):
         labels = TreeTeacher(silent=["stocks"], store=False).label(TEXTS, TREE)
-    best = WISHED.argmax(axis=1)
-    in_money = np.isin(best, [LEAVES.index(leaf) for leaf in GROUPS["money"]])
-    assert labels.missing.any()
+    asked = {text for text, names in ASKED if "stocks" in names}
+    assert labels.missing.tolist() == [text in asked for text in TEXTS]
+    assert 0 < len(asked) < 30
     known = ~labels.missing
-    assert (
-        labels.proba[known & ~in_money].argmax(axis=1) == best[known & ~in_money]
-    ).all()
-    np.testing.assert_allclose(labels.proba[known].sum(axis=1), 1)
+    assert (labels.proba.argmax(axis=1) == WISHED.argmax(axis=1))[known].all()
     with pytest.warns(MissingLabelWarning, match="30 of 30"):
         TreeTeacher(silent=["sport"], store=False).label(TEXTS, TREE)
 
