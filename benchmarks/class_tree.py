@@ -49,7 +49,7 @@ TREE = {
 SETS = ["agnews", "trec6", "emotion"]
 
 
-class OneWay(descent._Descent):
+class OneGroup(descent._Descent):
     """The labelling that asks about the likeliest group alone."""
 
     def _wanted(self):
@@ -57,7 +57,7 @@ class OneWay(descent._Descent):
         return np.where(classes.max(axis=1) > 0, -1, super()._wanted())
 
 
-class AllWays(descent._Descent):
+class EveryGroup(descent._Descent):
     """The labelling that asks about every group."""
 
     def _wanted(self):
@@ -69,8 +69,8 @@ class AllWays(descent._Descent):
 
 RULES = {
     "down the tree, the rule": descent._Descent,
-    "down the tree, one group": OneWay,
-    "down the tree, all groups": AllWays,
+    "down the tree, one group": OneGroup,
+    "down the tree, all groups": EveryGroup,
 }
 
 

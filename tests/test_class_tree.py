@@ -4,12 +4,16 @@ import io
 import json
 import pickle
 import sys
+import tomllib
 
 import numpy as np
 import pandas as pd
 import pytest
 from skllkd import LLKDClassifier, ONNXClassifier
-from skllkd.cli.main import main
+from skllkd._core.classes import as_classes
+from skllkd.cli.classes import classes_of
+from skllkd.cli.main import main, parser_of_all
+from skllkd.cli.student import student_of
 from skllkd.exceptions import InvalidParameterError
 from skllkd.selection import SelectAll
 from skllkd.students import FrozenEncoderStudent, SklearnStudent
@@ -73,7 +77,7 @@ def test_evaluation_at_a_level_takes_classes_and_groups(fitted):
     groups = ["sport", "sport", "sport", "weather"] * 16
     for gold in (GOLD, groups, np.array(groups)):
         found = fitted.evaluate(TEXTS, gold, teacher_labels=GOLD, level=1)
-        assert found.accuracy == (fitted.predict(TEXTS, level=1) == groups).mean()
+        assert found.accuracy.share == (fitted.predict(TEXTS, level=1) == groups).mean()
         assert "sport" in found.to_markdown() and "tennis" not in found.to_markdown()
     with pytest.raises(InvalidParameterError, match="sport"):
         fitted.evaluate(TEXTS, groups)
@@ -141,6 +145,22 @@ def test_the_command_line(suffix, tiny_path, tmp_path, capsys, monkeypatch):
     command = ["evaluate", str(tmp_path / "model"), str(answers), "--level", "1"]
     assert main(command) == 0
     assert "sport" in capsys.readouterr().out
+
+
+def test_a_task_is_written_with_its_groups_and_lengths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "classes.json").write_text(json.dumps(TREE))
+    command = ["init", "x.csv", "--teacher", "m.gguf", "--classes", "classes.json"]
+    assert main([*command, "--max-text-tokens", "300+100", "--window", "mean"]) == 0
+    written = tomllib.loads((tmp_path / "skllkd.toml").read_text())
+    assert written["classes"] == TREE
+    assert written["prompt"]["max-text-tokens"] == "300+100"
+    assert written["student"]["window"] == "mean"
+    parser = parser_of_all()
+    options = parser.parse_args(["plan"])
+    assert as_classes(classes_of(options)).names == as_classes(TREE).names
+    assert options.max_text_tokens == (300, 100)
+    assert student_of(options).window == "mean"
 
 
 def test_a_broken_file_of_classes_is_named(tmp_path, capsys):

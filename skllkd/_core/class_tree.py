@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import FloatArray
 from skllkd._core.params import check_number, shown
 from skllkd.exceptions import InvalidParameterError
 
@@ -137,9 +136,10 @@ class Level(NamedTuple):
     classes: npt.NDArray[Any]  # (n_classes,)
     group: npt.NDArray[np.intp]  # (n_classes,), columns of `names`
 
-    def sums(self, proba: FloatArray) -> FloatArray:
+    def sums(self, proba: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the probabilities of the groups, (n_texts, n_groups)."""
-        total: FloatArray = proba @ np.eye(len(self.names))[self.group]
+        is_in = np.eye(len(self.names))[self.group]
+        total: npt.NDArray[np.float64] = proba @ is_in
         return total
 
     def of(self, labels: Sequence[Any]) -> list[Any]:

@@ -88,14 +88,14 @@ def _add_prompt(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--max-text-chars",
-        type=_length,
+        type=text_length,
         metavar="N",
         help="a server reads so many characters of a text; as 6000+2000 of its head and "
         "tail",
     )
     add(
         "--max-text-tokens",
-        type=_length,
+        type=text_length,
         metavar="N",
         help="a local model reads so many tokens of a text; as 300+100 of its head and "
         "tail",
@@ -127,7 +127,7 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _length(given: str) -> int | tuple[int, int]:
+def text_length(given: str) -> int | tuple[int, int]:
     """Return a length, or two of them, of head and tail, with a plus between them."""
     head, plus, tail = given.partition("+")
     return (int(head), int(tail)) if plus else int(head)
