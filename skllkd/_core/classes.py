@@ -133,7 +133,7 @@ def _checked(classes: Any, *, multilabel: bool) -> Classes:
     return Classes(tuple(names), tuple(descriptions), multilabel)
 
 
-def _checked_tree(classes: Mapping[Any, Any], multilabel: bool) -> Classes:
+def _checked_tree(classes: Any, multilabel: bool) -> Classes:
     """Return the classes of a nested mapping, or raise at a fault."""
     if multilabel:
         raise InvalidParameterError(

@@ -100,7 +100,7 @@ def _example(action: argparse.Action) -> str:
     """Return a value of the kind that an option takes."""
     if action.choices is not None:
         return _value(next(iter(action.choices)))
-    number = {int: 1000, float: 1.0, text_length: 1000}.get(action.type, "...")  # type: ignore[call-overload]
+    number = {int: 1000, float: 1.0, text_length: 1000}.get(action.type, "...")
     return _value([number] * action.nargs if isinstance(action.nargs, int) else number)
 
 

@@ -162,7 +162,8 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     @property
     def level_classes_(self) -> dict[int, npt.NDArray[Any]]:
         """The names at each level of a tree of classes, 1 at the top; empty without."""
-        depth = self._model.tree.tree.depth if self._model.tree else 0
+        tree = self._model.tree.tree if self._model.tree else None
+        depth = 0 if tree is None else tree.depth
         return {k: self._level(k).names for k in range(1, depth + 1)}
 
     def _number_of_threads(self) -> int:

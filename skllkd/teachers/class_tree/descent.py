@@ -151,7 +151,7 @@ class _Descent:
         n_texts = len(self.texts)
         classes = np.zeros((n_texts, len(self.classes)))
         groups = np.zeros((n_texts, len(self.answers)))
-        reached = {(): np.ones(n_texts)}
+        reached: dict[tuple[str, ...], FloatArray] = {(): np.ones(n_texts)}
         is_group = {question.path for question in self.questions}
         rounds = zip(self.answers, self._biases(), strict=True)
         for place, (answers, bias) in enumerate(rounds):
