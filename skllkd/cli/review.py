@@ -8,6 +8,7 @@ import shlex
 import socket
 import sys
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +83,15 @@ def _review(options: argparse.Namespace) -> None:
     with AnswerFile(path, pool.classes) as answers:
         _tell(answers, path)
         session = ReviewSession(pool, answers, options.random)
-        try:
+        with suppress(KeyboardInterrupt):  # the way to end it
             if options.terminal:
                 from skllkd.cli.review_terminal import review_in_terminal
 
                 review_in_terminal(session)
             else:
                 _serve(session, classifier, threshold, options)
-        finally:
-            say(f"{len(answers):,} answers in {path}. To learn them:\n"
-                f"  {refit_command(options, path)}")  # fmt: skip
+        say(f"{len(answers):,} answers in {path}. To learn them:")
+        say(f"  {refit_command(options, path)}")
 
 
 def _check(options: argparse.Namespace) -> None:

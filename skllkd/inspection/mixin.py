@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.labels import gold_accuracy
 from skllkd._core.sample_weight import check_sample_weight
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.evaluation import Evaluation
-from skllkd.inspection.gold import check_gold
 from skllkd.inspection.measuring import evaluate_classifier, make_report
 from skllkd.inspection.report import Report
 from skllkd.metrics import agreement_of_rows
@@ -59,10 +59,11 @@ class InspectionMixin(ClassifierMixin):
             If there are neither labels nor a teacher, or a label is not in `classes`.
         """
         if y is not None:
-            check_gold(
-                y, fitted_state(self).predicted_classes, self.classes is not None
-            )
-            return float(super().score(X, y, sample_weight=sample_weight))
+            state, texts = fitted_state(self), self._read(X)
+            most_probable = state.student.predict_proba(texts).argmax(axis=1)
+            predicted = state.predicted_classes[most_probable]
+            names, is_named = state.predicted_classes, self.classes is not None
+            return gold_accuracy(predicted, y, names, sample_weight, all_known=is_named)
         texts, weight = self._read(X), None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, len(texts))

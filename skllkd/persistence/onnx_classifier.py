@@ -22,6 +22,7 @@ from typing_extensions import override
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.class_tree import Level, level_of
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.labels import gold_accuracy
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
@@ -96,6 +97,13 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     ) -> None:
         self.path = path
         self.n_threads = n_threads
+
+    @override
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        predicted = self.predict(X)
+        return gold_accuracy(
+            predicted, y, self.classes_, sample_weight, all_known=False
+        )
 
     def fit(self, X: Any = None, y: Any = None) -> ONNXClassifier:
         """Open the file anew and check it; nothing is learned.

@@ -191,6 +191,9 @@ def test_many_classes_are_filtered_as_one_types(news, tiny_path, tmp_path, page)
         press(page, "2")  # the second that is shown
         page.keyboard.press("Escape")
         press(page, "z", "Alt+s")
+        page.goto(f"{url}#results")
+        page.wait_for_selector("#results-content table")
+        assert page.text_content("#model") == "model"
     found = [gold for _, gold, _ in answers_in(tmp_path)]
     assert found == ["sports 1", ""]
     assert set(TOPICS) > {"politics", "sports", "tech"}

@@ -79,7 +79,6 @@ const undo = () => step("undo", {}, "Taken back.");
 
 function showState(note) {
   const { asked, progress } = state;
-  $("model").textContent = state.model;
   $("file").textContent = state.file;
   $("text").textContent = asked ? asked.text : "";
   $("text").scrollTop = 0;
@@ -131,7 +130,7 @@ function range(found) {
 }
 
 const inWords = (found) =>
-  found.share === null ? "–" : `${percent(found.share)} (${percent(found.low)} to ${percent(found.high)})`;
+  found.share === null ? "–" : `${percent(found.share)} (${percent(found.low).slice(0, -2)} to ${percent(found.high)})`;
 
 function showAccuracy() {
   const rows = Object.entries(state.accuracy).map(([judge, found]) =>
@@ -247,9 +246,12 @@ function accuracyTable(found) {
   return table("Accuracy on the random sample, with 95 % intervals", ["", "accuracy", "", "texts"], rows);
 }
 
+const FEW = 20; // classes that are shown even if no answer has them
+
 function classTable(found) {
   const judges = Object.keys(found.accuracy);
-  const rows = found.by_class.map((row) => element("tr", {}, element("th", { scope: "row" }, row.name),
+  const shown = found.by_class.filter((row) => found.by_class.length <= FEW || row.student.n_texts);
+  const rows = shown.map((row) => element("tr", {}, element("th", { scope: "row" }, row.name),
     element("td", { class: "number" }, String(row.student.n_texts)),
     ...judges.map((judge) => element("td", {}, inWords(row[judge])))));
   return table("Accuracy on the random sample by your class", ["class", "texts", ...judges], rows);
@@ -257,11 +259,18 @@ function classTable(found) {
 
 function confusionTable(found) {
   const names = found.by_class.map((row) => row.name);
-  const rows = found.confusion.student.map((counts, k) => element("tr", {},
-    element("th", { scope: "row" }, names[k]), ...counts.map((n, j) =>
-      element("td", { class: `number ${n ? (k === j ? "same" : "other") : ""}` }, n ? String(n) : "·"))));
+  const counts = found.confusion.student;
+  const places = names.map((_, k) => k);
+  const occurs = (k) => places.some((j) => counts[k][j] || counts[j][k]);
+  const shown = names.length <= FEW ? places : places.filter(occurs);
+  const cell = (k, j) => {
+    const kind = !counts[k][j] ? "" : k === j ? "same" : "other";
+    return element("td", { class: `number ${kind}` }, counts[k][j] ? String(counts[k][j]) : "·");
+  };
+  const rows = shown.map((k) =>
+    element("tr", {}, element("th", { scope: "row" }, names[k]), ...shown.map((j) => cell(k, j))));
   return table("Your class (rows) and the student's (columns), all answers: those after the random sample are the difficult texts",
-    ["", ...names], rows);
+    ["", ...shown.map((k) => names[k])], rows);
 }
 
 function confusions(found) {
@@ -346,11 +355,10 @@ async function showView() {
     else link.removeAttribute("aria-current");
   }
   try {
+    state = await call("state");
+    $("model").textContent = state.model;
     if (view === "results") await showResults();
-    if (view === "label") {
-      state = await call("state");
-      showState($("note").value);
-    }
+    if (view === "label") showState($("note").value);
   } catch (problem) {
     showProblem(problem.message);
   }
