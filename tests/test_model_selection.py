@@ -127,13 +127,15 @@ def test_two_processes_ask_once(new_workers, classifier, asked):
 def test_only_the_prompt_costs_a_call(asked, classifier, tiny_path):
     student = TransformerStudent(tiny_path, device="cpu")
     classifier.set_params(student=student, n_epochs=1, batch_size=30)
-    grid = {
-        "selection": [LLKDSelection(), SelectAll()],
-        "student__learning_rate": [1e-4, 1e-3],
-        "teacher__calibration": [None, BatchCalibration()],
-    }
+    grid = [
+        {
+            "selection": [LLKDSelection(), SelectAll()],
+            "teacher__calibration": [None, BatchCalibration()],
+        },
+        {"student__learning_rate": [1e-4]},
+    ]
     search = GridSearchCV(classifier, grid, cv=2).fit(TEXTS)
-    assert len(search.cv_results_["params"]) == 8
+    assert len(search.cv_results_["params"]) == 5
     grid = [{"selection": [LLKDSelection()], "selection__momentum": [0.1, 0.9]}]
     GridSearchCV(classifier, grid, cv=2).fit(TEXTS)
     assert sorted(asked()) == sorted(TEXTS)

@@ -281,7 +281,8 @@ def test_only_a_fitted_transformer_student(tmp_path):
 @pytest.mark.parametrize("kind", [str, int, bool])
 def test_class_names_keep_their_type(kind, tiny_path, short, tmp_path):
     labels = [kind(name == "sports") for name in short[1][:48]]
-    classifier = fitted_student(tiny_path, short[0][:48], labels)
+    student = FrozenEncoderStudent(tiny_path, device="cpu")
+    classifier = LLKDClassifier(student=student, verbose=0).fit(short[0][:48], labels)
     classifier.export_onnx(tmp_path / "m.onnx", short[0][:48])
     exported = ONNXClassifier(tmp_path / "m.onnx")
     assert exported.classes_.tolist() == classifier.classes_.tolist()

@@ -22,7 +22,7 @@ from skllkd.exceptions import InvalidParameterError
 from tests._core.tables.conversions import pipe, read, read_piped, written
 
 TABLES = [kind for kind in OUTPUT_FORMATS if kind != "txt"]
-cells = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
+cells = st.text(st.characters(codec="utf-8"), max_size=4) | st.sampled_from(
     [
         "007",
         "1.10",
@@ -37,7 +37,7 @@ cells = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
         ";",
     ]
 )
-names = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"), max_size=4)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"), max_size=3)
 
 
 def outcome(call, message):
@@ -58,7 +58,7 @@ def string_tables(draw):
     row = st.tuples(*[cells] * len(columns))
     return [
         dict(zip(columns, values, strict=True))
-        for values in draw(st.lists(row, min_size=1, max_size=5))
+        for values in draw(st.lists(row, min_size=1, max_size=3))  # two blocks
     ]
 
 
@@ -136,7 +136,7 @@ json_rows = st.lists(
         cells,
     ),
     min_size=1,
-    max_size=4,
+    max_size=3,
 )
 
 
