@@ -34,6 +34,9 @@ from skllkd.cli.teacher_options import add_teacher
 from skllkd.cli.wording import in_shell_words, shell_options
 from skllkd.exceptions import SavedModelError
 
+#: Help of the option of `predict` and `evaluate`.
+LEVEL_HELP = "level of a tree of classes whose groups are told apart, 1 at the top"
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the parser's."""
@@ -50,6 +53,7 @@ def add_commands(commands: Any) -> None:
     predict.add_argument("model", help="folder of `skllkd fit`, or an ONNX file")
     add_input(predict, default="-")
     add_output(predict, "predicted")
+    predict.add_argument("--level", type=int, metavar="N", help=LEVEL_HELP)
 
     export = add_command(
         commands,
@@ -143,7 +147,7 @@ def _predict(options: argparse.Namespace) -> None:
             shows = options.output != "-" or not sys.stdout.isatty()
             with progress_bar(None, "predict", "text", shows) as bar:
                 for block in table:
-                    columns = _predicted(classifier, reader.texts(block))
+                    columns = _predicted(classifier, reader.texts(block), options.level)
                     output.write(added.add(block, columns))
                     bar.update(len(block))
     reader.tell("They have no label.")
@@ -161,7 +165,9 @@ def _other_columns(classifier: Any) -> list[str]:
     return [f"proba_{name}" for name in classifier.classes_.tolist()]
 
 
-def _predicted(classifier: Any, texts: list[str | None]) -> list[list[Any]]:
+def _predicted(
+    classifier: Any, texts: list[str | None], level: int | None
+) -> list[list[Any]]:
     """Return the labels predicted and their probabilities, None without a text.
 
     With several classes a text these are lists of them, and a column for each class.
@@ -169,7 +175,9 @@ def _predicted(classifier: Any, texts: list[str | None]) -> list[list[Any]]:
     known = [text for text in texts if text is not None]
     if not known:
         return [[None] * len(texts)] * (1 + len(_other_columns(classifier)))
-    proba, names = classifier.predict_proba(known), classifier.classes_
+    names, proba = classifier.classes_, classifier.predict_proba(known, level=level)
+    if level is not None:
+        names = classifier.level_classes_[level]
     if is_multilabel(classifier):
         has = proba >= classifier.thresholds_
         labels = [names[row].tolist() for row in has]
