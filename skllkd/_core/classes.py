@@ -85,7 +85,9 @@ class Multilabel:
     """
 
     def __init__(self, classes: Any) -> None:
-        self.classes = classes.classes if isinstance(classes, Multilabel) else classes
+        self.classes: Any = classes
+        if isinstance(classes, Multilabel):
+            self.classes = classes.classes
         self._checked = _checked(self.classes, multilabel=True)
 
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from skllkd._core.places import check_file
 from skllkd.cli.arguments import add_command
 from skllkd.cli.console import say
+from skllkd.cli.serve import is_loopback
 from skllkd.cli.settings import FILE
 from skllkd.cli.tables import add_input, texts_of
 from skllkd.cli.teacher import teacher_of
@@ -156,6 +157,8 @@ def _serve(
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{port}/{token}/"
         print(f"Review at {url}\nCtrl+C ends it.", flush=True)
+        if not is_loopback(host):
+            say("other machines can connect, unencrypted, if they know the address")
         if not options.no_browser:
             webbrowser.open(url)  # waits in the queue of the socket for the server
         config = uvicorn.Config(app, log_level="warning", access_log=False)
