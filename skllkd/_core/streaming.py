@@ -77,9 +77,11 @@ class PredictMixin(ABC):
             If there is no such level.
         """
         if level is None:
-            names, proba = self.classes_, self.predict_proba(X)
+            proba = self.predict_proba(X)  # which knows whether there was a fit
+            names = self.classes_
         else:
-            names, proba = self._level(level).names, self.predict_proba(X, level=level)
+            proba = self.predict_proba(X, level=level)
+            names = self._level(level).names
         predicted: npt.NDArray[Any] = names[proba.argmax(axis=1)]
         return predicted
 
