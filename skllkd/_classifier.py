@@ -388,23 +388,24 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         training_set.check_labelled()
         labelled = time.perf_counter()
         schedule = self._schedule(random_state, learned.n_steps if learned else 0)
-        if has_teacher and (self.refine or gold_of_rows is not None):
+        is_refined = has_teacher and (self.refine or gold_of_rows is not None)
+        if is_refined and not training_set.multilabel:
             how = (self.refine or Refinement(()), student, weight, schedule, resume)
             training_set = refined(training_set, *how, gold_of_rows)
         if not resume:  # what is new today need not hold every class
             training_set.check_classes(self.on_missing_class)
         ready = time.perf_counter()
-        log, agreement = train_student(
-            student, selection, training_set, weight, schedule, resume
-        )
+        training = (training_set, weight, schedule, resume)
+        found = train_student(student, selection, *training)
         trained = time.perf_counter()
         state = state_after(
             training_set,
             student,
-            selection,
-            log,
+            found.selection,
+            found.log,
             learned,
-            agreement=agreement,
+            agreement=found.agreement,
+            thresholds=found.thresholds,
             seconds={
                 "labelling": labelled - start,
                 "refinement": ready - labelled,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -23,7 +24,7 @@ class PredictMixin(ABC):
 
     @abstractmethod
     def predict_proba(self, X: Any) -> FloatArray:
-        """Return the distribution over the classes for each text.
+        """Return the probabilities of the classes for each text.
 
         Parameters
         ----------
@@ -33,7 +34,8 @@ class PredictMixin(ABC):
         Returns
         -------
         ndarray of shape (n_texts, n_classes)
-            Distributions, columns as `classes_`, rows summing to 1.
+            Distributions, columns as `classes_`, rows summing to 1; of several classes a
+            text, the probability of each by itself.
 
         Warns
         -----
@@ -51,11 +53,16 @@ class PredictMixin(ABC):
 
         Returns
         -------
-        ndarray of shape (n_texts,)
-            Class names.
+        ndarray of shape (n_texts,) or (n_texts, n_classes)
+            Class names; of several classes a text, 1 for those it has, columns as
+            `classes_`: those whose probability reaches `thresholds_`.
         """
-        most_probable = self.predict_proba(X).argmax(axis=1)
-        predicted: npt.NDArray[Any] = self.classes_[most_probable]
+        predicted: npt.NDArray[Any]
+        proba, thresholds = self.predict_proba(X), getattr(self, "thresholds_", None)
+        if thresholds is not None:
+            predicted = (proba >= thresholds).astype(np.int64)
+        else:
+            predicted = self.classes_[proba.argmax(axis=1)]
         return predicted
 
     def predict_stream(

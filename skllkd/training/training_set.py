@@ -28,7 +28,9 @@ class TrainingSet:
     texts: Any  # list of str or ndarray of shape (n_rows, n_features)
     classes: npt.NDArray[Any]  # sorted
     given_classes: Classes  # in the user's order
-    teacher_proba: FloatArray  # (n_texts, n_classes); NaN rows without a label
+    #: (n_texts, n_classes); NaN rows without a label. Of several classes a text, each
+    #: column is a probability by itself, here and in `refined_proba`.
+    teacher_proba: FloatArray
     label_mass: FloatArray  # (n_texts,)
     class_bias: FloatArray | None  # in the order of `given_classes`
     is_recalibrated: bool
@@ -59,6 +61,11 @@ class TrainingSet:
         """The distributions to learn: the refined ones, or else the teacher's."""
         return self.teacher_proba if self.refined_proba is None else self.refined_proba
 
+    @property
+    def multilabel(self) -> bool:
+        """Whether a text has none, one or several of the classes."""
+        return self.given_classes.multilabel
+
     @cached_property
     def labelled(self) -> IntArray:
         """The rows with a label to learn."""
@@ -75,15 +82,18 @@ class TrainingSet:
 
     def check_classes(self, on_missing_class: str) -> None:
         """Raise or warn if the teacher chose a class for no text."""
-        chosen = self.proba[self.labelled].argmax(axis=1)
-        counts = np.bincount(chosen, minlength=len(self.classes))
+        proba = self.proba[self.labelled]
+        if self.multilabel:
+            counts = (proba >= 0.5).sum(axis=0)
+        else:
+            counts = np.bincount(proba.argmax(axis=1), minlength=len(self.classes))
         absent = self.classes[counts == 0].tolist()
         if not absent:
             return
         shown = ", ".join(map(repr, absent[:5])) + (", ..." if absent[5:] else "")
         message = (
             f"the teacher chose {len(absent)} of the {len(counts)} `classes` for none of "
-            f"the {len(chosen)} texts: {shown}. The student cannot learn "
+            f"the {len(proba)} texts: {shown}. The student cannot learn "
             f"{'it' if len(absent) == 1 else 'them'}."
         )
         if on_missing_class == "raise":
