@@ -113,6 +113,7 @@ class Teacher(BaseEstimator, ABC):
         else:
             texts = as_texts(texts, "texts")
             labels = self._label_texts(texts, classes, verbose)
+        labels = replace(labels, multilabel=classes.multilabel)
         if calibration and class_bias is None:
             class_bias = calibration.class_bias(labels.log_prob, classes)
         seconds = time.perf_counter() - start

@@ -16,8 +16,8 @@ from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.teachers.base import Teacher, distinct_texts
 from skllkd.teachers.labels import TeacherLabels
 
-#: Width of the lines of the table.
-_WIDTH = 88
+#: Width of the lines of the table, and number of classes listed of a text.
+_WIDTH, _LISTED = 88, 4
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class Sample:
         if self.labels.missing[row]:
             return f"  no answer  {text!r}: {self.labels.error[row]}"
         proba = self.labels.raw_proba[row]
+        if self.labels.multilabel:
+            likeliest = np.argsort(-proba, kind="stable")[:_LISTED]
+            named = [f"{proba[k]:.2f} {self.labels.classes[k]}" for k in likeliest]
+            return f"  {', '.join(named)}  {text!r}"
         name = self.labels.classes[int(proba.argmax())]
         return f"  {proba.max():.2f}  {name}  {text!r}"
 

@@ -39,7 +39,7 @@ def proba_of_scored(rows: list[Any], classes: Classes, tolerance: float) -> Floa
 def _scores(answer: Any, row: int, classes: Classes) -> dict[int, float]:
     """Return the score of each class that an answer names, by its column."""
     scores: dict[int, float] = {}
-    for label, score in _pairs(answer, row, classes):
+    for label, score in pairs_in_answer(answer, row, classes):
         column = column_of(label, row, classes)
         if column in scores:
             raise TeacherOutputError(
@@ -53,7 +53,7 @@ def _scores(answer: Any, row: int, classes: Classes) -> dict[int, float]:
     return scores
 
 
-def _pairs(answer: Any, row: int, classes: Classes) -> list[tuple[Any, Any]]:
+def pairs_in_answer(answer: Any, row: int, classes: Classes) -> list[tuple[Any, Any]]:
     """Return the labels and scores in an answer."""
     if isinstance(answer, (list, tuple)):
         if not names_classes(answer):
@@ -63,7 +63,7 @@ def _pairs(answer: Any, row: int, classes: Classes) -> list[tuple[Any, Any]]:
             )
         if not isinstance(answer[0], Mapping):
             return [(answer[0], answer[1])]
-        return [pair for part in answer for pair in _pairs(part, row, classes)]
+        return [pair for part in answer for pair in pairs_in_answer(part, row, classes)]
     if not isinstance(answer, Mapping):
         raise TeacherOutputError(
             "the teacher must answer in one form; got labels with scores, and "

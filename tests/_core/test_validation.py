@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from sklearn.base import clone
 from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.params import check_number, check_option
 from skllkd._core.texts import as_texts
@@ -12,7 +13,6 @@ from skllkd.exceptions import (
     InvalidParameterError,
     SkllkdWarning,
 )
-from sklearn.base import clone
 
 TEXTS = ["one text", "", "and ünïcode"]
 

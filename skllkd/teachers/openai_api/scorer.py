@@ -109,6 +109,7 @@ def unusable_answers(reasons: list[str], request: ChatRequest) -> TeacherOutputE
     others = {
         "logprobs": 'method="label", which reads what the model writes',
         "votes": 'method="label"',
+        "questions": 'method="label", which asks about all classes at once',
         "label": 'method="logprobs", which needs no model that follows an instruction',
     }
     return TeacherOutputError(
@@ -141,13 +142,13 @@ def estimate_tokens(texts: list[str], request: ChatRequest) -> TokenCount:
     def length(text: str) -> int:
         return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
-    frame = _CHAT_TOKENS + sum(
-        _MESSAGE_TOKENS + length(message["content"]) for message in request.before
-    )
-    server, n = Capabilities(), request.n_answers
-    n_input = 0
-    for text in texts:
-        content = request.body(text, server)["messages"][-1]["content"]
-        n_input += n * (frame + _MESSAGE_TOKENS + length(content))
-    n_output = len(texts) * n * request.max_tokens(server)
+    server, n_input = Capabilities(), 0
+    for part in request.parts:
+        frame = _CHAT_TOKENS + sum(
+            _MESSAGE_TOKENS + length(message["content"]) for message in part.before
+        )
+        for text in texts:
+            content = part.body(text, server)["messages"][-1]["content"]
+            n_input += part.n_answers * (frame + _MESSAGE_TOKENS + length(content))
+    n_output = len(texts) * request.n_answers * request.max_tokens(server)
     return TokenCount(n_input, n_output, "estimated")

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
+from skllkd._core.log_odds import log_prob_of_odds
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.metered.dispatch import MaySpend, Scorer, always
@@ -56,6 +57,7 @@ class CausalLMTeacher(MeteredTeacher):
     chat: bool | str
     max_text_tokens: int
     whole_labels: bool
+    _is_multilabel = True
     _sort_window = 1024  # decodes are full where neighbours are as long
 
     @abstractmethod
@@ -107,13 +109,16 @@ class CausalLMTeacher(MeteredTeacher):
             bodies = [tokenizer.tokenize(one_line(t), special=False) for t in texts]
             lengths = np.array([len(body) for body in bodies])
             log_prob = scorer.score([body[:longest] for body in bodies])
+            mass = np.exp(log_prob).sum(axis=1)
+            if classes.multilabel:
+                log_prob, mass = _of_yes(log_prob)
             n_tokens = np.zeros((len(texts), 2), dtype=np.int64)
             n_tokens[:, 0] = np.minimum(lengths, longest) + prompt.n_tail
             n_tokens[0, 0] += n_shared
             n_shared = 0
             return Scores(
                 log_prob,
-                np.minimum(np.exp(log_prob).sum(axis=1), 1.0),
+                np.minimum(mass, 1.0),
                 n_tokens=n_tokens,
                 is_truncated=lengths > longest,
             )
@@ -160,7 +165,10 @@ class CausalLMTeacher(MeteredTeacher):
         """Tokenize the prompt."""
         template = self._template(tokenizer, classes)
         return tokenize_prompt(
-            tokenizer, template, whole_labels=bool(self.whole_labels)
+            tokenizer,
+            template,
+            whole_labels=bool(self.whole_labels),
+            yes_no=classes.multilabel,
         )
 
     def _template(self, tokenizer: PromptTokenizer, classes: Classes) -> PromptTemplate:
@@ -186,3 +194,13 @@ class CausalLMTeacher(MeteredTeacher):
                 "`examples`."
             )
         return min(self.max_text_tokens, left)
+
+
+def _of_yes(log_prob: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the log-probability of yes beside no for each class, and the mass of both.
+
+    The answers come in pairs, yes first. The mass is the mean over the classes.
+    """
+    yes, no = log_prob[:, ::2], log_prob[:, 1::2]
+    mass: FloatArray = (np.exp(yes) + np.exp(no)).mean(axis=1)
+    return log_prob_of_odds(yes - no), mass
