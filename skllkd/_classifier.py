@@ -395,7 +395,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         if not resume:  # what is new today need not hold every class
             training_set.check_classes(self.on_missing_class)
         ready = time.perf_counter()
-        training = (training_set, weight, schedule, resume)
+        training = (training_set, weight, schedule, resume, has_teacher)
         found = train_student(student, selection, *training)
         trained = time.perf_counter()
         state = state_after(
@@ -524,6 +524,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         tags.input_tags.one_d_array = takes_text
         tags.input_tags.two_d_array = not takes_text
         tags.target_tags.required = self.teacher is None
+        tags.classifier_tags.multi_label = True
         return tags
 
 

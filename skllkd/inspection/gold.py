@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
+from skllkd._core.arrays import IntArray, nan_rows
+from skllkd._core.classes import Multilabel, as_classes
 from skllkd._core.params import shown
+from skllkd._core.tags import as_indicator
 from skllkd._core.texts import column_entries
 from skllkd.exceptions import InvalidParameterError
 
@@ -27,3 +31,16 @@ def check_gold(y: Any, classes: npt.NDArray[Any], all_known: bool) -> None:
             f"{len(foreign):,} of {len(labels):,} are none, as {foreign[0]!r} "
             f"({type(foreign[0]).__name__}). Use the names as they are in `classes`."
         )
+
+
+def gold_tags(y: Any, classes: npt.NDArray[Any]) -> IntArray:
+    """Return gold labels, several a text, as rows of 0 and 1; each text has its own."""
+    names = as_classes(Multilabel(classes.tolist()))
+    tags = as_indicator(y, names, "y")
+    missing = np.flatnonzero(nan_rows(tags))
+    if len(missing):
+        raise InvalidParameterError(
+            "`y` must hold the gold labels of each text, an empty list of a text of no "
+            f"class; got none at row {missing[0]}."
+        )
+    return tags.astype(np.int64)

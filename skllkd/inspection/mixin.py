@@ -13,7 +13,7 @@ from skllkd._core.sample_weight import check_sample_weight
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.evaluation import Evaluation
-from skllkd.inspection.gold import check_gold
+from skllkd.inspection.gold import check_gold, gold_tags
 from skllkd.inspection.measuring import evaluate_classifier, make_report
 from skllkd.inspection.report import Report
 from skllkd.metrics import agreement_of_rows
@@ -37,14 +37,19 @@ class InspectionMixin(ClassifierMixin):
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy against labels, or the agreement with the teacher.
 
+        Of several classes a text, the accuracy is the share of the texts of which all
+        classes are right, as in scikit-learn, and the agreement the micro-F1 that the
+        teacher's probabilities lead to expect.
+
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
         y : array-like of shape (n_texts,), optional
-            Their gold labels. Without, the teacher is asked about texts it has not
-            labelled before, and the score is the mean probability its calibrated
-            distribution gives to the student's prediction.
+            Their gold labels; of several classes a text, rows of 0 and 1 or lists of
+            names. Without, the teacher is asked about texts it has not labelled before,
+            and the score is the mean probability its calibrated distribution gives to
+            the student's prediction.
         sample_weight : array-like of shape (n_texts,), optional
             The weight of each text.
 
@@ -58,24 +63,26 @@ class InspectionMixin(ClassifierMixin):
         InvalidParameterError
             If there are neither labels nor a teacher, or a label is not in `classes`.
         """
+        state = fitted_state(self)
+        if y is not None and state.multilabel:
+            y = gold_tags(y, state.classes)
+            return float(super().score(X, y, sample_weight=sample_weight))
         if y is not None:
-            check_gold(
-                y, fitted_state(self).predicted_classes, self.classes is not None
-            )
+            check_gold(y, state.predicted_classes, self.classes is not None)
             return float(super().score(X, y, sample_weight=sample_weight))
         texts, weight = self._read(X), None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, len(texts))
         teacher_proba = self._teacher_columns(self._ask_teacher(texts))
-        student_proba = self._fitted.student.predict_proba(texts)
-        agreement, known = agreement_of_rows(student_proba, teacher_proba)
+        student_proba = state.student.predict_proba(texts)
+        agreement = agreement_of_rows(student_proba, teacher_proba, state.thresholds)
         if weight is None:
-            return float(np.mean(agreement))
-        if not weight[known].any():
+            return agreement.mean()
+        if not weight[agreement.rows].any():
             raise InvalidParameterError(
                 "`sample_weight` is 0 for each text that the teacher has a label of."
             )
-        return float(np.average(agreement, weights=weight[known]))
+        return agreement.mean(weight[agreement.rows])
 
     def label(self, X: Any) -> FloatArray:
         """Return the teacher's distribution for texts, calibrated as in `fit`.

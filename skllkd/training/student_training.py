@@ -40,11 +40,13 @@ def train_student(
     row_weight: FloatArray,
     schedule: Schedule,
     resume: bool,
+    has_teacher: bool,
 ) -> TrainedStudent:
     """Train a student on the rows that have a label.
 
     `row_weight` has shape (n_texts,). With `resume` student and selection go on from
-    where they ended.
+    where they ended. Thresholds are chosen for the labels of a teacher; those of the
+    user's own labels are 0.5.
     """
     multilabel = training_set.multilabel
     if multilabel and not isinstance(selection, PerClass):
@@ -79,6 +81,8 @@ def train_student(
     teacher_proba = take(training_set.teacher_proba, rows)
     thresholds = None
     if multilabel:
+        thresholds = np.full(proba.shape[1], 0.5)
+    if multilabel and has_teacher:
         thresholds = _thresholds(student, proba, schedule.batch_size)
     sampled, student_proba = _sample(student, teacher_proba, schedule.batch_size)
     student.end_fit()
