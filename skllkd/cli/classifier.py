@@ -15,6 +15,7 @@ from skllkd._core.tables.reading import read_table
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
+from skllkd.cli.gold import add_gold, gold_of
 from skllkd.cli.store import answers_kept
 from skllkd.cli.student import add_student, classifier_of
 from skllkd.cli.tables import (
@@ -76,6 +77,7 @@ def _add_fit(commands: Any) -> None:
     add_input(fit)
     add_teacher(fit)
     add_student(fit)
+    add_gold(fit)
 
 
 def _fit(options: argparse.Namespace) -> None:
@@ -84,13 +86,14 @@ def _fit(options: argparse.Namespace) -> None:
     from skllkd.training.preflight import preflight
 
     say(f"{len(texts):,} texts, {len(classes)} classes")
+    gold = gold_of(options, texts, classes)
     teacher = teacher_of(options)
     classifier = classifier_of(options, teacher, classes)
     say("trying the student's encoder, and the folder to save in")
     student = classifier.student
     preflight(student, classes, n_texts=len(texts), folder=options.model)
     with answers_kept(options, teacher):
-        classifier.fit(texts)
+        classifier.fit(texts, gold=gold)
         where = _saved(classifier, options.model)
     say("measuring the classifier for its report")
     print_report(classifier, None, options)

@@ -12,6 +12,7 @@ from typing import Any
 from skllkd.cli.arguments import add_command
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
+from skllkd.cli.gold import add_gold
 from skllkd.cli.settings import FILE
 from skllkd.cli.student import add_student
 from skllkd.cli.tables import add_input
@@ -23,6 +24,7 @@ _HEAD = """\
 # run, and others with --config. Each setting is the option of that name; options given on
 # the command line come first. Paths are seen from that folder.
 """
+_TABLES = ("teacher", "prompt", "limits", "student", "training", "gold")
 _CLASSES = """
 # The classes: a name and a description, which the teacher reads, or "" for none.
 [classes]"""
@@ -43,6 +45,7 @@ def add_commands(commands: Any) -> None:
     add_input(init, default="texts.csv")
     add_teacher(init, required=False)
     add_student(init, required=False)
+    add_gold(init)
 
 
 def _init(options: argparse.Namespace) -> None:
@@ -63,7 +66,7 @@ def _content(options: argparse.Namespace) -> str:
         actions = [a for a in group._group_actions if _is_setting(a)]
         if not actions:
             continue
-        if group.title in ("teacher", "prompt", "limits", "student", "training"):
+        if group.title in _TABLES:
             lines.append(f"\n[{group.title}]")
         for action in actions:
             lines += _setting(action, getattr(options, action.dest))

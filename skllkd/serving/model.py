@@ -11,7 +11,7 @@ import numpy as np
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import InvalidParameterError, SkllkdError
-from skllkd.serving.batching import Batcher
+from skllkd.serving.batching import Batcher, QueueFullError
 from skllkd.serving.cascade import CascadeClassifier
 from skllkd.serving.coverage import CoverageCurve
 from skllkd.serving.decisions import Decisions, Traffic
@@ -104,8 +104,11 @@ class ServedModel:
             check.add_done_callback(self._checks.discard)
 
     async def _check(self, texts: list[str], proba: FloatArray, rows: Any) -> None:
-        """Add the teacher's view of some answers to the checks."""
-        said = await self._teacher_rows(texts, rows)
+        """Add the teacher's view of some answers to the checks, unless it is too busy."""
+        try:
+            said = await self._teacher_rows(texts, rows)
+        except QueueFullError:
+            return
         self.traffic.n_rechecked += len(rows)
         label = proba[rows].argmax(axis=1)
         self.cascade._add_checks(label, most_probable(said))

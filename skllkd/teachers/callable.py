@@ -58,8 +58,9 @@ class CallableTeacher(MeteredTeacher):
     calibration : BatchCalibration, optional
         Correction of a preference for some labels; None, the default, for none.
     max_calls : int, optional
-        Maximum number of texts given to the function, over all runs that share the store.
-        Answers until then are kept, and the rest reported as missing.
+        Maximum number of texts given to the function, over all runs that share the store;
+        without a `cache_key`, over all runs in this process. Answers until then are kept,
+        and the rest reported as missing.
     store : str, Path or False, optional
         The label store's file; False keeps no answers at all.
 
@@ -127,17 +128,17 @@ class CallableTeacher(MeteredTeacher):
     @override
     def _memory(self, classes: Classes) -> Memory:
         if self.store is False:
-            return {}
+            return Memory()
         key = id(self.function)
         if key not in _answers_of:
             try:
                 weakref.finalize(self.function, _answers_of.pop, key, None)
             except TypeError:  # cannot be referred to weakly
-                return {}
+                return Memory()
             _answers_of[key] = {}
         kind = ("multilabel",) if classes.multilabel else ()
         names = tuple(map(repr, classes.names))
-        return _answers_of[key].setdefault((*names, *kind), {})
+        return _answers_of[key].setdefault((*names, *kind), Memory())
 
     @override
     def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:

@@ -16,6 +16,7 @@ pytest.importorskip("prometheus_client")
 from fastapi.testclient import TestClient
 from skllkd.serving.app import MAX_BODY_BYTES, MAX_CHARACTERS, make_app
 from skllkd.serving.batching import Batcher, QueueFullError
+from skllkd.serving.model import MAX_WAITING_TEACHER, ServedModel
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,21 @@ def test_a_teacher_that_fails_leaves_the_student_to_answer():
         lines = client.get("/metrics").text.splitlines()
     assert {row["source"] for row in found} == {"student", "abstained"}
     assert "skllkd_teacher_errors_total 1.0" in lines
+
+
+def test_a_check_is_left_out_where_the_teacher_is_too_busy():
+    fresh = told(ToldTeacher(), audit_share=1.0).fit(told_texts(800))
+    sure = [text for text in told_texts(100) if float(text.split()[1]) > 0.99]
+
+    async def run():
+        served = ServedModel(fresh)
+        served.teachers.n_waiting = MAX_WAITING_TEACHER
+        decided = await served.decide(sure)
+        await asyncio.gather(*served._checks)
+        return decided
+
+    assert set(asyncio.run(run()).source) == {"student"}
+    assert fresh.audit_.n_checked == fresh._traffic.n_rechecked == 0
 
 
 def test_a_reload_that_fails_keeps_the_model(cascade):

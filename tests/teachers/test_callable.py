@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import (
+    BudgetReachedWarning,
     InvalidParameterError,
     MissingLabelWarning,
 )
@@ -64,6 +65,23 @@ def test_answers_of_a_dead_function_are_let_go():
     del function
     gc.collect()
     assert len(_callable._answers_of) == before
+
+
+@pytest.mark.filterwarnings("ignore::skllkd.exceptions.MissingLabelWarning")
+@pytest.mark.parametrize("cache_key", [None, "mine"])
+def test_max_calls_is_counted_over_all_calls(cache_key):
+    asked = []
+    teacher = CallableTeacher(
+        counting(asked), cache_key=cache_key, batch_size=2, max_calls=5
+    )
+    teacher.label(["a 1", "b 2", "a 3"], AB)
+    with pytest.warns(BudgetReachedWarning, match="max_calls=5 is reached: 2 distinct"):
+        labels = clone(teacher).label(["a 3", "a 4", "b 5", "a 6", "a 7"], AB)
+    assert asked == [["a 1", "b 2"], ["a 3"], ["a 4", "b 5"]]
+    assert labels.missing.tolist() == [False, False, False, True, True]
+    with pytest.warns(BudgetReachedWarning):
+        assert teacher.label(["b 8"], AB).n_asked == 0
+    assert teacher.plan(["a 1", "b 8"], AB).spent.n_calls == 5
 
 
 def test_a_cache_key_shares_answers_between_functions_and_store_false_shares_none():

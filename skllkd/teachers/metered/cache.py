@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,6 @@ from skllkd.teachers.metered.identity import Identity, reordered
 from skllkd.teachers.metered.scores import Scores, unknown_scores
 from skllkd.teachers.metered.store import LabelStore
 
-#: Answers in memory: the log-probabilities and the label mass of a text.
-Memory = MutableMapping[str, tuple[FloatArray, float]]
 _memory_lock = threading.RLock()
 _SILENT_WAIT_S = 2.0
 _POLL_S = 5.0
@@ -28,8 +27,16 @@ _POLL_S = 5.0
 _CLAIM_S = 600.0
 
 
+@dataclass(eq=False)
+class Memory:
+    """Answers in memory, the log-probabilities and label mass by text, and their usage."""
+
+    answers: dict[str, tuple[FloatArray, float]] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+
 class MemoryCache:
-    """Answers of this process alone; with an empty dict, of this labelling alone."""
+    """Answers of this process alone; with a new memory, of this labelling alone."""
 
     #: Notes and the description of stored answers, of which there are none.
     notes: tuple[str, ...] = ()
@@ -43,8 +50,8 @@ class MemoryCache:
         """Look texts up: NaN rows where unknown, `is_final` where known as unanswered."""
         known = unknown_scores(len(texts), n_classes)
         for row, text in enumerate(texts):
-            if text in self._memory:
-                known.log_prob[row], known.label_mass[row] = self._memory[text]
+            if text in self._memory.answers:
+                known.log_prob[row], known.label_mass[row] = self._memory.answers[text]
                 known.error[row] = ""
         return known
 
@@ -52,11 +59,12 @@ class MemoryCache:
         """Keep answers and their usage."""
         for row in np.flatnonzero(scores.answered).tolist():
             answer = scores.log_prob[row], float(scores.label_mass[row])
-            self._memory.setdefault(texts[row], answer)
+            self._memory.answers.setdefault(texts[row], answer)
+        self._memory.usage = self._memory.usage.plus(usage)
 
     def usage(self) -> Usage:
         """Usage of all answers kept so far."""
-        return Usage()
+        return self._memory.usage
 
     @contextmanager
     def asking(self, verbose: int) -> Iterator[None]:

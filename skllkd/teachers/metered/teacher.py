@@ -153,8 +153,8 @@ class MeteredTeacher(Teacher):
         return self
 
     def _memory(self, classes: Classes) -> Memory:
-        """Return the dict in which answers without a fingerprint are kept."""
-        return {}
+        """Return the memory in which answers without a fingerprint are kept."""
+        return Memory()
 
     def _describe(self, classes: Classes) -> dict[str, Any]:
         """Describe the answers for the store's table of contents."""

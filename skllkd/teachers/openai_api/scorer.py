@@ -22,8 +22,9 @@ from skllkd.teachers.plan import TokenCount
 _GONE_AFTER, _NEVER_THERE_AFTER = 10, 3
 #: The same for refusals that the server says are about the text.
 _REFUSED_AFTER = 50
-#: Answers after which a model that has named no class is asked no further.
-_UNUSABLE_AFTER = 10
+#: Answers after which a model that has named no class is asked no further. One that names
+#: a class in a fifth of its answers is given up by chance once in a hundred times.
+_UNUSABLE_AFTER = 21
 #: Answers that are a text's own fault.
 _WITHHELD = {DECLINED, FILTERED}
 #: Tokens that chat formats add to a message, and to a conversation.

@@ -150,7 +150,7 @@ class OpenAITeacher(MeteredTeacher):
     all failed is missing, with the server's words as the reason; the others are
     labelled. A refusal of the key, the model or the account stops the labelling with a
     `TeacherAccessError`; so do three texts without an answer before there was any, ten in
-    a row later on, and, with a `TeacherOutputError`, ten answers that all name no class.
+    a row later on, and, with a `TeacherOutputError`, 21 first answers that name no class.
     What was answered is kept in any case.
 
     Examples

@@ -1,7 +1,9 @@
 """One text's fault is one text's, and a model that names no class is stopped."""
 
 import json
+import threading
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skllkd.exceptions import SkllkdWarning, TeacherOutputError
 from skllkd.teachers import LabelStore
+from skllkd.teachers.openai_api.reading import ChatResult
+from skllkd.teachers.openai_api.scorer import ChatScorer
 
 from tests.faulty_server import completion, stub, text_of, top_logprobs
 from tests.teachers.openai_api.common import CLASSES, error, httpx, teacher
@@ -125,18 +129,30 @@ def test_a_model_that_names_no_class_is_stopped_after_a_few_answers(
     texts = [f"beta {i}" for i in range(200)]
     asked = teacher(method=method, max_concurrency=4)
     with pytest.raises(
-        TeacherOutputError, match="first 1. answers of model='stub'"
+        TeacherOutputError, match="first 2. answers of model='stub'"
     ) as no:
         asked.label(texts, CLASSES)
     assert "weather" in str(no.value) and hint in str(no.value)
     assert "`examples`" in str(no.value) and "`instruction`" in str(no.value)
     n_requests = len({*recorder.texts})
-    assert 10 <= n_requests <= 10 + 4
+    assert 21 <= n_requests <= 21 + 4
     with LabelStore() as store:  # what was paid for is not bought again
-        assert sum(entry.n_unanswered for entry in store.contents()) >= 10
+        assert sum(entry.n_unanswered for entry in store.contents()) >= 21
     recorder = served()
     with pytest.warns(SkllkdWarning):
         assert asked.label(texts, CLASSES).n_asked == 200 - n_requests
+
+
+def test_a_model_that_names_a_class_now_and_then_is_seldom_stopped():
+    rng, stopped = np.random.default_rng(0), 0
+    for _ in range(1000):
+        client = SimpleNamespace(stop=threading.Event())
+        scorer = ChatScorer(client, SimpleNamespace(model="stub", method="label"))
+        for is_usable in rng.random(60) < 0.2:
+            reason = "" if is_usable else "none of the answer codes"
+            scorer._note_answer(ChatResult(np.zeros(3), 1.0, reason))
+        stopped += client.stop.is_set()
+    assert 0 < stopped <= 20
 
 
 def test_one_usable_answer_lets_a_labelling_go_on(served):
