@@ -161,3 +161,15 @@ def _row_of_names(
 def _plain(value: Any) -> Any:
     """Return a NumPy scalar as the Python object it stands for."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def tag_confidence(proba: FloatArray, thresholds: FloatArray) -> FloatArray:
+    """Return the confidence of each text: the smallest of those of its classes.
+
+    That of a class is the larger of p and 1 - p, with the threshold moved to one half.
+    """
+    low, high = np.maximum(thresholds, 1e-12), np.maximum(1 - thresholds, 1e-12)
+    has = proba >= thresholds
+    moved = np.where(has, 1 - (1 - proba) / (2 * high), proba / (2 * low))
+    confidence: FloatArray = np.maximum(moved, 1 - moved).min(axis=1)
+    return confidence

@@ -69,6 +69,7 @@ def save(
         "parameters": {name: params[name] for name in _PARAMETERS},
         "classes": list(classes.names),
         "descriptions": list(classes.descriptions),
+        "multilabel": classes.multilabel,
         "n_texts": curve.n_texts,
         "chosen": curve.chosen,
         "files": {n: file_digest(folder / n) for n in (_classifier(folder), _ARRAYS)},
@@ -136,7 +137,9 @@ def _learned(
     names, descriptions = description["classes"], description["descriptions"]
     return {
         "curve": curve,
-        "classes": Classes(tuple(names), tuple(descriptions)),
+        "classes": Classes(
+            tuple(names), tuple(descriptions), bool(description["multilabel"])
+        ),
         "class_bias": arrays["class_bias"],
         "reference": Sample(
             arrays["reference_confidence"],

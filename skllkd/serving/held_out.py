@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.utils import _safe_indexing, column_or_1d
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing, nan_rows
+from skllkd._core.tags import holds_tags
 from skllkd._core.texts import column_entries
 from skllkd.exceptions import InvalidParameterError
 from skllkd.training.targets import whole_numbers
@@ -75,8 +76,10 @@ def known_and_right(
 ) -> tuple[BoolArray, BoolArray]:
     """Return which rows have a true label, and where the prediction is it."""
     truth = np.asarray(truth)
-    known = truth != -2
-    return known, (predicted == truth)[known]
+    known, is_right = truth != -2, predicted == truth
+    if truth.ndim == 2:  # of several classes a text all must be right
+        known, is_right = known.all(axis=1), is_right.all(axis=1)
+    return known, is_right[known]
 
 
 def holds_strings(X: Any) -> bool:
@@ -87,7 +90,12 @@ def holds_strings(X: Any) -> bool:
 
 
 def one_column(y: Any) -> Any:
-    """Return labels as an array of one dimension, or as the list they are."""
+    """Return labels as an array of one dimension, or as the list they are.
+
+    Those of which a text has several stay as they are.
+    """
+    if holds_tags(y):
+        return y
     if isinstance(y, list) and not any(isinstance(label, list) for label in y):
         return y
     return column_or_1d(np.asarray(y), warn=True)
