@@ -385,6 +385,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         start = time.perf_counter()
         given = (texts, y, classes, teacher_proba, resume, student, random_state)
         training_set = TrainingSet.of(texts, *self._label_pool(*given))
+        training_set = training_set.with_gold(gold_of_rows, is_given=not has_teacher)
         training_set.check_labelled()
         labelled = time.perf_counter()
         schedule = self._schedule(random_state, learned.n_steps if learned else 0)
@@ -395,7 +396,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         if not resume:  # what is new today need not hold every class
             training_set.check_classes(self.on_missing_class)
         ready = time.perf_counter()
-        training = (training_set, weight, schedule, resume, has_teacher)
+        training = (training_set, weight, schedule, resume)
         found = train_student(student, selection, *training)
         trained = time.perf_counter()
         state = state_after(

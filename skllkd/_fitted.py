@@ -40,6 +40,8 @@ _ATTRIBUTES = (
 )
 #: Learned attributes of selections that have thresholds.
 _THRESHOLDS = ("teacher_thresholds_", "student_thresholds_")
+#: Number of new texts of a class, as expected, below which its threshold stays.
+_FEW = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +208,12 @@ def state_after(
         n_asked += earlier.n_teacher_calls
         n_reused += earlier.n_teacher_calls_saved
         class_bias = earlier.class_bias if class_bias is None else class_bias
+        if earlier.thresholds is not None:
+            kept = (
+                labels.proba[labels.labelled].sum(axis=0) < _FEW,
+                earlier.thresholds,
+            )
+            others["thresholds"] = np.where(*kept, others["thresholds"])
     return FittedState(
         classes=labels.classes,
         given_classes=labels.given_classes,

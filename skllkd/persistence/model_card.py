@@ -18,6 +18,7 @@ from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.inspection.verdict import verdict_of
 from skllkd.refinement.gold import GOLD_WORDS
 from skllkd.refinement.record import RefinementRecord
+from skllkd.selection.per_class import one_selection
 from skllkd.training.student_training import SAMPLE_SIZE
 
 _FIELDS = ("name", "description", "data", "language", "licence", "teacher")
@@ -88,7 +89,7 @@ def _sections(
         fields.get("teacher", _teacher(params["teacher"])),
         "## Student and selection",
         f"- Student: {_described(state.student)}\n"
-        f"- Selection: {_described(state.selection)}\n"
+        f"- Selection: {_described(one_selection(state.selection))}\n"
         f"- {params['n_epochs']} epochs; {state.share_selected:.1%} of the texts "
         "presented were selected",
         "## Agreement",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ from skllkd.training.log import TrainingLog
 from skllkd.training.loop import distil
 from skllkd.training.schedule import Schedule
 from skllkd.training.targets import take
-from skllkd.training.thresholds import best_thresholds
+from skllkd.training.thresholds import best_thresholds, gold_thresholds
 from skllkd.training.training_set import TrainingSet
 
 
@@ -31,6 +33,8 @@ class TrainedStudent(NamedTuple):
 
 #: Number of texts on which the agreement is measured after training.
 SAMPLE_SIZE = 500
+#: Number of texts on which thresholds are chosen.
+_MOST_TEXTS = 5_000
 
 
 def train_student(
@@ -40,13 +44,11 @@ def train_student(
     row_weight: FloatArray,
     schedule: Schedule,
     resume: bool,
-    has_teacher: bool,
 ) -> TrainedStudent:
     """Train a student on the rows that have a label.
 
     `row_weight` has shape (n_texts,). With `resume` student and selection go on from
-    where they ended. Thresholds are chosen for the labels of a teacher; those of the
-    user's own labels are 0.5.
+    where they ended.
     """
     multilabel = training_set.multilabel
     if multilabel and not isinstance(selection, PerClass):
@@ -79,32 +81,43 @@ def train_student(
             student, selection, proba, row_weight, schedule, multilabel=multilabel
         )
     teacher_proba = take(training_set.teacher_proba, rows)
-    thresholds = None
-    if multilabel:
-        thresholds = np.full(proba.shape[1], 0.5)
-    if multilabel and has_teacher:
-        thresholds = _thresholds(student, proba, schedule.batch_size)
-    sampled, student_proba = _sample(student, teacher_proba, schedule.batch_size)
+    predict = partial(_predictions, student, schedule.batch_size)
+    thresholds = _thresholds(predict, training_set, rows) if multilabel else None
+    sampled = _sample(np.flatnonzero(~nan_rows(teacher_proba)), SAMPLE_SIZE)
+    student_proba = predict(sampled)
     student.end_fit()
     agreement = _agreement(student_proba, teacher_proba[sampled], thresholds)
     return TrainedStudent(selection, log, agreement, thresholds)
 
 
-def _thresholds(student: Student, proba: FloatArray, batch_size: int) -> FloatArray:
-    """Return the thresholds of the classes."""
-    parts = np.array_split(np.arange(len(proba)), -(-len(proba) // batch_size))
-    student_proba = np.concatenate([student.predict_rows(part) for part in parts])
-    return best_thresholds(student_proba, proba)
-
-
-def _sample(
-    student: Student, proba: FloatArray, batch_size: int
-) -> tuple[IntArray, FloatArray]:
-    """Return a sample of the rows with a label, and the student's probabilities."""
-    known = np.flatnonzero(~nan_rows(proba))
-    rows = known[np.random.RandomState(0).permutation(len(known))[:SAMPLE_SIZE]]
+def _predictions(student: Student, batch_size: int, rows: IntArray) -> FloatArray:
+    """Return a student's probabilities of rows of its pool."""
     parts = np.array_split(rows, -(-len(rows) // batch_size))
-    return rows, np.concatenate([student.predict_rows(part) for part in parts])
+    return np.concatenate([student.predict_rows(part) for part in parts])
+
+
+def _sample(rows: IntArray, size: int) -> IntArray:
+    """Return some of the rows, always the same ones."""
+    return rows[np.random.RandomState(0).permutation(len(rows))[:size]]
+
+
+def _thresholds(
+    predict: Callable[[IntArray], FloatArray], training_set: TrainingSet, rows: IntArray
+) -> FloatArray:
+    """Return the thresholds of classes of which a text may have several.
+
+    Those of a teacher's labels have the largest expected F1 on texts of the pool, those
+    of the user's own labels are 0.5. `rows` are the texts that the student learned.
+    """
+    if training_set.is_given:
+        return np.full(len(training_set.classes), 0.5)
+    sampled = _sample(np.arange(len(rows)), _MOST_TEXTS)
+    found = best_thresholds(predict(sampled), training_set.proba[rows[sampled]])
+    if training_set.gold is None:
+        return found
+    gold = training_set.gold[rows]
+    known = np.flatnonzero(gold[:, 0] >= 0)
+    return gold_thresholds(predict(known), gold[known], found)
 
 
 def _agreement(

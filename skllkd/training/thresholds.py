@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import FloatArray, IntArray
+
+#: Number of gold labels of either kind from which they give the threshold of a class.
+_ENOUGH_GOLD = 20
 
 
 def best_thresholds(student_proba: FloatArray, label_proba: FloatArray) -> FloatArray:
@@ -15,6 +18,19 @@ def best_thresholds(student_proba: FloatArray, label_proba: FloatArray) -> Float
     """
     pairs = zip(student_proba.T, label_proba.T, strict=True)
     return np.array([best_threshold(*of_class)[0] for of_class in pairs])
+
+
+def gold_thresholds(
+    student_proba: FloatArray, gold: IntArray, otherwise: FloatArray
+) -> FloatArray:
+    """Return the thresholds with the largest F1 on gold labels, where these suffice.
+
+    `otherwise` holds those of classes that fewer than 20 texts have, or have not.
+    """
+    found = best_thresholds(student_proba, gold.astype(np.float64))
+    n_yes = gold.sum(axis=0)
+    enough = np.minimum(n_yes, len(gold) - n_yes) >= _ENOUGH_GOLD
+    return np.where(enough, found, otherwise)
 
 
 def best_threshold(

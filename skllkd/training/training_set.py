@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from skllkd.exceptions import (
 from skllkd.refinement.gold import Accuracy
 from skllkd.refinement.record import Source
 from skllkd.teachers import TeacherLabels
+
+#: An array with a column for each class.
+Columns = TypeVar("Columns", bound=npt.NDArray[Any])
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ class TrainingSet:
     out_of_fold: IntArray | None = None  # (n_texts,), columns; -1 for none
     sources: tuple[Source, ...] = ()  # of the refinement
     gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
+    is_given: bool = False  # whether the labels are the user's own, of no teacher
+    #: (n_texts, n_classes) of several classes a text: 0 and 1, rows of -1 for none
+    gold: IntArray | None = None
 
     @classmethod
     def of(cls, texts: Any, labels: TeacherLabels, classes: Classes) -> TrainingSet:
@@ -55,6 +61,16 @@ class TrainingSet:
             n_asked=labels.n_asked,
             n_reused=labels.n_reused,
         )
+
+    def with_gold(self, gold: IntArray | None, *, is_given: bool) -> TrainingSet:
+        """Return the training set with what is known beside a teacher's labels.
+
+        Gold labels are in the user's order of the classes; of one class a text they are
+        part of the refinement alone.
+        """
+        if gold is not None:
+            gold = in_class_order(gold, self.given_classes) if self.multilabel else None
+        return replace(self, gold=gold, is_given=is_given)
 
     @property
     def proba(self) -> FloatArray:
@@ -105,16 +121,18 @@ class TrainingSet:
         warnings.warn(message, MissingLabelWarning, stacklevel=4)
 
 
-def in_class_order(columns: FloatArray, classes: Classes) -> FloatArray:
+def in_class_order(columns: Columns, classes: Classes) -> Columns:
     """Return columns in the user's order of classes as columns in sorted order."""
     names = np.unique(np.array(classes.names)).tolist()
-    return columns[:, [classes.names.index(name) for name in names]]
+    ordered: Columns = columns[:, [classes.names.index(name) for name in names]]  # type: ignore[assignment]
+    return ordered
 
 
-def in_given_order(columns: FloatArray, classes: Classes) -> FloatArray:
+def in_given_order(columns: Columns, classes: Classes) -> Columns:
     """Return columns in sorted order of classes as columns in the user's order."""
     names = np.unique(np.array(classes.names)).tolist()
-    return columns[:, [names.index(name) for name in classes.names]]
+    ordered: Columns = columns[:, [names.index(name) for name in classes.names]]  # type: ignore[assignment]
+    return ordered
 
 
 def labels_in_class_order(labels: IntArray, classes: Classes) -> IntArray:

@@ -96,18 +96,23 @@ def test_nothing_to_find_is_found_right():
 # ---- of a classifier
 
 
+TAGS = ["aa", "bb"]
+
+
 def teacher(texts):
-    return [[0.95 if name in text.split() else 0.02 for name in "ab"] for text in texts]
+    return [[0.95 if name in text.split() else 0.02 for name in TAGS] for text in texts]
 
 
-TEXTS = [f"{words} word {i % 7}" for i in range(15) for words in ("a", "b", "a b", "")]
+TEXTS = [
+    f"{words} word {i % 7}" for i in range(15) for words in ("aa", "bb", "aa bb", "")
+]
 
 
 @pytest.fixture(scope="module")
 def classifier():
     return LLKDClassifier(
         teacher,
-        Multilabel(["a", "b"]),
+        Multilabel(TAGS),
         student=SklearnStudent(),
         n_epochs=10,
         random_state=0,
@@ -116,8 +121,8 @@ def classifier():
 
 
 def test_a_classifier_is_evaluated(classifier):
-    gold = [["a"], ["a", "b"], []]
-    found = classifier.evaluate(["a 1", "a b", "word"], gold, teacher_labels=gold)
+    gold = [["aa"], ["aa", "bb"], []]
+    found = classifier.evaluate(["aa 1", "aa bb", "word"], gold, teacher_labels=gold)
     assert found.micro_f1 == 1
     assert [rival.name for rival in found.rivals][1] == "the teacher"
     assert found.cost["model_bytes"] > 0
@@ -127,18 +132,37 @@ def test_reports(classifier, capsys):
     report = classifier.report()
     assert "micro-F1 1.000, macro-F1 1.000" in capsys.readouterr().out
     assert [row.n_texts for row in report.per_class] == [30, 30]
-    assert report.predicted == {"a": 30, "b": 30}
+    assert report.predicted == {"aa": 30, "bb": 30}
     assert report.label_issues == []
     assert report.verdict is None
     wrong = LLKDClassifier(
         lambda texts: [[0.95, 0.9] for _ in texts],
-        Multilabel(["a", "b"]),
+        Multilabel(TAGS),
         student=SklearnStudent(),
     )
     student = classifier.__copy__().set_params(teacher=wrong.teacher)
     other = student.report([f"{text} again" for text in TEXTS])
     assert other.label_issues
-    assert {issue.student for issue in other.label_issues} <= {"not a", "not b"}
+    assert {issue.student for issue in other.label_issues} <= {"not aa", "not bb"}
     assert not other.is_pool
     student.set_params(teacher=None).report(["a new text"])
     assert "not known" in capsys.readouterr().out
+
+
+def test_pictures(classifier):
+    pytest.importorskip("matplotlib")
+    from skllkd import (
+        ConfidenceUncertaintyDisplay,
+        ReliabilityDisplay,
+        SelectionDisplay,
+    )
+
+    gold = [[name for name in TAGS if name in text.split()] for text in TEXTS]
+    shown = ReliabilityDisplay.from_estimator(classifier, TEXTS, gold)
+    assert {len(p) for p, _ in shown.curves.values()} == {2 * len(TEXTS)}
+    _, has = shown.curves["student"]
+    assert has.sum() == sum(map(len, gold))
+    points = ConfidenceUncertaintyDisplay.from_estimator(classifier, TEXTS)
+    assert len(points.disagree) == 2 * len(TEXTS)
+    assert not points.disagree.any()
+    assert SelectionDisplay.from_estimator(classifier).teacher_thresholds is None
