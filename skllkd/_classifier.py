@@ -390,7 +390,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         labelled = time.perf_counter()
         schedule = self._schedule(random_state, learned.n_steps if learned else 0)
         is_refined = has_teacher and (self.refine or gold_of_rows is not None)
-        if is_refined and not training_set.multilabel:
+        if is_refined:
             how = (self.refine or Refinement(()), student, weight, schedule, resume)
             training_set = refined(training_set, *how, gold_of_rows)
         if not resume:  # what is new today need not hold every class

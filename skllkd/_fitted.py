@@ -69,7 +69,9 @@ class FittedState:
     feature_names_in: npt.NDArray[np.object_] | None = None  # of numeric input
     n_features_in: int | None = None
     refined_proba: FloatArray | None = None  # (n_texts, n_classes)
-    out_of_fold: IntArray | None = None  # (n_texts,), predicted column; -1 for none
+    #: (n_texts,), predicted column; -1 for none. Of several classes a text, (n_texts,
+    #: n_classes) of 0 and 1.
+    out_of_fold: IntArray | None = None
     sources: tuple[Source, ...] = ()  # of the refinement
     gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
     predicts_codes: bool = False  # the classes' numbers, as `y` of `fit` held them
@@ -110,7 +112,7 @@ class FittedState:
         if self.refined_proba is None:
             return None
         labels = (self.classes, self.teacher_proba, self.refined_proba)
-        return refinement_record(*labels, self.sources)
+        return refinement_record(*labels, self.sources, multilabel=self.multilabel)
 
     @property
     def n_steps(self) -> int:

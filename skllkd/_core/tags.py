@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import FloatArray, is_missing, nan_rows
-from skllkd._core.classes import Classes
+from skllkd._core.arrays import FloatArray, IntArray, is_missing, nan_rows
+from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.params import shown
 from skllkd._core.texts import column_entries
 from skllkd.exceptions import InvalidParameterError
@@ -173,3 +173,15 @@ def tag_confidence(proba: FloatArray, thresholds: FloatArray) -> FloatArray:
     moved = np.where(has, 1 - (1 - proba) / (2 * high), proba / (2 * low))
     confidence: FloatArray = np.maximum(moved, 1 - moved).min(axis=1)
     return confidence
+
+
+def gold_tags(y: Any, names: Any) -> IntArray:
+    """Return gold labels, several a text, as rows of 0 and 1; each text has its own."""
+    tags = as_indicator(y, as_classes(Multilabel(list(names))), "y")
+    missing = np.flatnonzero(nan_rows(tags))
+    if len(missing):
+        raise InvalidParameterError(
+            "`y` must hold the gold labels of each text, an empty list of a text of no "
+            f"class; got none at row {missing[0]}."
+        )
+    return tags.astype(np.int64)

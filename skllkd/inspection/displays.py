@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.params import optional_import
+from skllkd._core.tags import gold_tags
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError
-from skllkd.inspection.gold import gold_tags
 from skllkd.selection.per_class import answers
 from skllkd.selection.uncertainty import normalised_entropy
 
@@ -345,7 +345,7 @@ class ReliabilityDisplay(_Display):
         calibrated = estimator.known_teacher_proba(X)
         known = ~nan_rows(calibrated)
         if state.multilabel:
-            gold = gold_tags(y, state.classes)[known]
+            gold = gold_tags(y, state.classes.tolist())[known]
         else:
             gold = np.asarray(y)[known]
         raw = state.uncalibrated(calibrated)

@@ -82,7 +82,7 @@ def tag_report(
     """Return the report of a classifier of texts that may have several classes."""
     assert state.thresholds is not None
     known = np.flatnonzero(~nan_rows(teacher_proba))
-    every_proba = state.student.predict_proba(X)
+    every_proba, is_pool = state.student.predict_proba(X), state.is_pool(X)
     every = every_proba >= state.thresholds
     proba, has = teacher_proba[known], every[known]
     wanted, names = proba >= 0.5, state.classes.tolist()
@@ -93,8 +93,8 @@ def tag_report(
         per_class=[
             agreement_of(name, has[wanted[:, k], k]) for k, name in enumerate(names)
         ],
-        is_pool=state.is_pool(X),
-        held_out=None,
+        is_pool=is_pool,
+        held_out=held_out_agreement(state),
         predicted=dict(zip(names, every.sum(axis=0).tolist(), strict=True)),
         label_issues=find_tag_issues(X, names, known, proba, every_proba[known]),
         confusions=[],
@@ -107,7 +107,7 @@ def tag_report(
         texts_per_second=texts_per_second(state.student, X),
         class_names={},
         refinement=state.refinement,
-        changed_labels=[],
+        changed_labels=changed_labels(state, X) if is_pool else [],
         gold_accuracy=state.gold_accuracy or {},
         verdict=None,
         micro_f1=micro_f1 if len(known) else None,

@@ -9,11 +9,12 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.labels import gold_accuracy
 from skllkd._core.sample_weight import check_sample_weight
+from skllkd._core.tags import gold_tags
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.evaluation import Evaluation
-from skllkd.inspection.gold import check_gold, gold_tags
 from skllkd.inspection.measuring import evaluate_classifier, make_report
 from skllkd.inspection.report import Report
 from skllkd.metrics import agreement_of_rows
@@ -65,11 +66,14 @@ class InspectionMixin(ClassifierMixin):
         """
         state = fitted_state(self)
         if y is not None and state.multilabel:
-            y = gold_tags(y, state.classes)
+            y = gold_tags(y, state.classes.tolist())
             return float(super().score(X, y, sample_weight=sample_weight))
         if y is not None:
-            check_gold(y, state.predicted_classes, self.classes is not None)
-            return float(super().score(X, y, sample_weight=sample_weight))
+            texts, names = self._read(X), state.predicted_classes
+            most_probable = state.student.predict_proba(texts).argmax(axis=1)
+            is_named = self.classes is not None
+            given = (names[most_probable], y, names, sample_weight)
+            return gold_accuracy(*given, all_known=is_named)
         texts, weight = self._read(X), None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, len(texts))

@@ -9,10 +9,9 @@ import numpy as np
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd._core.classes import Multilabel, as_classes
 from skllkd._core.intervals import wilson_interval
-from skllkd._core.tags import as_indicator, tag_confidence
+from skllkd._core.tags import as_indicator, gold_tags, tag_confidence
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.evaluation import ClassScores, Evaluation, Rival
-from skllkd.inspection.gold import gold_tags
 from skllkd.inspection.scoring import (
     N_RESAMPLES,
     calibration_error,
@@ -35,7 +34,7 @@ def evaluate_tags(
     A prediction is right if all classes of the text are.
     """
     names = list(np.asarray(classes).tolist())
-    wanted = gold_tags(gold, np.asarray(classes)).astype(bool)
+    wanted = gold_tags(gold, names).astype(bool)
     if len(wanted) != len(proba):
         raise InvalidParameterError(
             f"`y` must hold the labels of each of the {len(proba)} texts; got "

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.labels import gold_accuracy
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
@@ -93,6 +94,13 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     ) -> None:
         self.path = path
         self.n_threads = n_threads
+
+    @override
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        predicted = self.predict(X)
+        return gold_accuracy(
+            predicted, y, self.classes_, sample_weight, all_known=False
+        )
 
     def fit(self, X: Any = None, y: Any = None) -> ONNXClassifier:
         """Open the file anew and check it; nothing is learned.

@@ -23,7 +23,9 @@ from skllkd._classifier import LLKDClassifier
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.cloning import clone_sharing
+from skllkd._core.labels import gold_accuracy, label_entries
 from skllkd._core.params import check_number, check_option, shown
+from skllkd._core.tags import holds_tags
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import (
@@ -39,7 +41,6 @@ from skllkd.serving.drift import MAX_TEXTS, Sample
 from skllkd.serving.held_out import (
     holds_strings,
     known_and_right,
-    one_column,
     split,
     take_rows,
     unseen_rows,
@@ -209,7 +210,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         texts = self._read(X, reset=True)
         if y is not None:
             check_consistent_length(texts, y)
-            y = one_column(y)
+            y = y if holds_tags(y) else label_entries(y, "y")
         random_state = check_random_state(self.random_state)
         estimator, rows = self._fitted_part(texts, y, random_state)
         held_out = take_rows(texts, rows)
@@ -487,11 +488,13 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         float
             The score, in [0, 1].
         """
+        predicted = self.predict(X)
         if self._reading.multilabel:
-            right = (self.predict(X) == self._reading.given_label(y)).all(axis=1)
-        else:
-            right = self.predict(X) == np.asarray(y)
-        return float(np.average(right, weights=sample_weight))
+            right = (predicted == self._reading.given_label(y)).all(axis=1)
+            return float(np.average(right, weights=sample_weight))
+        return gold_accuracy(
+            predicted, y, self.classes_, sample_weight, all_known=False
+        )
 
     # ---- files
 

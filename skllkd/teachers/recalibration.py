@@ -12,8 +12,9 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray, nan_rows, normalise
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.labels import gold_entries
 from skllkd._core.params import check_option
-from skllkd._core.texts import as_texts, column_entries
+from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
 from skllkd.teachers.labels import Recalibration, TeacherLabels
@@ -195,10 +196,13 @@ class CalibratedTeacher(Teacher):
     ) -> TeacherLabels:
         check_option(self.method, "method", list(_FITS))
         named = as_classes(classes)
+        gold_texts, truth = self._gold(named)
         labels: TeacherLabels = self.teacher.label(
             texts, classes, class_bias=class_bias, verbose=verbose
         )
-        gold, truth = self._gold(labels, classes, named, verbose)
+        gold: TeacherLabels = self.teacher.label(
+            gold_texts, classes, class_bias=labels.class_bias, verbose=verbose
+        )
         usable = ~gold.missing
         if named.multilabel:
             usable &= ~nan_rows(truth)
@@ -216,42 +220,19 @@ class CalibratedTeacher(Teacher):
             seconds=labels.seconds + gold.seconds,
         )
 
-    def _gold(
-        self, labels: TeacherLabels, classes: Any, named: Classes, verbose: int
-    ) -> tuple[TeacherLabels, Any]:
-        """Label the gold texts with the pool's calibration; also return their classes.
+    def _gold(self, classes: Classes) -> tuple[list[str], Any]:
+        """Return the texts with gold labels, and the columns of those.
 
-        These are columns, or a row of 0 and 1 with several classes a text.
+        With several classes a text these are rows of 0 and 1.
         """
         texts = as_texts(self.texts, "texts")
-        gold = column_entries(self.y, "y")
-        if len(gold) != len(texts):
-            raise InvalidParameterError(
-                f"`y` must hold one class a text; got {len(gold)} for {len(texts)} texts."
-            )
-        truth: Any
-        if named.multilabel:
-            truth = np.exp(log_prob_of_output(self.y, len(texts), named))
-        else:
-            truth = _columns_of(gold, named)
-        known: TeacherLabels = self.teacher.label(
-            texts, classes, class_bias=labels.class_bias, verbose=verbose
-        )
-        return known, truth
+        if classes.multilabel:
+            return texts, np.exp(log_prob_of_output(self.y, len(texts), classes))
+        gold = gold_entries(self.y, list(classes.names), len(texts))
+        return texts, np.array([classes.names.index(label) for label in gold])
 
     @override
     def plan(self, texts: Any, classes: Any) -> LabellingPlan:
         every = [*as_texts(texts, "texts"), *as_texts(self.texts, "texts")]
         plan: LabellingPlan = self.teacher.plan(every, classes)
         return plan
-
-
-def _columns_of(gold: list[Any], classes: Classes) -> IntArray:
-    """Return the column of each gold label."""
-    unknown = sorted({str(name) for name in gold if name not in classes.names})
-    if unknown:
-        raise InvalidParameterError(
-            f"`y` must hold names in `classes`; got {unknown[:5]}, classes are "
-            f"{list(classes.words)}."
-        )
-    return np.array([classes.names.index(name) for name in gold])

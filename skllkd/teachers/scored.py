@@ -14,6 +14,8 @@ from skllkd.exceptions import TeacherOutputError
 
 #: Names of what goes with a label.
 _SCORES = ("score", "confidence")
+#: Names of the lists of all labels, and of their scores.
+_RANKED = ("labels", "scores")
 
 
 def names_classes(row: Any) -> bool:
@@ -69,6 +71,14 @@ def pairs_in_answer(answer: Any, row: int, classes: Classes) -> list[tuple[Any, 
             "the teacher must answer in one form; got labels with scores, and "
             f"{shown(answer)} at row {row}."
         )
+    labels, scores = (answer.get(name) for name in _RANKED)  # of a zero-shot pipeline
+    if isinstance(labels, list) and isinstance(scores, list):
+        if len(labels) != len(scores):
+            raise TeacherOutputError(
+                f"the teacher must give a score for each label; got {len(labels)} labels "
+                f"and {len(scores)} scores at row {row}."
+            )
+        return list(zip(labels, scores, strict=True))
     if "label" in answer and "label" not in classes.names:
         score = next((answer[name] for name in _SCORES if name in answer), 1.0)
         return [(answer["label"], score)]

@@ -10,11 +10,11 @@ import numpy as np
 
 from skllkd._core.arrays import BoolArray, IntArray, is_missing, nan_rows
 from skllkd._core.classes import Classes
+from skllkd._core.labels import label_entries
 from skllkd._core.params import shown
 from skllkd._core.tags import as_indicator, names_of
-from skllkd._core.texts import column_entries
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
-from skllkd.training.targets import blank_rows, whole_numbers
+from skllkd.training.targets import blank_rows
 
 
 def gold_columns(gold: Any, texts: Any, classes: Classes) -> IntArray | None:
@@ -35,9 +35,8 @@ def gold_columns(gold: Any, texts: Any, classes: Classes) -> IntArray | None:
 
 def _columns(given: dict[int, Any], n_texts: int, classes: Classes) -> IntArray:
     """Return the column of the label of each text, -1 for none."""
-    labels = whole_numbers(list(given.values()))
     column = np.full(n_texts, -1)
-    for row, label in zip(given, labels, strict=True):
+    for row, label in given.items():
         if label not in classes.names:
             raise InvalidParameterError(
                 f"`gold` must hold names in `classes`, {shown(list(classes.names))}; got "
@@ -71,9 +70,9 @@ def _entries(gold: Any, texts: Any) -> dict[int, Any]:
     """Return the labels that are not missing, by row."""
     if isinstance(gold, Mapping):
         return _mapped(gold, texts)
-    labels = column_entries(gold, "gold")
+    labels = label_entries(gold, "gold")
     _check_length(len(labels), len(texts))
-    return {row: label for row, label in enumerate(labels) if not is_missing(label)}
+    return {row: label for row, label in enumerate(labels) if label is not None}
 
 
 def _check_length(n_labels: int, n_texts: int) -> None:
@@ -90,9 +89,10 @@ def _mapped(gold: Mapping[Any, Any], texts: Any) -> dict[int, Any]:
     """Return the labels of a mapping of rows or texts, by row."""
     place = _places(texts)
     given: dict[int, Any] = {}
-    for key, label in gold.items():
+    labels = label_entries(list(gold.values()), "gold")
+    for key, label in zip(gold, labels, strict=True):
         row = _row(key, place, texts)
-        if not is_missing(label) and given.setdefault(row, label) != label:
+        if label is not None and given.setdefault(row, label) != label:
             _refuse_two_labels(row, given[row], label)
     return given
 

@@ -40,7 +40,8 @@ class TrainingSet:
     n_asked: int
     n_reused: int
     refined_proba: FloatArray | None = None  # (n_texts, n_classes)
-    out_of_fold: IntArray | None = None  # (n_texts,), columns; -1 for none
+    #: (n_texts,), columns; -1 for none. Of several classes a text, as `gold`.
+    out_of_fold: IntArray | None = None
     sources: tuple[Source, ...] = ()  # of the refinement
     gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
     is_given: bool = False  # whether the labels are the user's own, of no teacher
@@ -136,7 +137,12 @@ def in_given_order(columns: Columns, classes: Classes) -> Columns:
 
 
 def labels_in_class_order(labels: IntArray, classes: Classes) -> IntArray:
-    """Return columns in the user's order of classes as those in sorted order; -1 stays."""
+    """Return columns in the user's order of classes as those in sorted order; -1 stays.
+
+    Of several classes a text, labels are rows of 0 and 1, or of -1.
+    """
+    if classes.multilabel:
+        return in_class_order(labels, classes)
     names = np.unique(np.array(classes.names)).tolist()
     place = np.array([names.index(name) for name in classes.names])
     return np.where(labels < 0, -1, place[labels])

@@ -11,6 +11,7 @@ import joblib
 from typing_extensions import override
 
 from skllkd._core.classes import Classes
+from skllkd._core.device import most_threads
 from skllkd._core.digest import file_digest
 from skllkd._core.params import check_number
 from skllkd._core.registry import HandleKey
@@ -161,4 +162,4 @@ class LlamaCppTeacher(CausalLMTeacher):
         cores = int(joblib.cpu_count(only_physical_cores=True))
         given = os.environ.get("OMP_NUM_THREADS", "")
         share = int(given) if given.isdecimal() else cores
-        return self.n_threads or max(1, min(cores, share))
+        return most_threads(self.n_threads or max(1, min(cores, share)))

@@ -61,6 +61,8 @@ class AnswerReader:
         if not completion.answers:
             return "the body is no chat completion"
         answer = completion.answers[0]
+        if answer.broken_off:
+            return f"the server broke off (finish_reason {answer.broken_off!r})"
         if self.method != "logprobs" or is_withheld(answer):
             return ""
         has_numbers = any(token.probabilities() for token in answer.tokens[:1])

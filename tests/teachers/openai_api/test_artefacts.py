@@ -9,6 +9,7 @@ import warnings
 import pytest
 from skllkd import LLKDClassifier
 from skllkd.exceptions import SkllkdError
+from skllkd.inspection.report_page import report_page
 from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import LabelStore
 
@@ -72,6 +73,7 @@ def test_after_each_failure(failure, method, served, own_store, monkeypatch, cap
 
 def test_in_all_that_a_fit_leaves(served, own_store, monkeypatch, tmp_path, tiny_path):
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("matplotlib")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     outside = FAILURES["an answer outside"]
     served(lambda b: outside() if MARKED in text_of(b) else stub(b))
@@ -94,6 +96,7 @@ def test_in_all_that_a_fit_leaves(served, own_store, monkeypatch, tmp_path, tiny
         classifier.fit(texts)
         classifier.save(tmp_path / "folder")
         classifier.export_onnx(tmp_path / "model.onnx", TEXTS, max_disagreement=1.0)
+        page = report_page(classifier, texts, classifier.report())
     (tmp_path / "pickle").write_bytes(pickle.dumps(classifier))
     shown = [repr(classifier), classifier._repr_html_(), printed.getvalue()]
     folders = (tmp_path, own_store.parent)
@@ -103,3 +106,5 @@ def test_in_all_that_a_fit_leaves(served, own_store, monkeypatch, tmp_path, tiny
     for each in [*content, *shown]:
         assert not key_parts(each)
         assert "Jane Roe" not in each and "alpha 0" not in each
+    # A report shows texts of the pool, as label issues; not the words of a model.
+    assert not key_parts(page) and "You wrote" not in page
