@@ -10,6 +10,7 @@ import numpy.typing as npt
 from skllkd._core.arrays import FloatArray, IntArray, is_missing, nan_rows
 from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.params import shown
+from skllkd._core.sample_weight import check_sample_weight
 from skllkd._core.texts import column_entries
 from skllkd.exceptions import InvalidParameterError
 
@@ -185,3 +186,19 @@ def gold_tags(y: Any, names: Any) -> IntArray:
             f"class; got none at row {missing[0]}."
         )
     return tags.astype(np.int64)
+
+
+def tags_accuracy(
+    predicted: npt.NDArray[Any], y: Any, names: Any, sample_weight: Any
+) -> float:
+    """Return the share of the texts of which all classes are the gold labels."""
+    gold = gold_tags(y, names)
+    if len(gold) != len(predicted):
+        raise InvalidParameterError(
+            f"`y` must hold the labels of each of the {len(predicted)} texts; got "
+            f"{len(gold)}."
+        )
+    is_right = (predicted == gold).all(axis=1)
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, len(is_right))
+    return float(np.average(is_right, weights=sample_weight))

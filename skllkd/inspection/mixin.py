@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from skllkd._core.arrays import FloatArray
 from skllkd._core.labels import gold_accuracy
 from skllkd._core.sample_weight import check_sample_weight
-from skllkd._core.tags import gold_tags
+from skllkd._core.tags import tags_accuracy
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.evaluation import Evaluation
@@ -66,8 +66,8 @@ class InspectionMixin(ClassifierMixin):
         """
         state = fitted_state(self)
         if y is not None and state.multilabel:
-            y = gold_tags(y, state.classes.tolist())
-            return float(super().score(X, y, sample_weight=sample_weight))
+            has = state.student.predict_proba(self._read(X)) >= state.thresholds
+            return tags_accuracy(has, y, state.classes.tolist(), sample_weight)
         if y is not None:
             texts, names = self._read(X), state.predicted_classes
             most_probable = state.student.predict_proba(texts).argmax(axis=1)

@@ -23,6 +23,7 @@ from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.labels import gold_accuracy
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import PredictMixin
+from skllkd._core.tags import tags_accuracy
 from skllkd._core.texts import as_texts
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches, load_tokenizer
 from skllkd.exceptions import SavedModelError, TruncationWarning
@@ -98,6 +99,8 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     @override
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         predicted = self.predict(X)
+        if self.thresholds_ is not None:
+            return tags_accuracy(predicted, y, self.classes_.tolist(), sample_weight)
         return gold_accuracy(
             predicted, y, self.classes_, sample_weight, all_known=False
         )

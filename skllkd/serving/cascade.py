@@ -25,7 +25,7 @@ from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.labels import gold_accuracy, label_entries
 from skllkd._core.params import check_number, check_option, shown
-from skllkd._core.tags import holds_tags
+from skllkd._core.tags import holds_tags, tags_accuracy
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import (
@@ -490,8 +490,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         """
         predicted = self.predict(X)
         if self._reading.multilabel:
-            right = (predicted == self._reading.given_label(y)).all(axis=1)
-            return float(np.average(right, weights=sample_weight))
+            return tags_accuracy(predicted, y, self.classes_.tolist(), sample_weight)
         return gold_accuracy(
             predicted, y, self.classes_, sample_weight, all_known=False
         )
