@@ -123,11 +123,11 @@ class PerClass(Selection):
             for k, part in enumerate(self.selections_)
             for name, array in part.state().items()
         }
-        return arrays | {"n_classes": np.array(len(self.selections_))}
+        return arrays | {"n_classes": np.array([len(self.selections_)])}
 
     @override
     def set_state(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        n_classes = int(state["n_classes"])
+        n_classes = int(state["n_classes"][0])
         self.selections_ = [clone(self.selection) for _ in range(n_classes)]
         for k, part in enumerate(self.selections_):
             prefix = f"{k}."

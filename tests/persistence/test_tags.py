@@ -68,7 +68,7 @@ def test_transformers_knows_that_a_text_may_have_several(fitted, tmp_path):
 
     fitted.save(tmp_path)
     pipeline = transformers.pipeline("text-classification", str(tmp_path), top_k=None)
-    found = {row["label"]: row["score"] for row in pipeline("apple town")}
+    found = {row["label"]: row["score"] for row in pipeline(["apple town"])[0]}
     proba = fitted.predict_proba(["apple town"])[0]
     assert found == pytest.approx(
         dict(zip(fitted.classes_, proba, strict=True)), abs=1e-5
