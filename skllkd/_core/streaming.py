@@ -13,6 +13,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.class_tree import Level
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 
@@ -23,19 +24,27 @@ class PredictMixin(ABC):
     classes_: npt.NDArray[Any]
 
     @abstractmethod
-    def predict_proba(self, X: Any) -> FloatArray:
+    def predict_proba(self, X: Any, level: int | None = None) -> FloatArray:
         """Return the probabilities of the classes for each text.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. A group has the sum of the probabilities of its classes.
 
         Returns
         -------
-        ndarray of shape (n_texts, n_classes)
-            Distributions, columns as `classes_`, rows summing to 1; of several classes a
-            text, the probability of each by itself.
+        ndarray of shape (n_texts, n_classes) or (n_texts, n_groups)
+            Distributions, columns as `classes_`, or as `level_classes_[level]`; rows
+            summing to 1. Of several classes a text, the probability of each by itself.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there is no such level.
 
         Warns
         -----
@@ -43,26 +52,42 @@ class PredictMixin(ABC):
             If texts are longer than the model's window.
         """
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    @abstractmethod
+    def _level(self, level: Any) -> Level:
+        """Return the groups at a level of the tree of classes, or raise without one."""
+
+    def predict(self, X: Any, level: int | None = None) -> npt.NDArray[Any]:
         """Return the class of each text.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top.
 
         Returns
         -------
         ndarray of shape (n_texts,) or (n_texts, n_classes)
-            Class names; of several classes a text, 1 for those it has, columns as
-            `classes_`: those whose probability reaches `thresholds_`.
+            Names of classes, or of groups; of several classes a text, 1 for those it
+            has, columns as `classes_`: those whose probability reaches `thresholds_`.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there is no such level.
         """
         predicted: npt.NDArray[Any]
-        proba, thresholds = self.predict_proba(X), getattr(self, "thresholds_", None)
-        if thresholds is not None:
-            predicted = (proba >= thresholds).astype(np.int64)
+        thresholds = getattr(self, "thresholds_", None)
+        if level is None:
+            names, proba = self.classes_, self.predict_proba(X)
         else:
-            predicted = self.classes_[proba.argmax(axis=1)]
+            names, proba = self._level(level).names, self.predict_proba(X, level=level)
+        if thresholds is None:
+            predicted = names[proba.argmax(axis=1)]
+        else:
+            predicted = (proba >= thresholds).astype(np.int64)
         return predicted
 
     def predict_stream(

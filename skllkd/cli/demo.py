@@ -207,7 +207,7 @@ def _farewell(output: Path) -> str:
         f'    clf = LLKDClassifier.load("{output / "model"}")\n'
         '    print(clf.predict(["Striker signs for two more years."]))\n\n'
         f"To check it: cd {output}, skllkd review model {STORIES}. `skllkd fit --gold "
-        "model-review.csv` then learns your answers (docs/review.md).\n"
+        "model-review.csv` then learns your answers (docs/walk-through.md).\n"
         "Next: the same with your own texts and classes, `skllkd plan --help`, or the "
         "tutorial, docs/tutorial.md.\n"
     )

@@ -16,7 +16,7 @@ from skllkd.cli.gold import add_gold
 from skllkd.cli.settings import FILE
 from skllkd.cli.student import add_student
 from skllkd.cli.tables import add_input
-from skllkd.cli.teacher_options import add_teacher
+from skllkd.cli.teacher_options import add_teacher, text_length
 from skllkd.exceptions import InvalidParameterError
 
 _HEAD = """\
@@ -100,12 +100,17 @@ def _example(action: argparse.Action) -> str:
     """Return a value of the kind that an option takes."""
     if action.choices is not None:
         return _value(next(iter(action.choices)))
-    number = {int: 1000, float: 1.0}.get(action.type, "...")  # type: ignore[call-overload]
+    number = {int: 1000, float: 1.0, text_length: 1000}.get(action.type, "...")
     return _value([number] * action.nargs if isinstance(action.nargs, int) else number)
 
 
 def _value(value: Any) -> str:
-    """Return a value as TOML."""
+    """Return a value as TOML; a table, as of a group of classes, in a line."""
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items())
+        return f"{{ {pairs} }}"
+    if isinstance(value, tuple):  # lengths of head and tail
+        value = "+".join(map(str, value))
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -8,12 +8,14 @@ import shlex
 import socket
 import sys
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from skllkd._core.places import check_file
 from skllkd.cli.arguments import add_command
 from skllkd.cli.console import say
+from skllkd.cli.serve import is_loopback
 from skllkd.cli.settings import FILE
 from skllkd.cli.tables import add_input, texts_of
 from skllkd.cli.teacher import teacher_of
@@ -82,16 +84,15 @@ def _review(options: argparse.Namespace) -> None:
     with AnswerFile(path, pool.classes) as answers:
         _tell(answers, path)
         session = ReviewSession(pool, answers, options.random)
-        try:
+        with suppress(KeyboardInterrupt):  # the way to end it
             if options.terminal:
                 from skllkd.cli.review_terminal import review_in_terminal
 
                 review_in_terminal(session)
             else:
                 _serve(session, classifier, threshold, options)
-        finally:
-            say(f"{len(answers):,} answers in {path}. To learn them:\n"
-                f"  {refit_command(options, path)}")  # fmt: skip
+        say(f"{len(answers):,} answers in {path}. To learn them:")
+        say(f"  {refit_command(options, path)}")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -156,6 +157,8 @@ def _serve(
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{port}/{token}/"
         print(f"Review at {url}\nCtrl+C ends it.", flush=True)
+        if not is_loopback(host):
+            say("other machines can connect, unencrypted, if they know the address")
         if not options.no_browser:
             webbrowser.open(url)  # waits in the queue of the socket for the server
         config = uvicorn.Config(app, log_level="warning", access_log=False)

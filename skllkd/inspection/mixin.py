@@ -161,7 +161,9 @@ class InspectionMixin(ClassifierMixin):
         print(report)
         return report
 
-    def evaluate(self, X: Any, y: Any, *, teacher_labels: Any = None) -> Evaluation:
+    def evaluate(
+        self, X: Any, y: Any, *, teacher_labels: Any = None, level: int | None = None
+    ) -> Evaluation:
         """Evaluate the classifier on texts with gold labels.
 
         Parameters
@@ -172,6 +174,9 @@ class InspectionMixin(ClassifierMixin):
             Their gold labels.
         teacher_labels : sequence of shape (n_texts,), optional
             The labels of the teacher, None where there is none, to be compared with.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. Labels are those of classes, or of groups there.
 
         Returns
         -------
@@ -185,7 +190,7 @@ class InspectionMixin(ClassifierMixin):
             If a label is not in `classes_`.
         """
         fitted_state(self)
-        return evaluate_classifier(self, self._read(X), y, teacher_labels)
+        return evaluate_classifier(self, self._read(X), y, teacher_labels, level)
 
     def known_teacher_proba(self, X: Any) -> FloatArray:
         """Return the teacher's distribution: that of `fit` for the texts of `fit`.

@@ -94,13 +94,15 @@ def export(
 
 def _describe(graph: Any, state: FittedState, student: EncoderStudent) -> None:
     """Add class names, thresholds and tokenizer to a graph, as metadata."""
-    thresholds = state.thresholds
+    thresholds, given = state.thresholds, state.given_classes
     settings = {
         "format": FORMAT,
         "skllkd": __version__,
         "classes": state.classes.tolist(),
         "thresholds": None if thresholds is None else thresholds.tolist(),
+        "tree": None if given.tree is None else given.as_given(),
         "max_length": student.max_length_,
+        "window": student.window,
         "pad_id": student.pad_id,
     }
     entries = {

@@ -290,9 +290,7 @@ def _variant(
             f"order; got {len(worded)}: {list(worded.words)}."
         )
     if set(worded.names) == set(classes.names):
-        text_of = dict(zip(worded.names, worded.descriptions, strict=True))
-        about = tuple(text_of[name] for name in classes.names)
-        worded = replace(classes, descriptions=about)
+        worded = worded.in_order_of(classes.names)
     return str(name), own, clone(teacher).set_params(**own), worded
 
 

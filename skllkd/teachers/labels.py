@@ -62,6 +62,10 @@ class Usage(NamedTuple):
         """Add another usage."""
         return Usage(*(a + b for a, b in zip(self, other, strict=True)))  # type: ignore[arg-type]
 
+    def minus(self, other: Usage) -> Usage:
+        """Take another usage off."""
+        return Usage(*(a - b for a, b in zip(self, other, strict=True)))  # type: ignore[arg-type]
+
 
 #: Correction of confidences, learned from gold labels; the likeliest classes stay.
 Recalibration = Callable[[FloatArray], FloatArray]

@@ -5,6 +5,7 @@ import io
 import re
 import shlex
 import socket
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from skllkd.cli.main import main, parser_of_all
 from skllkd.cli.review import _listening, answers_path, refit_command
 from skllkd.cli.review_terminal import Terminal, shown_safely
 from skllkd.exceptions import InvalidParameterError
+from skllkd.serving.review import pool
 from skllkd.serving.review.answers import AnswerFile
 from skllkd.serving.review.pool import load_reviewed
 from skllkd.serving.review.session import ReviewSession
@@ -180,14 +182,40 @@ def test_a_port_that_is_taken_is_named():
         _listening("127.0.0.1", 70000)
 
 
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_page_is_opened_in_the_browser(fitted, tmp_path, monkeypatch, capsys, host):
+    uvicorn = pytest.importorskip("uvicorn")
+    pytest.importorskip("fastapi")
+    addresses, opened = [], []
+
+    def run(server, sockets):
+        addresses.append(sockets[0].getsockname())
+        raise KeyboardInterrupt  # the way to end it
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    command = ["review", fitted / "model", fitted / "texts.csv", "--column", "body"]
+    command += ["--answers", tmp_path / "a.csv", "--host", host]
+    assert main(list(map(str, command))) == 0
+    said = capsys.readouterr()
+    assert opened == re.findall(r"http\S+", said.out)
+    assert re.fullmatch(rf"http://{host}:{addresses[0][1]}/[\w-]{{22}}/", opened[0])
+    assert ("unencrypted" in said.err) == (host == "0.0.0.0")
+    assert "0 answers in" in said.err
+    assert main([*map(str, command), "--no-browser"]) == 0
+    assert len(opened) == 1
+    assert opened[0] not in capsys.readouterr().out  # the secret is new every time
+
+
 def test_a_text_cannot_steer_the_terminal(tmp_path, monkeypatch, capsys):
     assert shown_safely("a\x1b[31m\x07\r\u202eb\tc\nd") == "a�[31m���b\tc\nd"
-    pool = some_pool(1)
-    pool.texts[0] = "\x1b[2J" + "word " * 2000
+    reviewed = some_pool(1)
+    reviewed.texts[0] = "\x1b[2J" + "word " * 2000
     monkeypatch.setattr("sys.stdin", io.StringIO("t\n1\n"))
-    with AnswerFile(tmp_path / "review.csv", pool.classes) as answers:
-        Terminal(ReviewSession(pool, answers, 1)).run()
-        assert answers.last.text == pool.texts[0]
+    with AnswerFile(tmp_path / "review.csv", reviewed.classes) as answers:
+        Terminal(ReviewSession(reviewed, answers, 1)).run()
+        assert answers.last.text == reviewed.texts[0]
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "more lines; t shows them" in out
@@ -203,3 +231,11 @@ def test_a_cascade_s_threshold_is_known(fitted, tmp_path):
     cascade = CascadeClassifier(classifier, False, held_out="prefit", target=0.5)
     cascade.fit(texts, labels).save(tmp_path / "cascade")
     assert load_reviewed(tmp_path / "cascade")[1] == cascade.threshold_
+
+
+def test_a_classifier_of_several_classes_a_text_is_refused(tmp_path, monkeypatch):
+    classes = SimpleNamespace(multilabel=True)
+    classifier = SimpleNamespace(_fitted=SimpleNamespace(given_classes=classes))
+    monkeypatch.setattr(pool, "load_classifier", lambda path: classifier)
+    with pytest.raises(InvalidParameterError, match="none, one or several"):
+        load_reviewed(tmp_path)

@@ -30,7 +30,7 @@ HOSTILE = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
 
 def write_reviewed(folder, texts, gold, tiny_path):
     """Save a classifier, and the table of its texts, some of them hostile."""
-    texts = [f"{text} {HOSTILE} {'long' * 60}" for text in texts]
+    texts = [f"{text} {HOSTILE} {'long' * 60}" + "\n" * 40 + "end" for text in texts]
     LLKDClassifier(
         PrecomputedTeacher(texts, gold),
         sorted(set(gold)),
@@ -157,6 +157,10 @@ def test_hostile_texts_on_a_phone_are_shown_and_not_run(reviewed, page):
     with review(reviewed, "--answers", "hostile.csv") as (_, url):
         page.goto(url)
         assert HOSTILE in shown(page)
+        before = page.evaluate("document.getElementById('text').scrollTop")
+        page.keyboard.press("PageDown")
+        page.wait_for_function("document.getElementById('text').scrollTop > 0")
+        assert before == 0
         page.click("#classes button >> nth=1")
         page.wait_for_selector("#last-answer:visible")
         widths = [page.evaluate("document.documentElement.scrollWidth")]
@@ -191,6 +195,9 @@ def test_many_classes_are_filtered_as_one_types(news, tiny_path, tmp_path, page)
         press(page, "2")  # the second that is shown
         page.keyboard.press("Escape")
         press(page, "z", "Alt+s")
+        page.goto(f"{url}#results")
+        page.wait_for_selector("#results-content table")
+        assert page.text_content("#model") == "model"
     found = [gold for _, gold, _ in answers_in(tmp_path)]
     assert found == ["sports 1", ""]
     assert set(TOPICS) > {"politics", "sports", "tech"}

@@ -44,6 +44,8 @@ class AnswerFile:
         The class names.
     """
 
+    _size: int  # of the file as it was written last
+
     def __init__(self, path: Path, classes: Sequence[Any]) -> None:
         self.path, self._names = path, {str(name): name for name in classes}
         self._lock = FileLock(path.with_name(f".{path.name}.lock"))

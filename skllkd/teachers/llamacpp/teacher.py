@@ -19,6 +19,7 @@ from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.llamacpp.model import LlamaModel, loaded_model, models
 from skllkd.teachers.llamacpp.scorer import LlamaScorer, scorers
 from skllkd.teachers.prompting.causal_lm import CausalLMTeacher
+from skllkd.teachers.prompting.shortening import TextLimit
 from skllkd.teachers.prompting.tokens import PromptTokens
 
 
@@ -43,8 +44,9 @@ class LlamaCppTeacher(CausalLMTeacher):
     calibration : BatchCalibration, default=BatchCalibration()
         Correction of the model's preference for some labels; None for none. Applied to
         stored answers, so changing it costs no call.
-    max_text_tokens : int, default=400
-        Longer texts are cut, counted and warned of.
+    max_text_tokens : int or (int, int), default=400
+        Longer texts are cut, counted and warned of: their head is read, or, with two
+        numbers as (300, 100), head and tail.
     batch_tokens : int, default=512
         How many tokens are evaluated together.
     n_threads : int, optional
@@ -96,7 +98,7 @@ class LlamaCppTeacher(CausalLMTeacher):
         instruction: str | None = None,
         chat: bool | str = "auto",
         calibration: BatchCalibration | None = BatchCalibration(),  # noqa: B008  (frozen)
-        max_text_tokens: int = 400,
+        max_text_tokens: TextLimit = 400,
         batch_tokens: int = 512,
         n_threads: int | None = None,
         whole_labels: bool = True,

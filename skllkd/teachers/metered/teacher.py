@@ -87,6 +87,8 @@ class MeteredTeacher(Teacher):
     _sort_window: int = 1
     #: Whether answers are the same whatever the order of the classes.
     _in_any_order: bool = True
+    #: Usage for the other questions down a tree of classes, which have the same limits.
+    _spent_elsewhere: Usage = Usage()
 
     @abstractmethod
     def score_batch(self, texts: list[str], classes: Classes) -> Scores:
@@ -184,7 +186,8 @@ class MeteredTeacher(Teacher):
                     overwrite_rows(pool, unknown, some)
                     from_store = pool.answered
                     expected = functools.partial(self._expected_usage, classes=classes)
-                    calls, spent = self._calls_per_text(classes), cache.usage()
+                    calls = self._calls_per_text(classes)
+                    spent = cache.usage().plus(self._spent_elsewhere)
                     meter = Meter(budget, spent, calls, expected)
                     n_asked = self._ask(texts, classes, pool, cache, meter, verbose)
         source = np.where(from_store, "store", "model").astype(object)
@@ -292,6 +295,11 @@ class MeteredTeacher(Teacher):
     def _budget(self) -> Budget:
         """Collect the limits."""
         return Budget(self.max_calls, self.max_cost, self.price_per_million)
+
+    @override
+    def _usage_so_far(self, classes: Classes) -> Usage:
+        with self._cache(classes) as cache:
+            return cache.usage()
 
     # ---- plan
 

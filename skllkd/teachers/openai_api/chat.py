@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from skllkd._core.classes import Classes
 from skllkd.teachers.openai_api.capabilities import REASONING_TOKENS, Capabilities
 from skllkd.teachers.openai_api.reading import AnswerReader
+from skllkd.teachers.prompting.shortening import LEFT_OUT, Limit
 from skllkd.teachers.prompting.template import Message, one_line
 
 #: Maximum number of tokens of an answer: a code or a class name, perhaps in JSON.
@@ -48,7 +49,7 @@ class ChatRequest:
     examples: tuple[tuple[str, Any], ...]
     method: str
     n_votes: int
-    max_text_chars: int
+    limit: Limit  # of a text's characters
     #: The end of the message with a text.
     question: ClassVar[str] = "Class?"
 
@@ -121,12 +122,12 @@ class ChatRequest:
         return 1 if self.reader.reads_first_token else _ANSWER_TOKENS
 
     def is_truncated(self, text: str) -> bool:
-        """Return whether a text is longer than `max_text_chars`."""
-        return len(one_line(text)) > self.max_text_chars
+        """Return whether a text is longer than the limit."""
+        return len(one_line(text)) > self.limit.total
 
     def body(self, text: str, server: Capabilities, n: int = 1) -> dict[str, Any]:
         """Write the body of a request, for `n` answers where the server samples several."""
-        message = self._user(neutral(one_line(text)[: self.max_text_chars]))
+        message = self._user(neutral(self.limit.shorten(one_line(text), LEFT_OUT)))
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [*self.before, message],

@@ -15,6 +15,7 @@ from skllkd.teachers.openai_api.capabilities import Capabilities
 from skllkd.teachers.openai_api.chat import ChatRequest, listed_classes
 from skllkd.teachers.openai_api.reading import AnswerReader
 from skllkd.teachers.openai_api.tag_reading import QuestionsReader, TagReader
+from skllkd.teachers.prompting.shortening import Limit
 from skllkd.teachers.prompting.template import YES_NO, Message, one_line
 
 #: Tokens of an answer: those around it, and those of each class.
@@ -94,7 +95,7 @@ class QuestionsRequest(ChatRequest):
                 tuple((text, _said(word, label)) for text, label in self.examples),
                 "logprobs",
                 0,
-                self.max_text_chars,
+                self.limit,
             )
             for word, about in classes
         )
@@ -156,10 +157,10 @@ def chat_request(
     examples: tuple[tuple[str, Any], ...],
     method: str,
     n_votes: int,
-    max_text_chars: int,
+    limit: Limit,
 ) -> ChatRequest:
     """Write a request; the last few are kept, so that their prompts are written once."""
     kind = ChatRequest
     if classes.multilabel:
         kind = QuestionsRequest if method == "questions" else TagRequest
-    return kind(model, classes, instruction, examples, method, n_votes, max_text_chars)
+    return kind(model, classes, instruction, examples, method, n_votes, limit)

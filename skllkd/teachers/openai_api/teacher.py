@@ -34,6 +34,7 @@ from skllkd.teachers.openai_api.served import served_model
 from skllkd.teachers.openai_api.server import Server, address_problem, is_variable_name
 from skllkd.teachers.openai_api.tag_requests import chat_request
 from skllkd.teachers.plan import TokenCount
+from skllkd.teachers.prompting.shortening import TextLimit, as_limit
 from skllkd.teachers.prompting.template import as_examples
 
 _CONFIDENCE = {
@@ -90,8 +91,9 @@ class OpenAITeacher(MeteredTeacher):
         for itself, as it does `max_concurrency`.
     timeout_s : float, default=60.0
         Maximum duration of an answer, to its last byte, in seconds.
-    max_text_chars : int, default=8000
-        Longer texts are cut, counted and warned of.
+    max_text_chars : int or (int, int), default=8000
+        Longer texts are cut, counted and warned of: their head is read, or, with two
+        numbers as (6000, 2000), head and tail.
     price_per_million : (float, float), optional
         Your price of a million tokens read, and of a million written.
     max_calls : int, optional
@@ -166,6 +168,7 @@ class OpenAITeacher(MeteredTeacher):
 
     max_retries: int = 6
     _window = "max_text_chars"
+    _asks_groups = True
     _is_multilabel = True
     _chunk_size = 1
 
@@ -181,7 +184,7 @@ class OpenAITeacher(MeteredTeacher):
         max_concurrency: int | None = None,
         rate_limit: tuple[float | None, float | None] | None = None,
         timeout_s: float = 60.0,
-        max_text_chars: int = 8000,
+        max_text_chars: TextLimit = 8000,
         price_per_million: tuple[float, float] | None = None,
         max_calls: int | None = None,
         max_cost: float | None = None,
@@ -328,7 +331,7 @@ class OpenAITeacher(MeteredTeacher):
     def _without_confidence(self, classes: Classes) -> OpenAITeacher:
         """Make the teacher that asks for labels alone, within the rest of the budget."""
         with self._cache(classes) as cache:
-            spent = cache.usage()
+            spent = cache.usage().plus(self._spent_elsewhere)
         teacher: OpenAITeacher = clone(self).set_params(method="label")
         teacher.max_retries = self.max_retries
         if self.max_calls is not None:
@@ -358,7 +361,7 @@ class OpenAITeacher(MeteredTeacher):
             "codes": list(request.codes),
             "classes": list(request.classes.words),
             "method": request.method,
-            "max_text_chars": self.max_text_chars,
+            "max_text_chars": request.limit.as_json(),
             **votes,
         }
 
@@ -441,7 +444,7 @@ class OpenAITeacher(MeteredTeacher):
             tuple(as_examples(self.examples, classes)),
             "votes" if self._votes() else str(self.method),
             self._votes(),
-            self.max_text_chars,
+            as_limit(self.max_text_chars, "max_text_chars"),
         )
 
     def _server(self) -> Server:
@@ -466,7 +469,7 @@ class OpenAITeacher(MeteredTeacher):
         self._check_method(classes)
         if self.max_concurrency is not None:
             check_number(self.max_concurrency, "max_concurrency", 1, integer=True)
-        check_number(self.max_text_chars, "max_text_chars", 1, integer=True)
+        as_limit(self.max_text_chars, "max_text_chars")
         check_number(self.max_retries, "max_retries", 0, integer=True)
         check_number(self.timeout_s, "timeout_s", 0, open_low=True)
         self._check_rate_limit()
@@ -506,6 +509,11 @@ class OpenAITeacher(MeteredTeacher):
     def _job_cache(self, classes: Classes) -> AbstractContextManager[Any]:
         """Open the store, which the Batch API needs, once the parameters make sense."""
         self._check_parameters(classes)
+        if classes.tree is not None:
+            raise InvalidParameterError(
+                "a job cannot ask down a tree of `classes`, whose next question depends on "
+                "the last answer. Use `label`, or give the job a list of the classes."
+            )
         if self.store is False:
             raise InvalidParameterError(
                 "`store=False`: the answers of a job are put into a store. Name a file, "

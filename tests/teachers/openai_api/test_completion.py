@@ -19,13 +19,15 @@ from skllkd.teachers.openai_api.completion import (
 )
 from skllkd.teachers.openai_api.reading import NO_LOGPROBS, THINKS
 from skllkd.teachers.openai_api.refusals import kind_of
+from skllkd.teachers.prompting.shortening import Limit
 
+ANY = Limit(100, 0)
 NAMES = ("xx", "yy", "zz")
 MANY = tuple(f"topic {i}" for i in range(40))
 
 
 def request_for(method="logprobs", names=NAMES, n_votes=3):
-    return ChatRequest("m", as_classes(list(names)), None, (), method, n_votes, 100)
+    return ChatRequest("m", as_classes(list(names)), None, (), method, n_votes, ANY)
 
 
 def said(content, logprobs=None, finish="stop", **more):

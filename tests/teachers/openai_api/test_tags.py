@@ -14,6 +14,7 @@ from skllkd.teachers.openai_api.batch import BatchJobs
 from skllkd.teachers.openai_api.capabilities import Capabilities
 from skllkd.teachers.openai_api.completion import read_completion
 from skllkd.teachers.openai_api.tag_requests import chat_request
+from skllkd.teachers.prompting.shortening import Limit
 
 from tests.faulty_server import completion
 from tests.teachers.openai_api.common import error, teacher
@@ -165,7 +166,7 @@ def test_a_server_without_structured_output(served):
     ],
 )
 def test_answers_in_many_forms(answer, has):
-    request = chat_request("m", CLASSES, None, (), "label", 0, 100)
+    request = chat_request("m", CLASSES, None, (), "label", 0, Limit(100, 0))
     answers = read_completion(completion(answer)).answers
     result = request.reader.read(answers)
     if has is None:
@@ -177,7 +178,7 @@ def test_answers_in_many_forms(answer, has):
 
 def test_values_are_read_from_tokens_of_other_cuts():
     """Quotes, braces and beginnings of the values in the same token."""
-    request = chat_request("m", CLASSES, None, (), "logprobs", 0, 100)
+    request = chat_request("m", CLASSES, None, (), "logprobs", 0, Limit(100, 0))
     pieces = ['{"A', '":tr', "ue", ',"B":', '"fal', 'se"', ',"C":false}']
     listed = {1: {'":fal': 0.2}, 4: {'"tr': 0.3}, 6: {',"C":true}': 0.1}}
     tokens = []
@@ -208,7 +209,7 @@ class Masks:
 
 
 def test_answers_of_a_batch_are_put_in_the_order_of_the_classes():
-    request = chat_request("m", CLASSES, None, (), "questions", 0, 100)
+    request = chat_request("m", CLASSES, None, (), "questions", 0, Limit(100, 0))
     lines = []
     for text in TEXTS:
         for place, body in enumerate(request.bodies(text, Capabilities())):

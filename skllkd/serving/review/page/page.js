@@ -79,7 +79,6 @@ const undo = () => step("undo", {}, "Taken back.");
 
 function showState(note) {
   const { asked, progress } = state;
-  $("model").textContent = state.model;
   $("file").textContent = state.file;
   $("text").textContent = asked ? asked.text : "";
   $("text").scrollTop = 0;
@@ -131,15 +130,17 @@ function range(found) {
 }
 
 const inWords = (found) =>
-  found.share === null ? "–" : `${percent(found.share)} (${percent(found.low)} to ${percent(found.high)})`;
+  found.share === null ? "–" : `${percent(found.share)} (${percent(found.low).slice(0, -2)} to ${percent(found.high)})`;
 
 function showAccuracy() {
   const rows = Object.entries(state.accuracy).map(([judge, found]) =>
     element("div", { class: "judge" }, element("span", {}, judge), element("span", {}, inWords(found)), range(found)));
   $("accuracy").replaceChildren(...rows);
   const n = state.accuracy.student.n_texts;
+  const { n_sample: size, n_sample_asked: asked } = state.progress;
+  const complete = size && asked === size ? " The sample is complete: further answers improve the next fit." : "";
   $("accuracy-about").textContent = n
-    ? `Of ${texts(n)} drawn at random, with 95\u00a0% intervals.`
+    ? `Of ${texts(n)} drawn at random, with 95\u00a0% intervals.${complete}`
     : "Known after the first answer.";
 }
 
@@ -206,6 +207,14 @@ const COMMANDS = {
   n: () => $("note").focus(),
 };
 
+// Keys that scroll a long text, in pixels, wherever the focus is.
+const SCROLL = { ArrowDown: 60, ArrowUp: -60, PageDown: 300, PageUp: -300 };
+
+function scrolls(event, field) {
+  const text = $("text");
+  return event.key in SCROLL && ![$("note"), text].includes(field) && text.scrollHeight > text.clientHeight;
+}
+
 function onKey(event) {
   if ($("label").hidden || !state || event.isComposing || event.ctrlKey || event.metaKey) return;
   const field = document.activeElement;
@@ -221,6 +230,8 @@ function onKey(event) {
     done(() => matching().length && answer(matching()[0]));
   } else if (event.altKey) {
     if (command) done(command);
+  } else if (scrolls(event, field)) {
+    done(() => $("text").scrollBy({ top: SCROLL[event.key] }));
   } else if (/^[1-9]$/.test(key) && field !== $("note") && !(isFilter && goesOn(key))) {
     const place = matching()[Number(key) - 1];
     if (place !== undefined && !event.repeat) done(() => answer(place));
@@ -247,9 +258,12 @@ function accuracyTable(found) {
   return table("Accuracy on the random sample, with 95 % intervals", ["", "accuracy", "", "texts"], rows);
 }
 
+const FEW = 20; // classes that are shown even if no answer has them
+
 function classTable(found) {
   const judges = Object.keys(found.accuracy);
-  const rows = found.by_class.map((row) => element("tr", {}, element("th", { scope: "row" }, row.name),
+  const shown = found.by_class.filter((row) => found.by_class.length <= FEW || row.student.n_texts);
+  const rows = shown.map((row) => element("tr", {}, element("th", { scope: "row" }, row.name),
     element("td", { class: "number" }, String(row.student.n_texts)),
     ...judges.map((judge) => element("td", {}, inWords(row[judge])))));
   return table("Accuracy on the random sample by your class", ["class", "texts", ...judges], rows);
@@ -257,11 +271,18 @@ function classTable(found) {
 
 function confusionTable(found) {
   const names = found.by_class.map((row) => row.name);
-  const rows = found.confusion.student.map((counts, k) => element("tr", {},
-    element("th", { scope: "row" }, names[k]), ...counts.map((n, j) =>
-      element("td", { class: `number ${n ? (k === j ? "same" : "other") : ""}` }, n ? String(n) : "·"))));
+  const counts = found.confusion.student;
+  const places = names.map((_, k) => k);
+  const occurs = (k) => places.some((j) => counts[k][j] || counts[j][k]);
+  const shown = names.length <= FEW ? places : places.filter(occurs);
+  const cell = (k, j) => {
+    const kind = !counts[k][j] ? "" : k === j ? "same" : "other";
+    return element("td", { class: `number ${kind}` }, counts[k][j] ? String(counts[k][j]) : "·");
+  };
+  const rows = shown.map((k) =>
+    element("tr", {}, element("th", { scope: "row" }, names[k]), ...shown.map((j) => cell(k, j))));
   return table("Your class (rows) and the student's (columns), all answers: those after the random sample are the difficult texts",
-    ["", ...names], rows);
+    ["", ...shown.map((k) => names[k])], rows);
 }
 
 function confusions(found) {
@@ -346,11 +367,10 @@ async function showView() {
     else link.removeAttribute("aria-current");
   }
   try {
+    state = await call("state");
+    $("model").textContent = state.model;
     if (view === "results") await showResults();
-    if (view === "label") {
-      state = await call("state");
-      showState($("note").value);
-    }
+    if (view === "label") showState($("note").value);
   } catch (problem) {
     showProblem(problem.message);
   }
