@@ -86,12 +86,20 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Documented = ast.Module | ast.ClassDef | Function
 
 
+@cache
+def walked() -> list[tuple[str, ast.AST]]:
+    """Path and node of everything that can hold a docstring."""
+    return [
+        (path, node)
+        for path, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, Documented)
+    ]
+
+
 def nodes(kind: type | tuple[type, ...]) -> Iterator[tuple[str, ast.AST]]:
-    """Yield the path and the node of everything of a kind."""
-    for path, tree in trees().items():
-        for node in ast.walk(tree):
-            if isinstance(node, kind):
-                yield path, node
+    """Yield the path and the node of each module, class or function of a kind."""
+    return ((path, node) for path, node in walked() if isinstance(node, kind))
 
 
 def docstring(node: Documented) -> ast.Expr | None:

@@ -78,12 +78,14 @@ class PredictMixin(ABC):
         InvalidParameterError
             If there is no such level.
         """
+        if level is None:
+            proba = self.predict_proba(X)  # which knows whether there was a fit
+            names = self.classes_
+        else:
+            proba = self.predict_proba(X, level=level)
+            names = self._level(level).names
         predicted: npt.NDArray[Any]
         thresholds = getattr(self, "thresholds_", None)
-        if level is None:
-            names, proba = self.classes_, self.predict_proba(X)
-        else:
-            names, proba = self._level(level).names, self.predict_proba(X, level=level)
         if thresholds is None:
             predicted = names[proba.argmax(axis=1)]
         else:

@@ -18,7 +18,7 @@ from skllkd._core.atomic_files import (
     remove_file,
     replacing_contents,
 )
-from skllkd._core.classes import Classes, as_classes
+from skllkd._core.classes import described_classes
 from skllkd._core.digest import file_digest
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
@@ -134,12 +134,7 @@ def _description(state: FittedState, params: dict[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "skllkd": __version__,
-        "classes": list(state.given_classes.names),
-        "descriptions": list(state.given_classes.descriptions),
-        "multilabel": state.multilabel,
-        "tree": None
-        if state.given_classes.tree is None
-        else state.given_classes.as_given(),
+        **state.given_classes.described(),
         "class_bias": state.class_bias,
         "history": list(state.history),
         "selection": parts.described_selection(state.selection),
@@ -170,10 +165,7 @@ def _restored(
     """Return parameters and state from the contents of a folder."""
     student = parts.read_student(**description["student"], folder=folder)
     selection = parts.read_selection(**description["selection"], arrays=evidence)
-    names, descriptions = description["classes"], description["descriptions"]
-    given = Classes(tuple(names), tuple(descriptions), description["multilabel"])
-    if description.get("tree") is not None:
-        given = as_classes(description["tree"])
+    given = described_classes(description)
     acquisition, bias = description["acquisition"], description["class_bias"]
     params = description["parameters"] | {
         "classes": given.as_given(),
@@ -185,7 +177,7 @@ def _restored(
     arrays: dict[str, Any] = {name: evidence[name] for name in _ARRAYS}
     arrays |= {name: evidence.get(name) for name in _IF_KNOWN}
     state = FittedState(
-        classes=np.unique(np.array(names)),
+        classes=np.unique(np.array(given.names)),
         given_classes=given,
         student=student,
         selection=selection,
