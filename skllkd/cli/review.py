@@ -15,6 +15,7 @@ from typing import Any
 from skllkd._core.places import check_file
 from skllkd.cli.arguments import add_command
 from skllkd.cli.console import say
+from skllkd.cli.serve import is_loopback
 from skllkd.cli.settings import FILE
 from skllkd.cli.tables import add_input, texts_of
 from skllkd.cli.teacher import teacher_of
@@ -71,13 +72,13 @@ def _review(options: argparse.Namespace) -> None:
     """Review a classifier until told to stop."""
     _check(options)
     from skllkd.serving.review.answers import AnswerFile
-    from skllkd.serving.review.pool import load_reviewed, read_pool
+    from skllkd.serving.review.pool import MAX_TEXTS, load_reviewed, read_pool
     from skllkd.serving.review.session import ReviewSession
 
     path, texts = answers_path(options), texts_of(options)
     check_file(path)
     classifier, threshold = load_reviewed(Path(options.model))
-    say(f"reading {len(texts):,} texts")
+    say(f"reading {min(len(texts), MAX_TEXTS):,} of {len(texts):,} texts")
     teacher = None if options.teacher is None else teacher_of(options)
     pool = read_pool(classifier, texts, teacher)
     with AnswerFile(path, pool.classes) as answers:
@@ -156,6 +157,8 @@ def _serve(
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{port}/{token}/"
         print(f"Review at {url}\nCtrl+C ends it.", flush=True)
+        if not is_loopback(host):
+            say("other machines can connect, unencrypted, if they know the address")
         if not options.no_browser:
             webbrowser.open(url)  # waits in the queue of the socket for the server
         config = uvicorn.Config(app, log_level="warning", access_log=False)

@@ -7,6 +7,7 @@ import shlex
 import socket
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from skllkd import CascadeClassifier, LLKDClassifier
@@ -182,6 +183,32 @@ def test_a_port_that_is_taken_is_named():
         _listening("127.0.0.1", 70000)
 
 
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_page_is_opened_in_the_browser(fitted, tmp_path, monkeypatch, capsys, host):
+    uvicorn = pytest.importorskip("uvicorn")
+    pytest.importorskip("fastapi")
+    addresses, opened = [], []
+
+    def run(server, sockets):
+        addresses.append(sockets[0].getsockname())
+        raise KeyboardInterrupt  # the way to end it
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    command = ["review", fitted / "model", fitted / "texts.csv", "--column", "body"]
+    command += ["--answers", tmp_path / "a.csv", "--host", host]
+    assert main(list(map(str, command))) == 0
+    said = capsys.readouterr()
+    assert opened == re.findall(r"http\S+", said.out)
+    assert re.fullmatch(rf"http://{host}:{addresses[0][1]}/[\w-]{{22}}/", opened[0])
+    assert ("unencrypted" in said.err) == (host == "0.0.0.0")
+    assert "0 answers in" in said.err
+    assert main([*map(str, command), "--no-browser"]) == 0
+    assert len(opened) == 1
+    assert opened[0] not in capsys.readouterr().out  # the secret is new every time
+
+
 def test_a_text_cannot_steer_the_terminal(tmp_path, monkeypatch, capsys):
     assert shown_safely("a\x1b[31m\x07\r\u202eb\tc\nd") == "a�[31m���b\tc\nd"
     reviewed = some_pool(1)
@@ -208,8 +235,7 @@ def test_a_cascade_s_threshold_is_known(fitted, tmp_path):
 
 
 def test_a_classifier_of_several_classes_a_text_is_refused(tmp_path, monkeypatch):
-    classes = SimpleNamespace(multilabel=True)
-    classifier = SimpleNamespace(_fitted=SimpleNamespace(given_classes=classes))
+    classifier = SimpleNamespace(predict=lambda texts: np.zeros((len(texts), 3)))
     monkeypatch.setattr(pool, "load_classifier", lambda path: classifier)
     with pytest.raises(InvalidParameterError, match="none, one or several"):
         load_reviewed(tmp_path)

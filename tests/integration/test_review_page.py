@@ -30,7 +30,7 @@ HOSTILE = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
 
 def write_reviewed(folder, texts, gold, tiny_path):
     """Save a classifier, and the table of its texts, some of them hostile."""
-    texts = [f"{text} {HOSTILE} {'long' * 60}" for text in texts]
+    texts = [f"{text} {HOSTILE} {'long' * 60}" + "\n" * 40 + "end" for text in texts]
     LLKDClassifier(
         PrecomputedTeacher(texts, gold),
         sorted(set(gold)),
@@ -157,6 +157,10 @@ def test_hostile_texts_on_a_phone_are_shown_and_not_run(reviewed, page):
     with review(reviewed, "--answers", "hostile.csv") as (_, url):
         page.goto(url)
         assert HOSTILE in shown(page)
+        before = page.evaluate("document.getElementById('text').scrollTop")
+        page.keyboard.press("PageDown")
+        page.wait_for_function("document.getElementById('text').scrollTop > 0")
+        assert before == 0
         page.click("#classes button >> nth=1")
         page.wait_for_selector("#last-answer:visible")
         widths = [page.evaluate("document.documentElement.scrollWidth")]

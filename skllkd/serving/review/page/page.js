@@ -137,8 +137,10 @@ function showAccuracy() {
     element("div", { class: "judge" }, element("span", {}, judge), element("span", {}, inWords(found)), range(found)));
   $("accuracy").replaceChildren(...rows);
   const n = state.accuracy.student.n_texts;
+  const { n_sample: size, n_sample_asked: asked } = state.progress;
+  const complete = size && asked === size ? " The sample is complete: further answers improve the next fit." : "";
   $("accuracy-about").textContent = n
-    ? `Of ${texts(n)} drawn at random, with 95\u00a0% intervals.`
+    ? `Of ${texts(n)} drawn at random, with 95\u00a0% intervals.${complete}`
     : "Known after the first answer.";
 }
 
@@ -205,6 +207,14 @@ const COMMANDS = {
   n: () => $("note").focus(),
 };
 
+// Keys that scroll a long text, in pixels, wherever the focus is.
+const SCROLL = { ArrowDown: 60, ArrowUp: -60, PageDown: 300, PageUp: -300 };
+
+function scrolls(event, field) {
+  const text = $("text");
+  return event.key in SCROLL && ![$("note"), text].includes(field) && text.scrollHeight > text.clientHeight;
+}
+
 function onKey(event) {
   if ($("label").hidden || !state || event.isComposing || event.ctrlKey || event.metaKey) return;
   const field = document.activeElement;
@@ -220,6 +230,8 @@ function onKey(event) {
     done(() => matching().length && answer(matching()[0]));
   } else if (event.altKey) {
     if (command) done(command);
+  } else if (scrolls(event, field)) {
+    done(() => $("text").scrollBy({ top: SCROLL[event.key] }));
   } else if (/^[1-9]$/.test(key) && field !== $("note") && !(isFilter && goesOn(key))) {
     const place = matching()[Number(key) - 1];
     if (place !== undefined && !event.repeat) done(() => answer(place));
