@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import pickle
 import warnings
@@ -10,6 +11,10 @@ import pytest
 from skllkd import LLKDClassifier
 from skllkd.exceptions import SkllkdError
 from skllkd.inspection.report_page import report_page
+from skllkd.serving.review.answers import AnswerFile
+from skllkd.serving.review.messages import results_message, state_message
+from skllkd.serving.review.pool import read_pool
+from skllkd.serving.review.session import ReviewSession
 from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import LabelStore
 
@@ -106,5 +111,18 @@ def test_in_all_that_a_fit_leaves(served, own_store, monkeypatch, tmp_path, tiny
     for each in [*content, *shown]:
         assert not key_parts(each)
         assert "Jane Roe" not in each and "alpha 0" not in each
-    # A report shows texts of the pool, as label issues; not the words of a model.
-    assert not key_parts(page) and "You wrote" not in page
+    # A report and a review show texts of the pool; not the words of a model.
+    for each in (page, *reviewed(classifier, texts, tmp_path / "review.csv")):
+        assert not key_parts(each) and "You wrote" not in each
+
+
+def reviewed(classifier, texts, path):
+    """Answer a review of a classifier; return all that it shows and writes."""
+    shown = []
+    with AnswerFile(path, classifier.classes_.tolist()) as answers:
+        session = ReviewSession(read_pool(classifier, texts), answers, n_random=3)
+        while session.row is not None:
+            shown.append(json.dumps(state_message(session, "model")))
+            session.answer(session.row, "first", "a note")
+        shown += [json.dumps(results_message(session)), str(session.results())]
+    return [*shown, path.read_text()]
