@@ -54,8 +54,8 @@ def counted(names):
 
 
 def classifier(teacher=None, classes=None):
-    student = SklearnStudent()
-    return LLKDClassifier(teacher, classes, student=student, random_state=0, verbose=0)
+    params = {"refine": None, "student": SklearnStudent(), "random_state": 0}
+    return LLKDClassifier(teacher, classes, **params, verbose=0)
 
 
 @pytest.mark.parametrize("form", FORMS)

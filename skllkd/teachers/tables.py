@@ -116,7 +116,7 @@ def _labels(entries: list[Any]) -> list[Any]:
     return [
         int(label)
         if isinstance(label, float) and label.is_integer()
-        else (None if label == "" else label)
+        else (None if is_missing(label) or label == "" else label)
         for label in entries
     ]
 

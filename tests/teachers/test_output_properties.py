@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import SkllkdError, TeacherOutputError
@@ -132,6 +132,7 @@ def test_tables_with_columns_in_any_order_are_the_same_answers(
     names=st.sampled_from(CLASSES),
     has_confidence=st.booleans(),
 )
+@example(entries=[(pd.NA, None)], names=["a", "b"], has_confidence=False)
 def test_any_table_is_labels_or_a_named_error(entries, names, has_confidence):
     labels, sure = zip(*entries, strict=True)
     texts = [f"text {i}" for i in range(len(labels))]
