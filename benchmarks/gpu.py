@@ -42,7 +42,7 @@ import transformers
 from skllkd import __version__
 from transformers.models.bert import modeling_bert  # noqa: F401  (parts fork with it)
 
-from benchmarks import gpu_fast, gpu_quality, gpu_right
+from benchmarks import gpu_fast, gpu_quality, gpu_right, gpu_several
 from benchmarks.gpu_parts import Setting
 from benchmarks.gpu_steps import steps
 
@@ -69,6 +69,7 @@ PARTS = {
     "options": Part(gpu_fast.options, 60),
     "steps": Part(steps, 40),
     "frozen": Part(gpu_fast.frozen, 40),
+    "several_cards": Part(gpu_several.several_cards, 60),
     "quality": Part(gpu_quality.quality, 240),
     "quality_large": Part(gpu_quality.quality_large, 240),
 }

@@ -80,7 +80,7 @@ def cpu_agreement(setting: Setting) -> None:
     """Compare with the CPU, before training and after an epoch without dropout."""
     some = made_texts(setting.size("right") // 2)
     with tempfile.TemporaryDirectory() as folder:
-        model = _without_dropout(Path(folder) / "model")
+        model = without_dropout(Path(folder) / "model")
         before = [_before(model, d, some.texts) for d in ("cpu", setting.device)]
         difference = _difference(*before)
         setting.record(
@@ -107,7 +107,7 @@ def cpu_agreement(setting: Setting) -> None:
         )
 
 
-def _without_dropout(folder: Path) -> Path:
+def without_dropout(folder: Path) -> Path:
     """Return a copy of MiniLM that drops nothing in training: draws differ by device."""
     shutil.copytree(minilm_path(), folder)
     file = folder / "config.json"

@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.class_tree import Level
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.nested import replace_nested, set_nested, split_nested
@@ -78,7 +79,8 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         `fit` is given labels as `y`.
     classes : sequence or mapping
         The class names, or each name with a description for the teacher. A teacher's
-        columns follow this order. May be None without a teacher.
+        columns follow this order. May be None without a teacher. A nested mapping is a
+        tree: the value of a group is a mapping, or a list, of what it holds.
     refine : Refinement or None, default=Refinement()
         The refinement of the teacher's labels before the student learns them; None for
         the teacher's labels as they are. Labels given as `y` are never changed.
@@ -122,6 +124,9 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class names, sorted: the order of `predict_proba`'s columns.
+    level_classes_ : dict of int to ndarray
+        The names at each level of a tree of classes, sorted, 1 at the top: the order of
+        the columns of `predict_proba` there. Only with `classes` in a tree.
     student_ : Student
         The trained student.
     selection_ : Selection
@@ -200,6 +205,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
     array(['billing'], dtype='<U7')
     """
 
+    level_classes_: dict[int, npt.NDArray[Any]]
     student_: Student
     selection_: Selection
     teacher_proba_: FloatArray
@@ -446,9 +452,15 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         )
 
     @override
-    def predict_proba(self, X: Any) -> FloatArray:
+    def predict_proba(self, X: Any, level: int | None = None) -> FloatArray:
         texts = self._read(X)
-        return self._fitted.student.predict_proba(texts)
+        groups = None if level is None else self._level(level)
+        proba = self._fitted.student.predict_proba(texts)
+        return proba if groups is None else groups.sums(proba)
+
+    @override
+    def _level(self, level: Any) -> Level:
+        return fitted_state(self).level(level)
 
     def _read(self, X: Any) -> Any:
         """Return the input as the fitted student takes it: texts, or numbers."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
 from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.class_tree import Level, level_of
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
@@ -34,7 +35,7 @@ _ATTRIBUTES = (
     ),
     *("times_selected", "history", "validation_agreement", "agreement", "seconds"),
     *("n_teacher_calls", "n_teacher_calls_saved", "n_features_in", "feature_names_in"),
-    *("refined_proba", "refinement", "gold_accuracy"),
+    *("refined_proba", "refinement", "gold_accuracy", "level_classes"),
 )
 #: Learned attributes that are absent where they do not apply.
 _THRESHOLDS = ("teacher_thresholds_", "student_thresholds_")
@@ -73,6 +74,19 @@ class FittedState:
     def predicted_classes(self) -> npt.NDArray[Any]:
         """The classes as they are predicted: the names, or their numbers."""
         return np.arange(len(self.classes)) if self.predicts_codes else self.classes
+
+    @cached_property
+    def level_classes(self) -> dict[int, npt.NDArray[Any]] | None:
+        """The names at each level of a tree of classes, None without one."""
+        tree = self.given_classes.tree
+        if tree is None:
+            return None
+        return {k: self.level(k).names for k in range(1, tree.depth + 1)}
+
+    def level(self, level: Any) -> Level:
+        """Return the groups at a level of the tree of classes, or raise without one."""
+        given = self.given_classes
+        return level_of(self.classes, given.names, given.tree, level)
 
     @cached_property
     def pseudo_labels(self) -> npt.NDArray[np.object_]:

@@ -66,9 +66,10 @@ def classifier(tmp_path):
             store=tmp_path / "labels.sqlite",  # worker processes outlive a test
         ),
         CLASSES,
+        refine=None,
         selection=LLKDSelection(),
         student=SklearnStudent(),
-        batch_size=8,
+        batch_size=16,
         random_state=0,
         verbose=0,
     )
@@ -105,16 +106,22 @@ def loop_of_trials(classifier, y, n_jobs):
 SEARCHES = [grid_search, halving_search, cross_validation, loop_of_trials]
 
 
-@pytest.mark.usefixtures("new_workers")
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.__name__)
-@pytest.mark.parametrize(
-    ("n_jobs", "y"), [(1, None), (1, GOLD), (2, None)], ids=["1", "1, gold", "2"]
-)
-def test_each_text_is_asked_about_once(search, n_jobs, y, classifier, asked):
-    search(classifier, y, n_jobs)
+@pytest.mark.parametrize("y", [None, GOLD], ids=["no gold", "gold"])
+def test_each_text_is_asked_about_once(search, y, classifier, asked):
+    search(classifier, y, n_jobs=1)
     assert sorted(asked()) == sorted(TEXTS)
-    search(classifier, y, n_jobs)  # a rerun
+    search(classifier, y, n_jobs=1)  # a rerun
     assert len(asked()) == len(TEXTS)
+
+
+def test_two_processes_ask_once(new_workers, classifier, asked):
+    for n_searches, search in enumerate(SEARCHES, 1):
+        classifier.set_params(teacher__cache_key=search.__name__)
+        search(classifier, None, n_jobs=2)
+        assert sorted(asked()) == sorted(n_searches * TEXTS)
+        search(classifier, None, n_jobs=2)  # a rerun
+        assert len(asked()) == n_searches * len(TEXTS)
 
 
 def test_only_the_prompt_costs_a_call(asked, classifier, tiny_path):
@@ -239,7 +246,7 @@ NESTED = {
 
 
 @pytest.mark.parametrize("name", NESTED)
-def test_a_search_sets_parameters_of_default_parts(name, classifier):
+def test_a_search_sets_parameters_of_default_parts(name, classifier, asked):
     teacher = clone(classifier.teacher).set_params(calibration=BatchCalibration())
     defaults = LLKDClassifier(
         teacher, CLASSES, student=SklearnStudent(), random_state=0, verbose=0
@@ -250,6 +257,7 @@ def test_a_search_sets_parameters_of_default_parts(name, classifier):
     assert best[name] == search.best_params_[name]
     assert defaults.selection is None  # what was searched from is as it was
     assert defaults.student.classifier is None
+    assert sorted(asked()) == sorted(TEXTS)  # refinement costs no call
 
 
 def test_parts_left_out_stand_for_their_defaults(classifier):

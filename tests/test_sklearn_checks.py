@@ -4,6 +4,7 @@ The classifier's tags follow its student: with one that takes texts scikit-learn
 single check, with one that takes numbers all of them. A teacher knows the classes of
 *its* texts and not the labels each check makes up, so the two configurations with a
 teacher are given one, per fit, that answers with the check's own labels.
+tests/integration/test_every_selection.py runs the checks with every selection.
 """
 
 from collections import Counter
@@ -13,7 +14,7 @@ import pytest
 from sklearn.linear_model import SGDClassifier
 from sklearn.utils.estimator_checks import check_estimator
 from skllkd import LLKDClassifier
-from skllkd.selection import LLKDSelection, SelectAll
+from skllkd.selection import LLKDSelection
 from skllkd.students import SklearnStudent
 from skllkd.teachers import CallableTeacher, PrecomputedTeacher
 
@@ -78,13 +79,7 @@ class TaughtByPrecomputed(_Taught):
 
 
 CONFIGURATIONS = {
-    "labels in y, the default": LLKDClassifier(student=numeric_student(), n_epochs=5),
-    "labels in y": LLKDClassifier(
-        selection=LLKDSelection(), student=numeric_student(), n_epochs=5
-    ),
-    "labels in y, no selection": LLKDClassifier(
-        selection=SelectAll(), student=numeric_student(), n_epochs=5
-    ),
+    "labels in y": LLKDClassifier(student=numeric_student(), n_epochs=5),
     "a callable teacher": TaughtByCallable(
         refine=None, selection=LLKDSelection(), student=numeric_student(), n_epochs=5
     ),

@@ -1,6 +1,7 @@
 """What scikit-learn users expect beyond fit and predict."""
 
 import warnings
+from itertools import product
 
 import matplotlib
 import numpy as np
@@ -436,8 +437,9 @@ def test_early_stopping_needs_no_gold_and_keeps_the_best(student, news):
     assert kept == pytest.approx(max(agreements), abs=1e-6)
 
 
-@pytest.mark.parametrize("n_texts", [8, 17, 97])
-@pytest.mark.parametrize("batch_size", [1, 32, 97])
+@pytest.mark.parametrize(
+    ("batch_size", "n_texts"), [(1, 8), (1, 17), *product([32, 97], [8, 17, 97])]
+)
 def test_early_stopping_with_few_texts_still_learns(n_texts, batch_size, student, news):
     """Batches may be wholly held out, or never fill: nothing breaks or is lost."""
     texts, gold = news
@@ -448,7 +450,7 @@ def test_early_stopping_with_few_texts_still_learns(n_texts, batch_size, student
             student=student,
             batch_size=batch_size,
             early_stopping=True,
-            n_epochs=2 if batch_size == 1 else 3,
+            n_epochs=1 if batch_size == 1 else 3,
             on_missing_class="warn",
             random_state=seed,
         )

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-_N_TOKENS = 3000
+_N_TOKENS = 8000
 
 
 def write_tiny_encoder(folder, texts):

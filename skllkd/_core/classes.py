@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from skllkd._core.class_tree import ClassTree, is_tree, nested_mapping, read_tree
 from skllkd._core.params import shown
 from skllkd.exceptions import InvalidParameterError
 
@@ -20,10 +21,28 @@ class Classes:
     descriptions: tuple[str, ...]
     #: Whether a text has none, one or several of the classes, rather than one.
     multilabel: bool = False
+    #: The groups the classes are in, None without any.
+    tree: ClassTree | None = None
 
     def __len__(self) -> int:
         """Return the number of classes."""
         return len(self.names)
+
+    def in_order_of(self, names: tuple[Any, ...]) -> Classes:
+        """Return the same classes in another order."""
+        order, tree = [self.names.index(name) for name in names], self.tree
+        if tree is not None:
+            tree = replace(tree, paths=tuple(tree.paths[i] for i in order))
+        descriptions = tuple(self.descriptions[i] for i in order)
+        return replace(self, names=names, descriptions=descriptions, tree=tree)
+
+    def as_given(self) -> Any:
+        """Return the list or the mapping that the classes can be given as."""
+        if self.tree is not None:
+            return nested_mapping(self.names, self.descriptions, self.tree)
+        if any(self.descriptions):
+            return dict(zip(self.names, self.descriptions, strict=True))
+        return list(self.names)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -70,7 +89,10 @@ class Multilabel:
 
 
 def as_classes(classes: Any) -> Classes:
-    """Return the classes of a list of names or of a `{name: description}`, checked."""
+    """Return the classes of a list of names or of a `{name: description}`, checked.
+
+    A mapping in which a value is itself a mapping, or a list of names, is a tree.
+    """
     if isinstance(classes, Classes):
         return classes
     if isinstance(classes, Multilabel):
@@ -101,12 +123,27 @@ def _checked(classes: Any, *, multilabel: bool) -> Classes:
             f"columns, or a mapping; got {type(classes).__name__}. Make it a list: "
             "sorted(classes)."
         )
+    if is_tree(classes):
+        return _checked_tree(classes, multilabel)
     names = [_plain(name) for name in classes]
     _check_names(names, n_least=1 if multilabel else 2)
     descriptions = [""] * len(names)
     if isinstance(classes, Mapping):
         descriptions = [str(text or "").strip() for text in classes.values()]
     return Classes(tuple(names), tuple(descriptions), multilabel)
+
+
+def _checked_tree(classes: Any, multilabel: bool) -> Classes:
+    """Return the classes of a nested mapping, or raise at a fault."""
+    if multilabel:
+        raise InvalidParameterError(
+            "`Multilabel` takes a list of names or a mapping to descriptions; got groups "
+            f"of names: {shown(dict(classes))}. Each class is a question of its own there, "
+            "so list the classes without the groups."
+        )
+    names, descriptions, tree = read_tree(classes)
+    _check_names(names, n_least=2)
+    return Classes(tuple(names), tuple(descriptions), tree=tree)
 
 
 def _check_names(names: list[Any], n_least: int) -> None:

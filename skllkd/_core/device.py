@@ -25,12 +25,17 @@ _is_forked = False
 
 
 def _after_fork() -> None:
-    """Compute with one thread in a forked process: torch's others were not copied."""
+    """Compute with one thread in a forked process: a library's others are not copied."""
     global _is_forked, _generators
     _generators = threading.RLock()  # the thread that held it was not copied either
+    _is_forked = _is_forked or not {"torch", "llama_cpp"}.isdisjoint(sys.modules)
     if "torch" in sys.modules:
-        _is_forked = True
         sys.modules["torch"].set_num_threads(1)
+
+
+def most_threads(number: int) -> int:
+    """Return a number of threads, 1 in a process that has lost those of a library."""
+    return 1 if _is_forked else number
 
 
 if hasattr(os, "register_at_fork"):
@@ -83,7 +88,9 @@ def cpu_threads(number: int | None) -> Iterator[None]:
     """Compute with so many threads inside the block; None leaves it to torch."""
     import torch
 
-    if number is None or _is_forked:
+    if _is_forked:
+        number = 1
+    if number is None:
         yield
         return
     before = torch.get_num_threads()

@@ -7,6 +7,7 @@ from scipy.special import log_softmax
 
 from skllkd._core.arrays import Float32Array, FloatArray
 from skllkd._core.classes import Classes
+from skllkd._core.log_odds import log_prob_of_odds
 
 
 def class_texts(classes: Classes) -> list[str]:
@@ -23,6 +24,7 @@ def class_name_log_prob(
     temperature: float,
     *,
     centred: bool = True,
+    multilabel: bool = False,
 ) -> FloatArray:
     """Return log-probabilities of classes from the cosine of texts and class names.
 
@@ -37,18 +39,23 @@ def class_name_log_prob(
     centred : bool, default=True
         Whether to subtract each class's mean over the texts, since some names are close
         to every text.
+    multilabel : bool, default=False
+        Whether each class is a question of its own, with log-odds of the cosine over the
+        temperature, rather than one of those a text has one of.
 
     Returns
     -------
     ndarray of shape (n_texts, n_classes)
-        Log-probabilities in nats, each row normalised; NaN rows stay.
+        Log-probabilities in nats, each row normalised unless multilabel; NaN rows stay.
     """
     cosine = _unit(text_embeddings) @ _unit(class_embeddings).T
     logits = cosine / temperature
     known = ~np.isnan(logits).any(axis=1)
     if centred and known.any():
         logits = logits - logits[known].mean(axis=0)
-    log_prob: FloatArray = log_softmax(logits, axis=1)
+    log_prob: FloatArray = (
+        log_prob_of_odds(logits) if multilabel else log_softmax(logits, axis=1)
+    )
     return log_prob
 
 

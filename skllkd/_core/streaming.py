@@ -12,6 +12,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.class_tree import Level
 from skllkd._core.params import check_number, check_option
 from skllkd.exceptions import InvalidParameterError
 
@@ -22,18 +23,27 @@ class PredictMixin(ABC):
     classes_: npt.NDArray[Any]
 
     @abstractmethod
-    def predict_proba(self, X: Any) -> FloatArray:
+    def predict_proba(self, X: Any, level: int | None = None) -> FloatArray:
         """Return the distribution over the classes for each text.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. A group has the sum of the probabilities of its classes.
 
         Returns
         -------
-        ndarray of shape (n_texts, n_classes)
-            Distributions, columns as `classes_`, rows summing to 1.
+        ndarray of shape (n_texts, n_classes) or (n_texts, n_groups)
+            Distributions, columns as `classes_`, or as `level_classes_[level]`; rows
+            summing to 1.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there is no such level.
 
         Warns
         -----
@@ -41,21 +51,36 @@ class PredictMixin(ABC):
             If texts are longer than the model's window.
         """
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    @abstractmethod
+    def _level(self, level: Any) -> Level:
+        """Return the groups at a level of the tree of classes, or raise without one."""
+
+    def predict(self, X: Any, level: int | None = None) -> npt.NDArray[Any]:
         """Return the class of each text.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top.
 
         Returns
         -------
         ndarray of shape (n_texts,)
-            Class names.
+            Names of classes, or of groups.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there is no such level.
         """
-        most_probable = self.predict_proba(X).argmax(axis=1)
-        predicted: npt.NDArray[Any] = self.classes_[most_probable]
+        if level is None:
+            names, proba = self.classes_, self.predict_proba(X)
+        else:
+            names, proba = self._level(level).names, self.predict_proba(X, level=level)
+        predicted: npt.NDArray[Any] = names[proba.argmax(axis=1)]
         return predicted
 
     def predict_stream(

@@ -22,7 +22,7 @@ def as_texts(X: Any, name: str = "X") -> list[str]:
             f"`{name}` must be a collection of texts; got a bare "
             f"{type(X).__name__}: {shown(X)}. Put it in a list: [text]."
         )
-    X = _only_column(X)
+    X = only_column(X)
     shape = getattr(X, "shape", None)
     if shape is not None and len(shape) != 1:
         raise InvalidParameterError(
@@ -71,7 +71,7 @@ def is_broken(text: str) -> bool:
     return _HALF_PAIR.search(text) is not None
 
 
-def _only_column(X: Any) -> Any:
+def only_column(X: Any) -> Any:
     """Return the column of a table that has one, as ColumnTransformer gives it."""
     shape = getattr(X, "shape", None)
     if shape is None or len(shape) != 2 or shape[1] != 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from skllkd.exceptions import InvalidParameterError
 _NAMES, _DESCRIPTION = ("class", "label", "name"), "description"
 CLASSES_HELP = (
     "the labels: a name each, or name=description (a name with = in it as a\\=b), or "
-    "a,b,c; or a file: .txt, a name a line, or a table with the columns `class` and "
-    "`description`"
+    "a,b,c; or a file: .txt, a name a line, a table with the columns `class` and "
+    "`description`, or .toml or .json with a mapping, nested for a tree"
 )
 
 
@@ -63,6 +65,8 @@ def _from_list(word: str) -> list[str]:
 
 def _from_file(path: str) -> Any:
     """Return the classes in a file."""
+    if (nested := _mapping_in(path)) is not None:
+        return nested
     table = whole_table(path, _NAMES[0])
     column = next((name for name in _NAMES if name in table), None)
     if column is None:
@@ -75,3 +79,22 @@ def _from_file(path: str) -> Any:
     if _DESCRIPTION not in table:
         return names
     return dict(zip(names, (str(d or "") for d in table[_DESCRIPTION]), strict=True))
+
+
+def _mapping_in(path: str) -> dict[str, Any] | None:
+    """Return the mapping in a TOML or JSON file, None if that holds a table."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".toml", ".json"):
+        return None
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        content = tomllib.loads(text) if suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        if suffix == ".json":  # it may be JSON Lines, or in another encoding
+            return None
+        raise InvalidParameterError(
+            f"--classes {path} cannot be read: {error}. Write a line for each class, as "
+            'name = "description", and [group] before the classes of a group.'
+        ) from error
+    is_table = not isinstance(content, dict) or any(name in content for name in _NAMES)
+    return None if is_table else content

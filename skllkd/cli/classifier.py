@@ -9,12 +9,14 @@ import tempfile
 from contextlib import redirect_stdout
 from typing import Any
 
+from skllkd._core.classes import as_classes
 from skllkd._core.places import check_file
 from skllkd._core.progress import progress_bar
 from skllkd._core.tables.reading import read_table
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
+from skllkd.cli.gold import add_gold, gold_of
 from skllkd.cli.store import answers_kept
 from skllkd.cli.student import add_student, classifier_of
 from skllkd.cli.tables import (
@@ -32,6 +34,9 @@ from skllkd.cli.teacher_options import add_teacher
 from skllkd.cli.wording import in_shell_words, shell_options
 from skllkd.exceptions import SavedModelError
 
+#: Help of the option of `predict` and `evaluate`.
+LEVEL_HELP = "level of a tree of classes whose groups are told apart, 1 at the top"
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the parser's."""
@@ -48,6 +53,7 @@ def add_commands(commands: Any) -> None:
     predict.add_argument("model", help="folder of `skllkd fit`, or an ONNX file")
     add_input(predict, default="-")
     add_output(predict, "predicted")
+    predict.add_argument("--level", type=int, metavar="N", help=LEVEL_HELP)
 
     export = add_command(
         commands,
@@ -76,6 +82,7 @@ def _add_fit(commands: Any) -> None:
     add_input(fit)
     add_teacher(fit)
     add_student(fit)
+    add_gold(fit)
 
 
 def _fit(options: argparse.Namespace) -> None:
@@ -83,14 +90,15 @@ def _fit(options: argparse.Namespace) -> None:
     classes, texts = classes_of(options), texts_of(options)
     from skllkd.training.preflight import preflight
 
-    say(f"{len(texts):,} texts, {len(classes)} classes")
+    say(f"{len(texts):,} texts, {len(as_classes(classes))} classes")
+    gold = gold_of(options, texts, classes)
     teacher = teacher_of(options)
     classifier = classifier_of(options, teacher, classes)
     say("trying the student's encoder, and the folder to save in")
     student = classifier.student
     preflight(student, classes, n_texts=len(texts), folder=options.model)
     with answers_kept(options, teacher):
-        classifier.fit(texts)
+        classifier.fit(texts, gold=gold)
         where = _saved(classifier, options.model)
     say("measuring the classifier for its report")
     print_report(classifier, None, options)
@@ -136,19 +144,23 @@ def _predict(options: argparse.Namespace) -> None:
         shows = options.output != "-" or not sys.stdout.isatty()
         with progress_bar(None, "predict", "text", shows) as bar:
             for block in table:
-                columns = _predicted(classifier, reader.texts(block))
+                columns = _predicted(classifier, reader.texts(block), options.level)
                 output.write(added.add(block, columns))
                 bar.update(len(block))
     reader.tell("They have no label.")
 
 
-def _predicted(classifier: Any, texts: list[str | None]) -> list[list[Any]]:
+def _predicted(
+    classifier: Any, texts: list[str | None], level: int | None
+) -> list[list[Any]]:
     """Return the labels predicted and their probabilities, None without a text."""
     known = [text for text in texts if text is not None]
     if not known:
         return [[None] * len(texts), [None] * len(texts)]
-    proba = classifier.predict_proba(known)
-    labels = iter(classifier.classes_[proba.argmax(axis=1)].tolist())
+    names, proba = classifier.classes_, classifier.predict_proba(known, level=level)
+    if level is not None:
+        names = classifier.level_classes_[level]
+    labels = iter(names[proba.argmax(axis=1)].tolist())
     sure = iter(proba.max(axis=1).round(6).tolist())
     return [
         [None if text is None else next(values) for text in texts]

@@ -21,6 +21,7 @@ from skllkd.cli.demo_figures import (
     format_table,
     format_verdict,
 )
+from skllkd.cli.demo_task import STORIES, write_task
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.datasets.bbc_news import LabelledTexts
 from skllkd.inspection.displays import ConfidenceUncertaintyDisplay, SelectionDisplay
@@ -184,6 +185,7 @@ def _save(
     import matplotlib.pyplot as pyplot
 
     classifier.save(output / "model")
+    write_task(classifier, split.pool.texts, output)
     figure, axes = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
     SelectionDisplay.from_estimator(classifier, ax=axes[0])
     ConfidenceUncertaintyDisplay.from_estimator(
@@ -204,6 +206,8 @@ def _farewell(output: Path) -> str:
         "    from skllkd import LLKDClassifier\n"
         f'    clf = LLKDClassifier.load("{output / "model"}")\n'
         '    print(clf.predict(["Striker signs for two more years."]))\n\n'
+        f"To check it: cd {output}, skllkd review model {STORIES}. `skllkd fit --gold "
+        "model-review.csv` then learns your answers (docs/walk-through.md).\n"
         "Next: the same with your own texts and classes, `skllkd plan --help`, or the "
         "tutorial, docs/tutorial.md.\n"
     )

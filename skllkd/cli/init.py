@@ -12,10 +12,11 @@ from typing import Any
 from skllkd.cli.arguments import add_command
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
+from skllkd.cli.gold import add_gold
 from skllkd.cli.settings import FILE
 from skllkd.cli.student import add_student
 from skllkd.cli.tables import add_input
-from skllkd.cli.teacher_options import add_teacher
+from skllkd.cli.teacher_options import add_teacher, text_length
 from skllkd.exceptions import InvalidParameterError
 
 _HEAD = """\
@@ -23,6 +24,7 @@ _HEAD = """\
 # run, and others with --config. Each setting is the option of that name; options given on
 # the command line come first. Paths are seen from that folder.
 """
+_TABLES = ("teacher", "prompt", "limits", "student", "training", "gold")
 _CLASSES = """
 # The classes: a name and a description, which the teacher reads, or "" for none.
 [classes]"""
@@ -43,6 +45,7 @@ def add_commands(commands: Any) -> None:
     add_input(init, default="texts.csv")
     add_teacher(init, required=False)
     add_student(init, required=False)
+    add_gold(init)
 
 
 def _init(options: argparse.Namespace) -> None:
@@ -63,7 +66,7 @@ def _content(options: argparse.Namespace) -> str:
         actions = [a for a in group._group_actions if _is_setting(a)]
         if not actions:
             continue
-        if group.title in ("teacher", "prompt", "limits", "student", "training"):
+        if group.title in _TABLES:
             lines.append(f"\n[{group.title}]")
         for action in actions:
             lines += _setting(action, getattr(options, action.dest))
@@ -97,12 +100,17 @@ def _example(action: argparse.Action) -> str:
     """Return a value of the kind that an option takes."""
     if action.choices is not None:
         return _value(next(iter(action.choices)))
-    number = {int: 1000, float: 1.0}.get(action.type, "...")  # type: ignore[call-overload]
+    number = {int: 1000, float: 1.0, text_length: 1000}.get(action.type, "...")
     return _value([number] * action.nargs if isinstance(action.nargs, int) else number)
 
 
 def _value(value: Any) -> str:
-    """Return a value as TOML."""
+    """Return a value as TOML; a table, as of a group of classes, in a line."""
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items())
+        return f"{{ {pairs} }}"
+    if isinstance(value, tuple):  # lengths of head and tail
+        value = "+".join(map(str, value))
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

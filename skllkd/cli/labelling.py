@@ -8,8 +8,9 @@ from typing import Any
 from skllkd._core.arrays import is_missing
 from skllkd._core.classes import as_classes
 from skllkd._core.tables.blocks import Block
-from skllkd._core.tables.reading import read_table
-from skllkd._core.tables.writing import Writer
+from skllkd._core.tables.formats import OUTPUT_FORMATS
+from skllkd._core.tables.reading import Table, read_table
+from skllkd._core.tables.writing import Writer, try_writing
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
@@ -20,6 +21,7 @@ from skllkd.cli.tables import (
     add_input,
     add_output,
     check_output,
+    output_format,
     output_of,
     source_of,
 )
@@ -54,9 +56,10 @@ def _label(options: argparse.Namespace) -> None:
     with read_table(source) as table:
         blocks = list(table)
     texts = [text for block in blocks for text in reader.texts(block)]
+    if not texts:
+        raise source.error(" holds no row: there is nothing to label.")
     added = AddedColumns(options, "label", label_column_names(classes.words)[1:])
-    for block in blocks:
-        added.check(block.names)
+    _try_writing(options, table, blocks, added)
     if options.output != "-":
         from skllkd.training.preflight import preflight  # takes seconds
 
@@ -79,6 +82,16 @@ def _label(options: argparse.Namespace) -> None:
         f"{len(texts):,} texts labelled, {labels.n_asked:,} of them sent to the teacher "
         "now."
     )
+
+
+def _try_writing(
+    options: argparse.Namespace, table: Table, blocks: list[Block], added: AddedColumns
+) -> None:
+    """Raise if the table with more columns could not be written, before labels are paid."""
+    kind = output_format(options, table, lines=False)
+    wider = (added.add(b, [[None] * len(b) for _ in added.names]) for b in blocks)
+    if kind in OUTPUT_FORMATS:
+        try_writing(wider, options.output, kind, added.label)
 
 
 def _write_labels(

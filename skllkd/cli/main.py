@@ -25,6 +25,7 @@ from skllkd.cli import (
     labelling,
     plan,
     report,
+    review,
     serve,
     store,
 )
@@ -88,8 +89,8 @@ def parser_of_all() -> Parser:
     parser.set_defaults(whole=parser)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_demo(commands)
-    modules = (init, plan, labelling, classifier, report, serve, store, completion)
-    for module in modules:
+    modules = (init, plan, labelling, classifier, report, review, serve)
+    for module in (*modules, store, completion):
         module.add_commands(commands)
     return parser
 

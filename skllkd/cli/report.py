@@ -15,7 +15,7 @@ from skllkd._core.tables.formats import format_of_name
 from skllkd._core.tables.reading import read_table
 from skllkd._core.tables.writing import open_output
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
-from skllkd.cli.classifier import load_model, print_report
+from skllkd.cli.classifier import LEVEL_HELP, load_model, print_report
 from skllkd.cli.console import say
 from skllkd.cli.tables import TextReader, add_input, source_of, texts_of
 from skllkd.cli.teacher import teacher_of
@@ -55,6 +55,7 @@ def add_commands(commands: Any) -> None:
         "--label-column", default="label", help="column of the labels"
     )
     evaluate.add_argument("--teacher-column", help="column of the teacher's labels")
+    evaluate.add_argument("--level", type=int, metavar="N", help=LEVEL_HELP)
     evaluate.add_argument(
         "--output", "-o", help="folder to write to: Markdown, JSON and pictures"
     )
@@ -95,7 +96,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         teacher_labels = _asked(
             classifier.set_params(teacher=teacher_of(options)), texts
         )
-    evaluation = evaluate_classifier(classifier, texts, gold, teacher_labels)
+    judged = (texts, gold, teacher_labels, options.level)
+    evaluation = evaluate_classifier(classifier, *judged)
     print(evaluation.to_markdown())
     if options.output is not None:
         _write(evaluation, Path(options.output))

@@ -6,12 +6,13 @@ import argparse
 import inspect
 from typing import Any
 
+from skllkd._core.windows import WINDOWS
 from skllkd.exceptions import InvalidParameterError
 
 #: Options that are parameters of a student, by the same name.
 _SETTINGS = (
-    *("learning_rate", "head_learning_rate", "max_length", "predict_batch_size"),
-    "device",
+    *("learning_rate", "head_learning_rate", "max_length", "window"),
+    *("predict_batch_size", "device"),
 )
 
 
@@ -49,6 +50,12 @@ def add_student(parser: argparse.ArgumentParser, *, required: bool = True) -> No
         type=int,
         metavar="N",
         help="tokens of a text that are read, at most",
+    )
+    add(
+        "--window",
+        choices=list(WINDOWS),
+        help="part read of a longer text: its head (usual), head and tail, or the mean "
+        "over overlapping windows",
     )
     add("--device", help="device, as cpu or cuda:0, if not the one that is found")
     _add_training(parser.add_argument_group("training"))

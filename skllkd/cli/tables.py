@@ -185,11 +185,18 @@ def check_output(options: argparse.Namespace) -> None:
 def output_of(
     options: argparse.Namespace, table: Table, label: str, *, lines: bool = True
 ) -> Iterator[Writer]:
-    """Open the output of a table, in its format unless a file or option says another."""
-    kind = options.output_format
+    """Open the output of a table."""
+    kind = output_format(options, table, lines=lines)
+    with open_output(options.output, kind, label) as writer:
+        yield writer
+
+
+def output_format(
+    options: argparse.Namespace, table: Table, *, lines: bool = True
+) -> str:
+    """Return the format of the output: the table's unless a file or option says another."""
+    kind: str | None = options.output_format
     if options.output == "-":
         kept = ("csv", "tsv", "jsonl", "txt" if lines else "csv")
         kind = kind or (table.format if table.format in kept else "csv")
-    kind = kind or format_of_name(options.output)
-    with open_output(options.output, kind, label) as writer:
-        yield writer
+    return kind or format_of_name(options.output)

@@ -88,15 +88,17 @@ def _add_prompt(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--max-text-chars",
-        type=int,
+        type=text_length,
         metavar="N",
-        help="a server reads so much of a text",
+        help="a server reads so many characters of a text; as 6000+2000 of its head and "
+        "tail",
     )
     add(
         "--max-text-tokens",
-        type=int,
+        type=text_length,
         metavar="N",
-        help="a local model reads so much of a text",
+        help="a local model reads so many tokens of a text; as 300+100 of its head and "
+        "tail",
     )
 
 
@@ -123,6 +125,12 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
         metavar="COST",
         help="maximum cost at --price, earlier calls included",
     )
+
+
+def text_length(given: str) -> int | tuple[int, int]:
+    """Return a length, or two of them, of head and tail, with a plus between them."""
+    head, plus, tail = given.partition("+")
+    return (int(head), int(tail)) if plus else int(head)
 
 
 def _limit(given: str) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.texts import column_entries
 from skllkd._fitted import FittedState
 from skllkd.inspection.agreement import (
     agreement_of,
@@ -73,11 +74,16 @@ def make_report(
 
 
 def evaluate_classifier(
-    classifier: Any, texts: Any, gold: Any, teacher_labels: Any = None
+    classifier: Any,
+    texts: Any,
+    gold: Any,
+    teacher_labels: Any = None,
+    level: int | None = None,
 ) -> Evaluation:
     """Return the evaluation of a fitted classifier, or of an ONNX file, on gold labels.
 
-    `teacher_labels` holds the teacher's label of each text, None where there is none.
+    `teacher_labels` holds the teacher's label of each text, None where there is none. At
+    a level of a tree, labels may be those of classes or of groups there.
     """
     proba, names = classifier.predict_proba(texts), classifier.classes_.tolist()
     rivals = {} if teacher_labels is None else {"the teacher": teacher_labels}
@@ -91,6 +97,11 @@ def evaluate_classifier(
         closest = closest_class_names(state, list(texts))
         if closest is not None:
             rivals["the class names alone"] = [names[k] for k in closest]
+    if level is not None:
+        groups = classifier._level(level)
+        rivals = {name: groups.of(labels) for name, labels in rivals.items()}
+        names, proba = groups.names.tolist(), groups.sums(proba)
+        gold = groups.of(column_entries(gold, "y"))
     return evaluate_predictions(names, proba, gold, rivals, cost)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.labels import gold_accuracy
 from skllkd._core.sample_weight import check_sample_weight
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.evaluation import Evaluation
-from skllkd.inspection.gold import check_gold
 from skllkd.inspection.measuring import evaluate_classifier, make_report
 from skllkd.inspection.report import Report
 from skllkd.metrics import agreement_of_rows
@@ -59,10 +59,11 @@ class InspectionMixin(ClassifierMixin):
             If there are neither labels nor a teacher, or a label is not in `classes`.
         """
         if y is not None:
-            check_gold(
-                y, fitted_state(self).predicted_classes, self.classes is not None
-            )
-            return float(super().score(X, y, sample_weight=sample_weight))
+            state, texts = fitted_state(self), self._read(X)
+            most_probable = state.student.predict_proba(texts).argmax(axis=1)
+            predicted = state.predicted_classes[most_probable]
+            names, is_named = state.predicted_classes, self.classes is not None
+            return gold_accuracy(predicted, y, names, sample_weight, all_known=is_named)
         texts, weight = self._read(X), None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, len(texts))
@@ -150,7 +151,9 @@ class InspectionMixin(ClassifierMixin):
         print(report)
         return report
 
-    def evaluate(self, X: Any, y: Any, *, teacher_labels: Any = None) -> Evaluation:
+    def evaluate(
+        self, X: Any, y: Any, *, teacher_labels: Any = None, level: int | None = None
+    ) -> Evaluation:
         """Evaluate the classifier on texts with gold labels.
 
         Parameters
@@ -161,6 +164,9 @@ class InspectionMixin(ClassifierMixin):
             Their gold labels.
         teacher_labels : sequence of shape (n_texts,), optional
             The labels of the teacher, None where there is none, to be compared with.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. Labels are those of classes, or of groups there.
 
         Returns
         -------
@@ -174,7 +180,7 @@ class InspectionMixin(ClassifierMixin):
             If a label is not in `classes_`.
         """
         fitted_state(self)
-        return evaluate_classifier(self, self._read(X), y, teacher_labels)
+        return evaluate_classifier(self, self._read(X), y, teacher_labels, level)
 
     def known_teacher_proba(self, X: Any) -> FloatArray:
         """Return the teacher's distribution: that of `fit` for the texts of `fit`.

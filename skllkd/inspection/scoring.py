@@ -8,11 +8,9 @@ import numpy as np
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray
 from skllkd._core.intervals import wilson_interval
-from skllkd._core.texts import column_entries
-from skllkd.exceptions import InvalidParameterError
+from skllkd._core.labels import gold_entries, label_entries
 from skllkd.inspection.displays import ReliabilityDisplay
 from skllkd.inspection.evaluation import ClassScores, Evaluation, Rival
-from skllkd.inspection.gold import check_gold
 from skllkd.refinement.gold import Accuracy
 
 #: Number of resamples of the texts for the interval of macro-F1.
@@ -82,12 +80,7 @@ def evaluate_predictions(
 
 def _columns(gold: Any, names: list[Any], n_texts: int) -> IntArray:
     """Return the column of each gold label, or raise if one is no class."""
-    labels = column_entries(gold, "gold")
-    if len(labels) != n_texts or not labels:
-        raise InvalidParameterError(
-            f"`gold` must hold a label for each of the {n_texts} texts; got {len(labels)}."
-        )
-    check_gold(labels, np.array(names, dtype=object), all_known=True)
+    labels = gold_entries(gold, names, n_texts)
     place = {name: k for k, name in enumerate(names)}
     return np.array([place[label] for label in labels])
 
@@ -161,7 +154,7 @@ def _rival(
     name: str, labels: Any, names: list[Any], gold: IntArray, is_right: BoolArray
 ) -> Rival:
     """Return the accuracy of another's labels, and the lead over it."""
-    given = column_entries(labels, name)
+    given = label_entries(labels, "teacher_labels")
     known = np.array([label is not None for label in given])
     right = np.array([label == names[k] for label, k in zip(given, gold, strict=True)])
     accuracy = Accuracy(int(known.sum()), int(right[known].sum()))

@@ -18,7 +18,7 @@ from skllkd._core.atomic_files import (
     remove_file,
     replacing_contents,
 )
-from skllkd._core.classes import Classes
+from skllkd._core.classes import Classes, as_classes
 from skllkd._core.digest import file_digest
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
@@ -134,6 +134,9 @@ def _description(state: FittedState, params: dict[str, Any]) -> dict[str, Any]:
         "skllkd": __version__,
         "classes": list(state.given_classes.names),
         "descriptions": list(state.given_classes.descriptions),
+        "tree": None
+        if state.given_classes.tree is None
+        else state.given_classes.as_given(),
         "class_bias": state.class_bias,
         "history": list(state.history),
         "selection": parts.described(state.selection),
@@ -165,11 +168,12 @@ def _restored(
     student = parts.read_student(**description["student"], folder=folder)
     selection = parts.read_selection(**description["selection"], arrays=evidence)
     names, descriptions = description["classes"], description["descriptions"]
+    given = Classes(tuple(names), tuple(descriptions))
+    if description.get("tree") is not None:
+        given = as_classes(description["tree"])
     acquisition, bias = description["acquisition"], description["class_bias"]
     params = description["parameters"] | {
-        "classes": dict(zip(names, descriptions, strict=True))
-        if any(descriptions)
-        else names,
+        "classes": given.as_given(),
         "student": clone(student),
         "refine": parts.read_refinement(description["refine"]),
         "selection": clone(selection),
@@ -179,7 +183,7 @@ def _restored(
     arrays |= {name: evidence.get(name) for name in _IF_REFINED}
     state = FittedState(
         classes=np.unique(np.array(names)),
-        given_classes=Classes(tuple(names), tuple(descriptions)),
+        given_classes=given,
         student=student,
         selection=selection,
         class_bias=None if bias is None else np.array(bias),

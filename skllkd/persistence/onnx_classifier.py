@@ -20,10 +20,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.class_tree import Level, level_of
+from skllkd._core.classes import Classes, as_classes
+from skllkd._core.labels import gold_accuracy
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import PredictMixin
 from skllkd._core.texts import as_texts
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches, load_tokenizer
+from skllkd._core.windows import WINDOWS, Window
 from skllkd.exceptions import SavedModelError, TruncationWarning
 from skllkd.persistence.file_format import check_format
 
@@ -35,6 +39,8 @@ NO_CHECKSUM = "0" * 64
 _BEFORE_CHECKSUM = CHECKSUM.encode() + b"\x12\x40"
 #: More texts or tokens at once leave the processor's cache and gain nothing.
 _BATCH_SIZE, _BATCH_TOKENS = 64, 2048
+#: Inputs of the graph; the last only where it averages windows.
+_INPUTS = ("input_ids", "attention_mask", "share")
 #: What onnxruntime would do to a graph and takes ten times as long as what it replaces.
 _SLOWER = ["SkipLayerNormFusion"]
 
@@ -45,7 +51,8 @@ class Loaded(NamedTuple):
     session: Any  # onnxruntime.InferenceSession
     tokenizer: Any  # tokenizers.Tokenizer
     classes: npt.NDArray[Any]
-    max_length: int
+    tree: Classes | None  # with the groups, in the order of the tree
+    window: Window
     pad_id: int
 
 
@@ -91,6 +98,13 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         self.path = path
         self.n_threads = n_threads
 
+    @override
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        predicted = self.predict(X)
+        return gold_accuracy(
+            predicted, y, self.classes_, sample_weight, all_known=False
+        )
+
     def fit(self, X: Any = None, y: Any = None) -> ONNXClassifier:
         """Open the file anew and check it; nothing is learned.
 
@@ -121,34 +135,44 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         return self._model.classes
 
     @override
-    def predict_proba(self, X: Any) -> FloatArray:
+    def predict_proba(self, X: Any, level: int | None = None) -> FloatArray:
         texts, model = as_texts(X), self._model
-        tokenized = TokenizedTexts(model.tokenizer, texts, model.pad_id)
+        groups = None if level is None else self._level(level)
+        tokenized = TokenizedTexts(model.tokenizer, texts, model.pad_id, model.window)
         if tokenized.n_truncated:
-            warnings.warn(
-                f"{tokenized.n_truncated} of {len(texts)} texts were longer than the "
-                f"window of {model.max_length} tokens; only their beginning was read.",
-                TruncationWarning,
-                stacklevel=2,
-            )
+            lost = model.window.lost(tokenized.n_truncated, len(texts))
+            warnings.warn(lost, TruncationWarning, stacklevel=2)
 
         def logits(rows: IntArray) -> npt.NDArray[np.float32]:
-            ids, mask = tokenized.padded(rows)
-            feed = {"input_ids": ids, "attention_mask": mask}
+            inputs = tokenized.padded(rows)
+            feed = dict(zip(_INPUTS, inputs, strict=False))
+            if model.window.kind == "mean" and len(inputs) < len(_INPUTS):
+                feed["share"] = np.eye(len(rows), dtype=np.float32)
             answer: npt.NDArray[np.float32] = model.session.run(["logits"], feed)[0]
             return answer
 
         # The longest first: the threads then finish together.
-        batches = length_ordered_batches(tokenized.lengths, _BATCH_SIZE, _BATCH_TOKENS)[
-            ::-1
-        ]
+        size = (tokenized.lengths, _BATCH_SIZE, _BATCH_TOKENS, tokenized.n_windows)
+        batches = length_ordered_batches(*size)[::-1]
         with ThreadPoolExecutor(self._number_of_threads()) as pool:
             parts = list(pool.map(logits, batches))
         proba = np.empty((len(texts), len(model.classes)))
         proba[np.concatenate(batches)] = softmax(
             np.concatenate(parts).astype(np.float64), axis=1
         )
-        return proba
+        return proba if groups is None else groups.sums(proba)
+
+    @override
+    def _level(self, level: Any) -> Level:
+        given = self._model.tree or as_classes(self.classes_.tolist())
+        return level_of(self.classes_, given.names, given.tree, level)
+
+    @property
+    def level_classes_(self) -> dict[int, npt.NDArray[Any]]:
+        """The names at each level of a tree of classes, 1 at the top; empty without."""
+        tree = self._model.tree.tree if self._model.tree else None
+        depth = 0 if tree is None else tree.depth
+        return {k: self._level(k).names for k in range(1, depth + 1)}
 
     def _number_of_threads(self) -> int:
         """Return how many threads to compute with."""
@@ -245,12 +269,15 @@ def _loaded(session: Any, path: Path) -> Loaded:
             settings["format"], repr(str(path)), f"skllkd {settings['skllkd']}"
         )
         _check_contents(path)
-        max_length = int(settings["max_length"])
+        window = Window(str(settings["window"]), int(settings["max_length"]))
+        if window.kind not in WINDOWS:
+            raise ValueError(f"texts are read by {window.kind!r}")
         return Loaded(
             session=session,
-            tokenizer=load_tokenizer(metadata[TOKENIZER], max_length),
+            tokenizer=load_tokenizer(metadata[TOKENIZER], window),
             classes=np.array(settings["classes"]),
-            max_length=max_length,
+            tree=None if settings["tree"] is None else as_classes(settings["tree"]),
+            window=window,
             pad_id=int(settings["pad_id"]),
         )
     except SavedModelError:

@@ -81,7 +81,9 @@ def export(
             "holds 2 GiB. Train a smaller `student`, or use `save`."
         )
     graph = onnx_graph(student, quantize)
-    _describe(graph, state.classes.tolist(), student)
+    given = state.given_classes
+    tree = None if given.tree is None else given.as_given()
+    _describe(graph, state.classes.tolist(), tree, student)
     with replacing_file(path) as unfinished:
         unfinished.write_bytes(with_checksum(graph.SerializeToString()))
         exported = ONNXClassifier(unfinished).predict_proba(texts)
@@ -90,13 +92,17 @@ def export(
     return result
 
 
-def _describe(graph: Any, classes: list[Any], student: EncoderStudent) -> None:
+def _describe(
+    graph: Any, classes: list[Any], tree: Any, student: EncoderStudent
+) -> None:
     """Add class names and tokenizer to a graph, as metadata."""
     settings = {
         "format": FORMAT,
         "skllkd": __version__,
         "classes": classes,
+        "tree": tree,
         "max_length": student.max_length_,
+        "window": student.window,
         "pad_id": student.pad_id,
     }
     entries = {

@@ -52,7 +52,9 @@ class EvidenceContext:
         Whether to show progress.
     gold : ndarray of shape (n_texts,), int, optional
         The column of the gold label of each text, -1 for none, for evidence that uses
-        labels; `labels` then hold them with probability 1.
+        labels; `labels` then hold them with probability 1. With several classes a text
+        (`classes.multilabel`) of shape (n_texts, n_classes): 1 for each class of a text,
+        0 for the others, rows of -1 for none.
 
     Examples
     --------
@@ -102,7 +104,10 @@ class Evidence(BaseEstimator, ABC):
 
     A source says of each text how probable each class is, by whatever it knows. Its
     weight is estimated by `Refinement`. A source of your own takes one method,
-    `log_prob`; let it be a frozen dataclass, so that it can be shared.
+    `log_prob`; let it be a frozen dataclass, so that it can be shared. With several
+    classes a text (`context.classes.multilabel`) each column is by itself the
+    log-probability that a text has the class, NaN where nothing is known of that; a
+    source that uses labels sees one class at a time, as the classes "not it" and "it".
 
     See Also
     --------

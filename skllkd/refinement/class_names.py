@@ -55,4 +55,9 @@ class ClassNames(Evidence):
         of_classes = context.embed(class_texts(context.classes))
         if of_texts is None or of_classes is None:
             return None
-        return class_name_log_prob(of_texts, of_classes, self.temperature)
+        return class_name_log_prob(
+            of_texts,
+            of_classes,
+            self.temperature,
+            multilabel=context.classes.multilabel,
+        )

@@ -38,6 +38,8 @@ class PoolEvidence:
         self._student, self._texts, self._classes = student, texts, classes
         self._row_weight, self._n_epochs, self._seed = row_weight, n_epochs, seed
         self._verbose, self._resume = verbose, resume
+        # With several classes a text a model learns one at a time: no or yes.
+        self._n_columns = 2 if classes.multilabel else len(classes)
         self._lacks_encoder = False
 
     def context(
@@ -82,7 +84,7 @@ class PoolEvidence:
     ) -> FloatArray | None:
         """Return out-of-fold distributions of a model trained on labels."""
         fold = folds_of(self._texts, n_folds, self._seed)
-        weight, n_classes = weight * self._row_weight, len(self._classes)
+        weight, n_classes = weight * self._row_weight, self._n_columns
         if self._features is not None:
             model = by_linear_model(self._features, label, weight, n_classes)
         elif self._lacks_encoder:
@@ -97,5 +99,5 @@ class PoolEvidence:
     def _proxy(self) -> tuple[Student, int]:
         """A quick student that has begun to fit the pool, and its number of epochs."""
         proxy, n_epochs = self._student.fast_proxy(self._n_epochs)
-        proxy.begin_fit(self._texts, len(self._classes), self._seed)
+        proxy.begin_fit(self._texts, self._n_columns, self._seed)
         return proxy, n_epochs

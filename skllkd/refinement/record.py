@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 
 
 @dataclass(frozen=True)
@@ -143,26 +143,34 @@ def refinement_record(
     teacher_proba: FloatArray,
     refined_proba: FloatArray,
     sources: tuple[Source, ...],
+    *,
+    multilabel: bool = False,
 ) -> RefinementRecord:
-    """Compare refined distributions with the teacher's, columns as `classes`."""
+    """Compare refined distributions with the teacher's, columns as `classes`.
+
+    With several classes a text, each class counts the texts that have it, lost it and got
+    it, and a text is changed if any of its classes is.
+    """
     known, before = ~nan_rows(refined_proba), ~nan_rows(teacher_proba)
-    label, label_before = refined_proba.argmax(axis=1), teacher_proba.argmax(axis=1)
-    changed = known & before & (label != label_before)
+    has, had = (_has_class(p, multilabel) for p in (refined_proba, teacher_proba))
+    changed = known & before & (has != had).any(axis=1)
     is_new = known & ~before
     rows = np.flatnonzero(changed)
-    surest = np.argsort(-refined_proba[rows].max(axis=1), kind="stable")
+    of_change = np.where(has != had, np.maximum(refined_proba, 1 - refined_proba), 0)
+    sure = (of_change if multilabel else refined_proba)[rows].max(axis=1)
+    surest = np.argsort(-sure, kind="stable")
 
-    def count(labels: IntArray, mask: npt.NDArray[np.bool_]) -> list[int]:
-        counts: list[int] = np.bincount(labels[mask], minlength=len(classes)).tolist()
+    def count(labels: BoolArray, mask: BoolArray) -> list[int]:
+        counts: list[int] = labels[mask].sum(axis=0).tolist()
         return counts
 
     columns = (
         classes.tolist(),
-        count(label_before, before),
-        count(label, known),
-        count(label_before, changed),
-        count(label, changed),
-        count(label, is_new),
+        count(had, before),
+        count(has, known),
+        count(had & ~has, changed),
+        count(has & ~had, changed),
+        count(has, is_new),
     )
     return RefinementRecord(
         sources=sources,
@@ -171,3 +179,12 @@ def refinement_record(
         n_new=int(is_new.sum()),
         n_texts=int(known.sum()),
     )
+
+
+def _has_class(proba: FloatArray, multilabel: bool) -> BoolArray:
+    """Return which classes the labels are: the likeliest, or those likelier than not."""
+    if multilabel:
+        return proba >= 0.5
+    label = np.nan_to_num(proba).argmax(axis=1)
+    has: BoolArray = np.eye(proba.shape[1], dtype=bool)[label]
+    return has

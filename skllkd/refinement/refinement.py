@@ -30,6 +30,14 @@ from skllkd.refinement.base import Evidence, EvidenceContext
 from skllkd.refinement.class_names import ClassNames
 from skllkd.refinement.gold import Accuracy, accuracy_on, distinct_rows, held_out
 from skllkd.refinement.out_of_fold import OutOfFold
+from skllkd.refinement.per_class import (
+    heard,
+    joined_accuracy,
+    joined_proba,
+    joined_sources,
+    of_class,
+    question,
+)
 from skllkd.refinement.record import Source
 
 #: Number of texts from which a source that learns has half its weight.
@@ -73,6 +81,9 @@ class Refinement(BaseEstimator):
     gold label is certain in the refined distributions, and the sources that learn are
     taught it. The accuracy is that of labels found in five parts without the gold
     labels of the part.
+
+    With several classes a text (`Multilabel`) each class is refined by itself, as a
+    question answered no or yes; weights and accuracies are means over the classes.
 
     Parameters
     ----------
@@ -135,6 +146,8 @@ class Refinement(BaseEstimator):
             The refined distributions, the weights of the sources, and the accuracy on
             gold labels.
         """
+        if context.classes.multilabel:
+            return self._by_class(context)
         teacher_proba = context.teacher_proba
         teacher = teacher_answer(teacher_proba)
         blind = replace(context, gold=None)  # to be judged by it
@@ -159,6 +172,29 @@ class Refinement(BaseEstimator):
         found = {k: accuracy_on(p, context.gold, rows) for k, p in judged.items()}
         found = {name: of for name, of in found.items() if of.n_texts}
         return Refined(proba, sources, found, out_of_fold)
+
+    def _by_class(self, context: EvidenceContext) -> Refined:
+        """Refine the labels of each class by themselves, as answers of no or yes."""
+        blind = replace(context, gold=None)
+        evidence = [heard(source, blind) for source in self.evidence]
+        parts = [
+            replace(self, evidence=of_class(evidence, k))(question(context, k))
+            for k in range(len(context.classes))
+        ]
+        named = set.intersection(*(set(part.accuracy) for part in parts))
+        out_of_fold = [part.out_of_fold for part in parts]
+        unknown = np.full(len(context.labels), -1)
+        columns = [unknown if c is None else c for c in out_of_fold]
+        return Refined(
+            joined_proba([part.proba for part in parts]),
+            joined_sources([part.sources for part in parts]),
+            {
+                name: joined_accuracy([part.accuracy[name] for part in parts])
+                for name in parts[0].accuracy
+                if name in named
+            },
+            None if all(c is None for c in out_of_fold) else np.column_stack(columns),
+        )
 
     def _rounds(
         self, answers: list[Answer], context: EvidenceContext
@@ -225,7 +261,8 @@ class Refined(NamedTuple):
     ----------
     proba : ndarray of shape (n_texts, n_classes)
         The refined distributions; rows of NaN where neither the teacher nor other
-        evidence says anything.
+        evidence says anything. With several classes a text each column is a probability
+        by itself.
     sources : tuple of Source
         The weight of each source, and the number of texts it spoke of; with gold labels
         that of the teacher first.
@@ -233,7 +270,8 @@ class Refined(NamedTuple):
         The accuracy on gold labels; empty without them.
     out_of_fold : ndarray of shape (n_texts,), int, or None
         The column predicted for each text by a model trained on the labels of others,
-        -1 where it predicts none; None without `OutOfFold`.
+        -1 where it predicts none; None without `OutOfFold`. With several classes a text
+        of shape (n_texts, n_classes), 1 for each class predicted.
     """
 
     proba: FloatArray

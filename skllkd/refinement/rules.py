@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
+from skllkd._core.log_odds import log_prob_of_odds
 from skllkd._core.params import shown
 from skllkd.exceptions import InvalidParameterError
 from skllkd.refinement.base import Evidence, EvidenceContext
@@ -84,6 +85,8 @@ class Rules(Evidence):
                 n_holding[:, names.index(name)] += holds
         if not n_holding.any():
             return None
+        if context.classes.multilabel:
+            return np.where(n_holding > 0, log_prob_of_odds(n_holding), np.nan)
         log_prob: FloatArray = log_softmax(n_holding, axis=1)
         log_prob[~n_holding.any(axis=1)] = np.nan
         return log_prob

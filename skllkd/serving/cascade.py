@@ -23,6 +23,7 @@ from skllkd._classifier import LLKDClassifier
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.cloning import clone_sharing
+from skllkd._core.labels import gold_accuracy, label_entries
 from skllkd._core.params import check_number, check_option, shown
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state
@@ -41,7 +42,6 @@ from skllkd.serving.held_out import (
     holds_strings,
     known_and_right,
     most_probable,
-    one_column,
     split,
     take_rows,
     unseen_rows,
@@ -208,7 +208,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         texts = self._read(X, reset=True)
         if y is not None:
             check_consistent_length(texts, y)
-            y = one_column(y)
+            y = label_entries(y, "y")
         random_state = check_random_state(self.random_state)
         estimator, rows = self._fitted_part(texts, y, random_state)
         held_out = take_rows(texts, rows)
@@ -466,8 +466,10 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         float
             The score, in [0, 1].
         """
-        right = self.predict(X) == np.asarray(y)
-        return float(np.average(right, weights=sample_weight))
+        predicted = self.predict(X)
+        return gold_accuracy(
+            predicted, y, self.classes_, sample_weight, all_known=False
+        )
 
     # ---- files
 

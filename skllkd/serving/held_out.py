@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import _safe_indexing, column_or_1d
+from sklearn.utils import _safe_indexing
 
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing, nan_rows
-from skllkd._core.texts import column_entries
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.labels import label_entries
 from skllkd.exceptions import InvalidParameterError
-from skllkd.training.targets import whole_numbers
 
 
 def keys_of(texts: Any) -> list[Any]:
@@ -59,9 +58,8 @@ def unseen_rows(texts: Any, learned: Any) -> IntArray:
 def columns_of_labels(y: Any, classes: npt.NDArray[Any]) -> IntArray:
     """Return the column of each label: -1 for a class unknown, -2 for no label."""
     column = {name: k for k, name in enumerate(classes.tolist())}
-    entries = [None if is_missing(e) else e for e in column_entries(y, "y")]
     return np.array(
-        [-2 if e is None else column.get(e, -1) for e in whole_numbers(entries)]
+        [-2 if e is None else column.get(e, -1) for e in label_entries(y, "y")]
     )
 
 
@@ -84,13 +82,6 @@ def holds_strings(X: Any) -> bool:
     has_one_dimension = np.ndim(X) == 1 if hasattr(X, "shape") else True
     is_column = has_one_dimension and hasattr(X, "__iter__")
     return is_column and isinstance(next(iter(X), None), str)
-
-
-def one_column(y: Any) -> Any:
-    """Return labels as an array of one dimension, or as the list they are."""
-    if isinstance(y, list) and not any(isinstance(label, list) for label in y):
-        return y
-    return column_or_1d(np.asarray(y), warn=True)
 
 
 def most_probable(proba: FloatArray) -> IntArray:

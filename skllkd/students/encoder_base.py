@@ -15,6 +15,7 @@ from skllkd._core.arrays import FloatArray, IntArray, Weights
 from skllkd._core.device import checked_device, named_memory_errors
 from skllkd._core.params import check_number, check_option, looks_like_path
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
+from skllkd._core.windows import WINDOWS, Window
 from skllkd.exceptions import DivergedError, TruncationWarning
 from skllkd.students.base import Student
 from skllkd.students.lazy_torch import torch_part
@@ -26,6 +27,11 @@ from skllkd.students.text_encoder import (
     shorter_length,
 )
 
+#: Mends of a text that is cut, beside a longer window.
+_MORE = {
+    "head": ', or let the student read more of them: window="head_tail" or "mean"',
+    "head_tail": ', or let the student read all of them: window="mean"',
+}
 #: Hint for a GPU whose memory does not suffice.
 SMALLER_STEPS = "Lower `batch_size`, or the student's `max_length`."
 
@@ -39,6 +45,7 @@ class EncoderStudent(Student):
     pooling: str
     head: str
     max_length: int | str
+    window: str = "head"  # in pickles, too, that were written without it
     predict_batch_size: int | None
     device: str
     weights_: Weights
@@ -68,6 +75,7 @@ class EncoderStudent(Student):
         check_loss(self.loss)
         check_option(self.pooling, "pooling", self._poolings)
         check_option(self.head, "head", ["linear", "hidden"])
+        check_option(self.window, "window", list(WINDOWS))
         if self.predict_batch_size is not None:
             check_number(self.predict_batch_size, "predict_batch_size", 1, integer=True)
         if self.max_length != "auto":
@@ -105,6 +113,7 @@ class EncoderStudent(Student):
             self.model,
             pooling=self.pooling if has_pooling else "auto",
             max_length=self.max_length,
+            window=self.window,
             cache=cache,
             batch_size=self.predict_batch_size,
             device=self.device,
@@ -160,6 +169,11 @@ class EncoderStudent(Student):
         )
 
     @property
+    def reading(self) -> Window:
+        """The way a fitted student reads texts longer than its window."""
+        return Window(self.window, self.max_length_)
+
+    @property
     def pad_id(self) -> int:
         """The token id that fills a batch up."""
         return int(self.config_.get("pad_token_id") or 0)
@@ -175,16 +189,17 @@ class EncoderStudent(Student):
 
     def _tokenize(self, texts: list[str]) -> TokenizedTexts:
         """Return texts as token ids."""
-        tokenizer = load_tokenizer(self.tokenizer_, self.max_length_)
-        return TokenizedTexts(tokenizer, texts, self.pad_id)
+        window = self.reading
+        tokenizer = load_tokenizer(self.tokenizer_, window)
+        return TokenizedTexts(tokenizer, texts, self.pad_id, window)
 
     def _warn_of_truncation(self, n_truncated: int, n_texts: int) -> None:
         """Warn of texts longer than the window."""
         if n_truncated:
+            lost = self.reading.lost(n_truncated, n_texts, "student's ")
             warnings.warn(
-                f"{n_truncated} of {n_texts} texts were longer than the student's "
-                f"window of {self.max_length_} tokens; only their beginning was read. "
-                "Raise `max_length` where the encoder allows it, or shorten the texts.",
+                f"{lost} Raise `max_length` where the encoder allows it, or shorten the "
+                f"texts{_MORE.get(self.window, '')}.",
                 TruncationWarning,
                 stacklevel=4,
             )
@@ -199,5 +214,10 @@ class EncoderStudent(Student):
 
 
 def onnx_graph(student: EncoderStudent, quantize: str | None = None) -> Any:
-    """Return a fitted student as an ONNX model, from token ids and mask to logits."""
-    return torch_part.onnx.onnx_graph(student._fitted_classifier(), quantize=quantize)
+    """Return a fitted student as an ONNX model, from token ids and mask to logits.
+
+    Where it averages windows, a third input holds their shares in each text.
+    """
+    model = student._fitted_classifier()
+    averages = student.window == "mean"
+    return torch_part.onnx.onnx_graph(model, quantize=quantize, averages=averages)

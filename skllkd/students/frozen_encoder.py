@@ -43,6 +43,11 @@ class FrozenEncoderStudent(EncoderStudent):
     max_length : int or "auto", default="auto"
         Longest input in tokens; longer texts are cut, counted and warned of. By default
         the model's own.
+    window : {"head", "head_tail", "mean"}, default="head"
+        Part read of a text that is longer than `max_length`: its beginning; half of the
+        window from its beginning and half from its end; or all of it, in windows that
+        overlap by an eighth and whose features are averaged by their number of tokens
+        (64 windows at most, evenly spaced).
     cache : {"memory", "disk"} or None, default="memory"
         Store of the features: up to 256 MiB of this process's memory, beside it also up
         to 1 GiB of `features.sqlite` in the folder `SKLLKD_CACHE` names (or
@@ -109,6 +114,7 @@ class FrozenEncoderStudent(EncoderStudent):
         pooling: str = "auto",
         head: str = "linear",
         max_length: int | str = "auto",
+        window: str = "head",
         cache: str | None = "memory",
         predict_batch_size: int | None = None,
         device: str = "auto",
@@ -120,6 +126,7 @@ class FrozenEncoderStudent(EncoderStudent):
         self.pooling = pooling
         self.head = head
         self.max_length = max_length
+        self.window = window
         self.cache = cache
         self.predict_batch_size = predict_batch_size
         self.device = device
@@ -167,7 +174,7 @@ class FrozenEncoderStudent(EncoderStudent):
             weights=self.weights_,
             tokenizer=self.tokenizer_,
             pooling=self.pooling_,
-            max_length=self.max_length_,
+            window=self.reading,
             cache=self.cache,
             batch_size=self.predict_batch_size,
             device=self.device,

@@ -14,6 +14,7 @@ from skllkd._core.device import available_device, named_memory_errors
 from skllkd._core.params import looks_like_path
 from skllkd._core.progress import progress_bar
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
+from skllkd._core.windows import Window
 from skllkd.exceptions import SavedModelError
 from skllkd.students.feature_cache import features_of
 from skllkd.students.lazy_torch import torch_part
@@ -36,14 +37,15 @@ class TextEncoder:
     weights: Weights
     tokenizer: str  # as JSON
     pooling: str  # "mean" or "cls"
-    max_length: int  # the longest input in tokens, special ones included
+    window: Window
     cache: str | None  # "memory", "disk" or None
     batch_size: int | None  # None for that of the device
     device: str
 
     def features(self, texts: list[str], verbose: int = 0) -> tuple[Float32Array, int]:
         """Return features, (n_texts, n_features), and how many texts are cut."""
-        identity = f"{self.digest} {self.pooling} {self.max_length} "
+        kind, max_length = self.window
+        identity = f"{self.digest} {self.pooling} {max_length} {kind} "
         parts, n_cut = list[Float32Array](), 0
         with progress_bar(len(texts), "encoder", "text", verbose) as bar:
             for start in range(0, len(texts), _TEXTS_AT_ONCE):
@@ -62,9 +64,9 @@ class TextEncoder:
         network = torch_part.pretrained.encoder_of_weights(
             self.digest, self.config, self.weights, self.pooling
         )
-        tokenizer = load_tokenizer(self.tokenizer, self.max_length)
+        tokenizer = load_tokenizer(self.tokenizer, self.window)
         pad_id = int(self.config.get("pad_token_id") or 0)
-        tokenized = TokenizedTexts(tokenizer, texts, pad_id)
+        tokenized = TokenizedTexts(tokenizer, texts, pad_id, self.window)
         with named_memory_errors("encoding a batch", SMALLER_BATCHES):
             features = torch_part.inference.in_length_order(
                 network.to(device).features,
@@ -81,6 +83,7 @@ def read_encoder(
     *,
     pooling: str = "auto",
     max_length: int | str = "auto",
+    window: str = "head",
     cache: str | None = "memory",
     batch_size: int | None = None,
     device: str = "auto",
@@ -94,7 +97,7 @@ def read_encoder(
         weights=encoder.weights,
         tokenizer=pretrained.tokenizer,
         pooling=encoder.model.pooling,
-        max_length=shorter_length(max_length, pretrained.max_length),
+        window=Window(window, shorter_length(max_length, pretrained.max_length)),
         cache=cache,
         batch_size=batch_size,
         device=device,

@@ -59,6 +59,11 @@ class TransformerStudent(EncoderStudent):
     max_length : int or "auto", default="auto"
         Longest input in tokens; longer texts are cut, counted and warned of. By default
         the model's own.
+    window : {"head", "head_tail", "mean"}, default="head"
+        Part read of a text that is longer than `max_length`: its beginning; half of the
+        window from its beginning and half from its end; or all of it, in windows that
+        overlap by an eighth and whose features are averaged by their number of tokens
+        (64 windows at most, evenly spaced).
     trainable_layers : {"layers", "all"} or int, default="layers"
         Part of the encoder that is trained: all but the token embeddings, everything,
         or so many of its last layers.
@@ -129,6 +134,7 @@ class TransformerStudent(EncoderStudent):
         head: str = "linear",
         linear_probe_epochs: int = 0,
         max_length: int | str = "auto",
+        window: str = "head",
         trainable_layers: str | int = "layers",
         precision: str = "auto",
         predict_batch_size: int | None = None,
@@ -144,6 +150,7 @@ class TransformerStudent(EncoderStudent):
         self.head = head
         self.linear_probe_epochs = linear_probe_epochs
         self.max_length = max_length
+        self.window = window
         self.trainable_layers = trainable_layers
         self.precision = precision
         self.predict_batch_size = predict_batch_size
@@ -176,6 +183,7 @@ class TransformerStudent(EncoderStudent):
             self.model,
             pooling="mean" if self.pooling == "attention" else self.pooling,
             max_length=self.max_length,
+            window=self.window,
             predict_batch_size=self.predict_batch_size,
             device=self.device,
         )

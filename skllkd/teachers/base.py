@@ -23,8 +23,15 @@ from skllkd.exceptions import (
     TruncationWarning,
 )
 from skllkd.teachers.calibration import BatchCalibration, check_calibration
+from skllkd.teachers.class_tree.descent import label_down_tree
+from skllkd.teachers.class_tree.planning import plan_down_tree
 from skllkd.teachers.comparison import PromptComparison, compare_prompts
-from skllkd.teachers.labels import TeacherLabels, spread_labels, without_quote
+from skllkd.teachers.labels import (
+    TeacherLabels,
+    Usage,
+    spread_labels,
+    without_quote,
+)
 from skllkd.teachers.plan import LabellingPlan
 
 #: Number of reasons for missing labels that a warning names.
@@ -58,6 +65,8 @@ class Teacher(BaseEstimator, ABC):
     _window = "max_text_tokens"
     #: Meaning of the probabilities, as in `TeacherLabels.confidence`.
     _confidence = "log-probabilities"
+    #: Whether a tree of classes is asked down, group by group, or its classes at once.
+    _asks_groups = False
     #: Whether several classes a text can be asked for.
     _is_multilabel = False
 
@@ -112,7 +121,10 @@ class Teacher(BaseEstimator, ABC):
             labels = self._label_rows(np.asarray(texts), classes)
         else:
             texts = as_texts(texts, "texts")
-            labels = self._label_texts(texts, classes, verbose)
+            labels = self._label_texts(texts, classes, verbose, class_bias)
+        labels = replace(labels, multilabel=classes.multilabel)
+        if calibration and class_bias is None:
+            class_bias = labels.class_bias  # of a tree: one question after the other
         if calibration and class_bias is None:
             class_bias = calibration.class_bias(labels.log_prob, classes)
         seconds = time.perf_counter() - start
@@ -137,6 +149,8 @@ class Teacher(BaseEstimator, ABC):
         """
         classes = self._classes_of(classes)
         texts = as_texts(texts, "texts")
+        if self._asks_down(classes):
+            return plan_down_tree(self, texts, classes)
         return self._plan(texts, distinct_texts(texts), classes)
 
     def compare(
@@ -213,6 +227,14 @@ class Teacher(BaseEstimator, ABC):
         """Return the prompt about a text as it is sent, "" where there is none."""
         return ""
 
+    def _usage_so_far(self, classes: Classes) -> Usage:
+        """Return the calls and tokens of answers kept, which count against limits."""
+        return Usage()
+
+    def _asks_down(self, classes: Classes) -> bool:
+        """Return whether classes are a tree that is asked down."""
+        return classes.tree is not None and self._asks_groups
+
     def _plan(
         self, texts: list[str], distinct: list[str], classes: Classes
     ) -> LabellingPlan:
@@ -221,11 +243,19 @@ class Teacher(BaseEstimator, ABC):
         return LabellingPlan(len(texts), len(distinct), n_blank, len(distinct), 0, 0)
 
     def _label_texts(
-        self, texts: list[str], classes: Classes, verbose: int
+        self,
+        texts: list[str],
+        classes: Classes,
+        verbose: int,
+        class_bias: FloatArray | None = None,
     ) -> TeacherLabels:
         """Label texts in any order, blank and repeated ones among them."""
         row_of = {text: row for row, text in enumerate(distinct_texts(texts))}
-        labels = self._label_distinct(list(row_of), classes, verbose)
+        if self._asks_down(classes):
+            how = (classes, class_bias, verbose)
+            labels = label_down_tree(self, list(row_of), *how)
+        else:
+            labels = self._label_distinct(list(row_of), classes, verbose)
         rows = np.array([row_of.get(text, -1) for text in texts], dtype=np.int64)
         used = np.unique(rows[rows >= 0])
         spread = spread_labels(labels, rows, "empty or white space")
@@ -246,9 +276,11 @@ class Teacher(BaseEstimator, ABC):
                 stacklevel=3,
             )
         if labels.n_truncated:
+            is_pair = isinstance(getattr(self, self._window, None), (tuple, list))
+            part = "beginning and end were" if is_pair else "beginning was"
             warnings.warn(
                 f"{labels.n_truncated} of the texts sent to the teacher were longer than "
-                f"its window; only their beginning was read. Raise `{self._window}`, or "
+                f"its window; only their {part} read. Raise `{self._window}`, or "
                 "shorten the texts.",
                 TruncationWarning,
                 stacklevel=3,

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 
 from skllkd._core.arrays import FloatArray, nan_rows, normalise
 from skllkd._core.classes import Classes
+from skllkd._core.log_odds import log_odds, yes_no_columns
 from skllkd._core.params import shown
 from skllkd.exceptions import InvalidParameterError
 
@@ -34,6 +35,8 @@ class BatchCalibration(BaseEstimator):
     class_prior : mapping, sequence or "em", optional
         Expected share of each class, by name or in order; "em" to have it estimated from
         the pool. The mean is then taken over a pool weighted to hold as much of each class.
+        With several classes a text, the share of the texts that have each class; by
+        default 1 / n_classes, for texts with one class on average.
 
     Examples
     --------
@@ -63,9 +66,12 @@ class BatchCalibration(BaseEstimator):
         ndarray of shape (n_classes,)
             The bias.
         """
+        prior = as_class_prior(self.class_prior, classes)
+        if classes.multilabel:
+            return tag_bias(log_prob, prior, is_estimated=_is_em(self.class_prior))
         if self.class_prior is None:
             return mean_bias(log_prob, None)
-        return pool_bias(log_prob, as_class_prior(self.class_prior, classes))
+        return pool_bias(log_prob, prior)
 
 
 def check_calibration(calibration: Any, classes: Classes) -> BatchCalibration | None:
@@ -87,6 +93,12 @@ def floored(log_prob: FloatArray) -> FloatArray:
     return np.maximum(log_prob, floor)
 
 
+def floored_odds(log_prob: FloatArray) -> FloatArray:
+    """Return the log-odds of log-probabilities, as far as those of 1e-12."""
+    odds: FloatArray = np.clip(log_odds(log_prob), _FLOOR, -_FLOOR)
+    return odds
+
+
 def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
     """Average the log-probability of each class, less the logarithm of its share."""
     known = log_prob[~nan_rows(log_prob)]
@@ -98,7 +110,11 @@ def mean_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     return bias
 
 
-def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArray:
+def pool_bias(
+    log_prob: FloatArray,
+    class_prior: FloatArray | None,
+    drawn_to: FloatArray | None = None,
+) -> FloatArray:
     r"""Estimate the bias of a pool whose classes are not equally frequent.
 
     The mean is taken over the pool weighted to hold as much of each class,
@@ -112,7 +128,7 @@ def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     one text more in each class so that none vanishes.
 
     Where a teacher hardly tells the classes apart, plain expectation-maximisation gives
-    all to one class. So the estimate is drawn to equal shares by
+    all to one class. So the estimate is drawn to equal shares, or those of `drawn_to`, by
     :math:`\lambda = ((1 - I) / I)^2`, where
     :math:`I = 1 - \mathrm{mean}_x\, H(q(x)) / \log C` of the first posterior is how much
     the teacher says, between 0 and 1. The weights and the draw are our own additions,
@@ -124,7 +140,7 @@ def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
         return np.zeros(n_classes)
     known = floored(known)
     bias = known.mean(axis=0)
-    equal = np.full(n_classes, 1 / n_classes)
+    equal = np.full(n_classes, 1 / n_classes) if drawn_to is None else drawn_to
     prior = equal if class_prior is None else class_prior
     draw = _draw_to_equal_shares(normalise(known, bias))
     for _ in range(_EM_STEPS):
@@ -140,6 +156,27 @@ def pool_bias(log_prob: FloatArray, class_prior: FloatArray | None) -> FloatArra
     return total
 
 
+def tag_bias(
+    log_prob: FloatArray, share: FloatArray | None, *, is_estimated: bool
+) -> FloatArray:
+    """Estimate the bias of the log-odds of each class, of which a text may have several.
+
+    Each class is a question of its own, with the answers yes and no: its bias is that of
+    yes less that of no in `pool_bias`, with the share given for yes, or estimated.
+    """
+    n_classes = log_prob.shape[1]
+    if share is None:
+        share = np.full(n_classes, 1 / max(n_classes, 2))
+    known = log_prob[~nan_rows(log_prob)]
+    bias = np.empty(n_classes)
+    for k in range(n_classes):
+        shares = np.array([1 - share[k], share[k]])
+        prior = None if is_estimated else shares
+        of_no, of_yes = pool_bias(yes_no_columns(known[:, k]), prior, shares)
+        bias[k] = of_yes - of_no
+    return bias
+
+
 def _draw_to_equal_shares(posterior: FloatArray) -> float:
     """Compute how strongly estimated shares are drawn to equal ones."""
     surprise = np.log(np.maximum(posterior, 1e-12))
@@ -148,9 +185,17 @@ def _draw_to_equal_shares(posterior: FloatArray) -> float:
     return float(((1 - said) / said) ** 2)
 
 
+def _is_em(class_prior: Any) -> bool:
+    """Return whether the shares are to be estimated."""
+    return isinstance(class_prior, str) and class_prior == "em"
+
+
 def as_class_prior(class_prior: Any, classes: Classes) -> FloatArray | None:
-    """Turn the expected shares into an array; None for equal or estimated shares."""
-    if class_prior is None or (isinstance(class_prior, str) and class_prior == "em"):
+    """Turn the expected shares into an array; None for equal or estimated shares.
+
+    They sum to 1, but with several classes a text.
+    """
+    if class_prior is None or _is_em(class_prior):
         return None
     if isinstance(class_prior, Mapping):
         if set(class_prior) != set(classes.names):
@@ -165,11 +210,15 @@ def as_class_prior(class_prior: Any, classes: Classes) -> FloatArray | None:
         prior = np.asarray(shares, dtype=np.float64)
     except (TypeError, ValueError):
         prior = np.empty(0)
-    if prior.shape != (len(classes),) or not (np.isfinite(prior) & (prior > 0)).all():
+    right = np.isfinite(prior) & (prior > 0)
+    if classes.multilabel:
+        right &= prior < 1
+    if prior.shape != (len(classes),) or not right.all():
+        kind = "shares between 0 and 1" if classes.multilabel else "positive shares"
         raise InvalidParameterError(
-            f"`class_prior` must hold {len(classes)} positive shares, one a class; got "
+            f"`class_prior` must hold {len(classes)} {kind}, one a class; got "
             f'{shares!r}. E.g. {{{classes.names[0]!r}: 0.8, ...}}, or "em" to have them '
             "estimated."
         )
-    normalised: FloatArray = prior / prior.sum()
+    normalised: FloatArray = prior if classes.multilabel else prior / prior.sum()
     return normalised

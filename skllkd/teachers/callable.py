@@ -42,7 +42,10 @@ class CallableTeacher(MeteredTeacher):
         classes in equal parts; or the dicts of a text-classification pipeline of
         transformers; or a data frame or a dict with a column for each class, which are
         found by their names. Tensors may have gradients or be on a GPU. None, NaN or a
-        row of NaN is a text without an answer.
+        row of NaN is a text without an answer. With several classes a text
+        (`Multilabel`) n lists or sets of classes, an array of shape (n, n_classes) of
+        probabilities or of 0 and 1, or dicts and tables as before; an empty list is a
+        text with none of the classes.
         It must be deterministic, or nearly so: its answers are reused.
     cache_key : str, optional
         A name for what the function does, e.g. "gpt-4o-mini, prompt 3". With a name
@@ -77,6 +80,7 @@ class CallableTeacher(MeteredTeacher):
     array([1, 0])
     """
 
+    _is_multilabel = True
     _in_any_order = False  # columns of probabilities have no names
 
     def __init__(
@@ -113,8 +117,9 @@ class CallableTeacher(MeteredTeacher):
                 "`cache_key` must be a name for what the function does, or None; got "
                 f"{self.cache_key!r}."
             )
-        names = list(map(repr, classes.names))
-        return {"teacher": "callable", "key": self.cache_key, "classes": names}
+        own = {"teacher": "callable", "key": self.cache_key}
+        own |= {"multilabel": True} if classes.multilabel else {}
+        return {**own, "classes": list(map(repr, classes.names))}
 
     @override
     def score_batch(self, texts: list[str], classes: Classes) -> Scores:
@@ -131,7 +136,9 @@ class CallableTeacher(MeteredTeacher):
             except TypeError:  # cannot be referred to weakly
                 return Memory()
             _answers_of[key] = {}
-        return _answers_of[key].setdefault(tuple(map(repr, classes.names)), Memory())
+        kind = ("multilabel",) if classes.multilabel else ()
+        names = tuple(map(repr, classes.names))
+        return _answers_of[key].setdefault((*names, *kind), Memory())
 
     @override
     def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.base import clone
 
-from skllkd._core.arrays import IntArray
-from skllkd._core.classes import Classes, as_classes
+from skllkd._core.arrays import FloatArray, IntArray
+from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.params import check_option, optional_import, shown
 from skllkd._core.similarity import class_name_log_prob, class_texts
 from skllkd._core.texts import as_texts
@@ -55,7 +55,9 @@ class PromptScore:
         where it knows nothing, or all labels are one. Labels that follow no pattern in
         the texts cannot be predicted.
     confidence : float
-        The mean calibrated probability of the likeliest class, in [0, 1].
+        The mean calibrated probability of the likeliest class, in [0, 1]. With several
+        classes a text this and the two before are means over the classes, each a
+        question with the answers yes and no.
     label_mass : float
         The median probability of any of the labels, in [0, 1]; NaN where unknown.
     answered : float
@@ -197,7 +199,9 @@ class _Sample:
 
     texts: list[str]
     features: Any  # (n_texts, n_features), rows of length 1
-    by_name: IntArray | None  # (n_texts,), the class whose name is the closest
+    #: The class whose name is the closest, (n_texts, 1); with several classes a text
+    #: whether it is among those closest to each, (n_texts, n_classes).
+    by_name: IntArray | None
 
 
 def compare_prompts(
@@ -241,8 +245,12 @@ def _sample(texts: list[str], classes: Classes, embed: Any) -> _Sample:
     if embed is None:
         return _Sample(texts, features, None)
     names = features_of_texts(class_texts(classes), embed)
-    log_prob = class_name_log_prob(features, names, 1.0)
-    return _Sample(texts, features, log_prob.argmax(axis=1))
+    log_prob = class_name_log_prob(features, names, 1.0, multilabel=classes.multilabel)
+    if not classes.multilabel:
+        return _Sample(texts, features, log_prob.argmax(axis=1)[:, None])
+    share = 1 / max(len(classes), 2)  # of the texts have a class, as in the calibration
+    closest = log_prob >= np.quantile(log_prob, 1 - share, axis=0)
+    return _Sample(texts, features, closest.astype(np.int64))
 
 
 def _checked(prompts: Any) -> Mapping[str, Mapping[str, Any]]:
@@ -272,15 +280,17 @@ def _variant(
             f"{type(teacher).__name__}. It has {sorted(teacher.get_params())}, and "
             "'classes' for another wording of the classes."
         )
-    worded = as_classes(params["classes"]) if "classes" in params else classes
+    worded = classes
+    if "classes" in params:
+        wording = params["classes"]
+        worded = as_classes(Multilabel(wording) if classes.multilabel else wording)
     if len(worded) != len(classes):
         raise InvalidParameterError(
             f"`prompts[{name!r}]` must word all {len(classes)} classes, in the same "
             f"order; got {len(worded)}: {list(worded.words)}."
         )
     if set(worded.names) == set(classes.names):
-        text_of = dict(zip(worded.names, worded.descriptions, strict=True))
-        worded = Classes(classes.names, tuple(text_of[n] for n in classes.names))
+        worded = worded.in_order_of(classes.names)
     return str(name), own, clone(teacher).set_params(**own), worded
 
 
@@ -294,7 +304,11 @@ def _score(
 ) -> PromptScore:
     """Score a prompt by its labels."""
     known = np.flatnonzero(~labels.missing)
-    proba = labels.proba[known]
+    questions = _questions(labels.proba[known], labels.multilabel)
+    by_name = [None] * len(questions) if sample.by_name is None else sample.by_name.T
+    kappas = [agreement(p, by, known) for p, by in zip(questions, by_name, strict=True)]
+    features = sample.features[known]
+    sure = [proba.max(axis=1).mean() for proba in questions if len(known)]
     mass = labels.label_mass[known]
     mass = mass[~np.isnan(mass)]
     n_calls = usage.n_calls or math.nan
@@ -304,12 +318,19 @@ def _score(
         classes=classes,
         labels=labels,
         mean_rank=math.nan,  # of all prompts together
-        class_names=agreement(proba, sample.by_name, known),
-        predictability=predictability(proba, sample.features[known]),
-        confidence=float(proba.max(axis=1).mean()) if len(known) else math.nan,
+        class_names=float(np.mean(kappas)),
+        predictability=float(np.mean([predictability(p, features) for p in questions])),
+        confidence=float(np.mean(sure)) if sure else math.nan,
         label_mass=float(np.median(mass)) if len(mass) else math.nan,
         answered=len(known) / len(labels),
         n_calls=labels.usage.n_calls,
         tokens_per_call=(usage.input_tokens + usage.output_tokens) / n_calls,
         seconds_per_call=usage.seconds / n_calls,
     )
+
+
+def _questions(proba: FloatArray, multilabel: bool) -> list[FloatArray]:
+    """Return the distributions of each question: one, or no and yes for each class."""
+    if not multilabel:
+        return [proba]
+    return [np.column_stack([1 - yes, yes]) for yes in proba.T]

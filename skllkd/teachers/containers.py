@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.texts import column_entries
+from skllkd.exceptions import TeacherOutputError
 
 _SCALARS = (str, bytes, int, float, type(None))
 #: How far a sum of probabilities may be from 1, and the rounding of a class's in half
 #: precision.
 _SUM_TOLERANCE = 1e-3
 _ROUNDING = {"float16": 2**-11, "bfloat16": 2**-8}
+_ROUNDING |= {"float8_e4m3fn": 2**-4, "float8_e5m2": 2**-3}
 
 
 def unpacked(value: Any) -> Any:
@@ -44,7 +46,11 @@ def unpacked(value: Any) -> Any:
 
 
 def column_names(table: Any) -> list[Any] | None:
-    """Return the names of the columns of a data frame or an Arrow table, else None."""
+    """Return the names of a data frame, an Arrow table or a structured array, or None."""
+    if isinstance(table, np.ndarray):
+        return list(table.dtype.names) if table.dtype.names else None
+    if hasattr(table, "collect"):  # a lazy frame, which is not computed yet
+        return None
     names = getattr(table, "column_names", getattr(table, "columns", None))
     if names is None or callable(names) or not hasattr(table, "__getitem__"):
         return None
@@ -61,9 +67,14 @@ def sum_tolerance(value: Any, n_classes: int) -> float:
 
 def _array_of_tensor(tensor: Any) -> Any:
     """Return a tensor as an array; NumPy has no bfloat16."""
-    tensor = tensor.detach().cpu()
-    if tensor.is_sparse:
-        tensor = tensor.to_dense()
-    if tensor.dtype.is_floating_point:
-        tensor = tensor.double()
-    return tensor.numpy()
+    try:
+        tensor = tensor.detach().cpu()
+        if tensor.is_quantized:
+            tensor = tensor.dequantize()
+        tensor = tensor.to_dense().resolve_conj().resolve_neg()
+        return (tensor.double() if tensor.dtype.is_floating_point else tensor).numpy()
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise TeacherOutputError(
+            f"the teacher's tensor of type {tensor.dtype} cannot be read: {error}. Return "
+            "probabilities, as `logits.softmax(-1)` gives."
+        ) from error

@@ -22,7 +22,9 @@ class EmbeddingTeacher(Teacher):
 
     No language model is asked. A class counts for a text as much as its name, and its
     description where it has one, is close to the text in the encoder's space:
-    :math:`p(k \mid x) \propto e^{\cos(x, k) / T}`, calibrated on the pool. Where names
+    :math:`p(k \mid x) \propto e^{\cos(x, k) / T}`, calibrated on the pool. With several
+    classes a text (`Multilabel`) the cosine over T is the log-odds of a class, whose
+    level the calibration finds. Where names
     and texts are about the same things, as topics and intents are, this comes close to a
     small language model; of sentiment or tone it knows little. It costs no call
     and a pass of an encoder, so it is the baseline that a language model has to beat,
@@ -79,6 +81,7 @@ class EmbeddingTeacher(Teacher):
     """
 
     _window = "max_length"
+    _is_multilabel = True
 
     def __init__(
         self,
@@ -110,7 +113,13 @@ class EmbeddingTeacher(Teacher):
         encoder = self._encoder()
         names, _ = encoder.features(class_texts(classes))
         features, n_cut = encoder.features(texts, verbose)
-        log_prob = class_name_log_prob(features, names, self.temperature, centred=False)
+        log_prob = class_name_log_prob(
+            features,
+            names,
+            self.temperature,
+            centred=False,
+            multilabel=classes.multilabel,
+        )
         unknown = np.full(len(texts), np.nan)
         return TeacherLabels(classes.names, log_prob, unknown, n_truncated=n_cut)
 

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.classes import Classes
 from skllkd._core.cloning import clone_sharing
+from skllkd._core.log_odds import log_prob_of_odds
 from skllkd.exceptions import (
     InvalidParameterError,
     MissingLabelWarning,
     TruncationWarning,
 )
 from skllkd.teachers.base import Teacher
-from skllkd.teachers.calibration import BatchCalibration, floored
+from skllkd.teachers.calibration import BatchCalibration, floored, floored_odds
 from skllkd.teachers.labels import TeacherLabels, Usage
 from skllkd.teachers.plan import LabellingPlan, joint_plan
 from skllkd.teachers.wrapping import as_teacher
@@ -29,7 +30,7 @@ class EnsembleTeacher(Teacher):
     """Several teachers, or several prompts of one model, as one teacher.
 
     The weighted mean of their log-probabilities before calibration, which heeds how sure
-    each member is.
+    each member is; with several classes a text (`Multilabel`) of their log-odds.
 
     Several prompts of one model are several teachers that differ in `instruction` or
     `examples`. Each member answers from the store what it answered before.
@@ -67,6 +68,8 @@ class EnsembleTeacher(Teacher):
     array([[0.21, 0.79],
            [0.65, 0.35]])
     """
+
+    _is_multilabel = True
 
     def __init__(
         self,
@@ -164,10 +167,8 @@ class EnsembleTeacher(Teacher):
         mean[total > 0] = 0
         for labels, w in zip(parts, weight, strict=True):
             rows = np.flatnonzero(w)
-            log_prob = floored(labels.log_prob[rows])
-            log_prob -= np.logaddexp.reduce(log_prob, axis=1, keepdims=True)
-            mean[rows] += log_prob * (w[rows] / total[rows])[:, None]
-        return mean
+            mean[rows] += _score(labels, rows) * (w[rows] / total[rows])[:, None]
+        return log_prob_of_odds(mean) if parts[0].multilabel else mean
 
     def _members(self) -> list[Teacher]:
         """Wrap the members as teachers."""
@@ -193,3 +194,17 @@ class EnsembleTeacher(Teacher):
             )
         scaled: FloatArray = weights / weights.mean()
         return scaled
+
+
+def _score(labels: TeacherLabels, rows: IntArray) -> FloatArray:
+    """Return the log-probabilities of some rows, or log-odds with several classes a text.
+
+    A class that is impossible counts as 1e-12 times the likeliest, or as its absence.
+    """
+    if labels.multilabel:
+        return floored_odds(labels.log_prob[rows])
+    log_prob = floored(labels.log_prob[rows])
+    normalised: FloatArray = log_prob - np.logaddexp.reduce(
+        log_prob, axis=1, keepdims=True
+    )
+    return normalised

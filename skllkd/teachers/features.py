@@ -37,20 +37,33 @@ def features_of_texts(texts: list[str], embed: Any = None) -> Any:
 
 
 def sure_and_diverse(
-    proba: FloatArray, features: Any, n_per_class: int, is_allowed: Any
+    proba: FloatArray,
+    features: Any,
+    n_per_class: int,
+    is_allowed: Any,
+    *,
+    multilabel: bool = False,
 ) -> list[IntArray]:
     """Choose rows for each class: the surest first, then those unlike the chosen ones.
 
     Of the surest of a class, each next one is the farthest from those chosen for it.
+    With several classes a text, only texts that have the class are chosen for it.
     """
     chosen = []
     known = np.flatnonzero(~nan_rows(proba) & is_allowed)
-    label = proba[known].argmax(axis=1)
+    known_proba = proba[known]
+    has = known_proba >= 0.5
+    if not multilabel:
+        has = known_proba == known_proba.max(axis=1, keepdims=True)
     for k in range(proba.shape[1]):
-        preference = proba[known, k] + (label == k)
-        surest = known[np.argsort(-preference, kind="stable")]
+        order = np.argsort(-(known_proba[:, k] + has[:, k]), kind="stable")
+        if multilabel:
+            order = order[: np.count_nonzero(has[:, k])]
+        surest = known[order]
         candidates = surest[: _CANDIDATES * n_per_class]
-        chosen.append(_spread_out(features[candidates], candidates, n_per_class))
+        if len(candidates):
+            candidates = _spread_out(features[candidates], candidates, n_per_class)
+        chosen.append(candidates)
     return chosen
 
 

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows, normalise
 from skllkd._core.atomic_files import replacing_file
+from skllkd._core.log_odds import log_odds
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
@@ -60,6 +62,10 @@ class Usage(NamedTuple):
         """Add another usage."""
         return Usage(*(a + b for a, b in zip(self, other, strict=True)))  # type: ignore[arg-type]
 
+    def minus(self, other: Usage) -> Usage:
+        """Take another usage off."""
+        return Usage(*(a - b for a, b in zip(self, other, strict=True)))  # type: ignore[arg-type]
+
 
 #: Correction of confidences, learned from gold labels; the likeliest classes stay.
 Recalibration = Callable[[FloatArray], FloatArray]
@@ -106,6 +112,11 @@ class TeacherLabels:
         or "none", for labels without a confidence.
     recalibration : callable or None
         Correction learned from gold labels, applied last: see `CalibratedTeacher`.
+    multilabel : bool
+        Whether a text has none, one or several of the classes. Each column is then a
+        probability by itself: `log_prob` that of the class against its absence, and
+        `class_bias` is subtracted from its log-odds. The label mass is that of the
+        answers yes and no, a mean over the classes.
 
     Examples
     --------
@@ -133,6 +144,7 @@ class TeacherLabels:
     usage: Usage = field(default_factory=Usage)
     confidence: str = "log-probabilities"
     recalibration: Recalibration | None = None
+    multilabel: bool = False
 
     def __post_init__(self) -> None:
         """Fill in sources and reasons."""
@@ -149,13 +161,21 @@ class TeacherLabels:
     @property
     def proba(self) -> FloatArray:
         """Calibrated distribution of each text, NaN rows where missing."""
-        proba = normalise(self.log_prob, self.class_bias)
+        proba = self._proba(self.class_bias)
         return proba if self.recalibration is None else self.recalibration(proba)
 
     @property
     def raw_proba(self) -> FloatArray:
         """Distribution of each text before calibration."""
-        return normalise(self.log_prob, None)
+        return self._proba(None)
+
+    def _proba(self, class_bias: FloatArray | None) -> FloatArray:
+        """Return the probabilities less a bias."""
+        if not self.multilabel:
+            return normalise(self.log_prob, class_bias)
+        odds = log_odds(self.log_prob)
+        proba: FloatArray = expit(odds if class_bias is None else odds - class_bias)
+        return proba
 
     @property
     def missing(self) -> BoolArray:
@@ -186,7 +206,9 @@ class TeacherLabels:
         -------
         list of (str, class)
             The examples, class by class in turns, for the parameter `examples` of a
-            teacher. A class with too few texts has fewer.
+            teacher. A class with too few texts has fewer. With several classes a text,
+            the pairs are of a text and the list of its classes, that of a text without
+            any among them.
 
         Raises
         ------
@@ -210,15 +232,23 @@ class TeacherLabels:
             )
         lengths = np.array([len(text) for text in texts])
         is_short = lengths <= np.median(lengths[~self.missing])
+        proba = self.proba
+        if self.multilabel:  # and the texts without a class
+            proba = np.column_stack([proba, 1 - proba.max(axis=1)])
+        features = features_of_texts(texts, embed)
         rows = sure_and_diverse(
-            self.proba, features_of_texts(texts, embed), n_per_class, is_short
+            proba, features, n_per_class, is_short, multilabel=self.multilabel
         )
-        return [
-            (texts[of_class[i]], name)
+        chosen = [
+            (int(of_class[i]), place)
             for i in range(n_per_class)
-            for name, of_class in zip(self.classes, rows, strict=True)
+            for place, of_class in enumerate(rows)
             if i < len(of_class)
         ]
+        if not self.multilabel:
+            return [(texts[row], self.classes[place]) for row, place in chosen]
+        names = names_of_proba(proba[:, :-1], self.classes)
+        return [(texts[row], names[row]) for row in dict(chosen)]
 
     def _texts_of_these(self, texts: Any) -> list[str]:
         """Return texts as a list, or raise that they are others than the labels'."""
@@ -278,12 +308,24 @@ def label_columns(labels: TeacherLabels) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of a table of labels."""
     proba, known = labels.proba, ~labels.missing
     label = np.full(len(labels), None, dtype=object)
-    names = np.empty(len(labels.classes), dtype=object)
-    names[:] = labels.classes
-    label[known] = names[proba[known].argmax(axis=1)]
+    if labels.multilabel:
+        lists = names_of_proba(proba, labels.classes)
+        label[known] = lists[known]
+    else:
+        names = np.empty(len(labels.classes), dtype=object)
+        names[:] = labels.classes
+        label[known] = names[proba[known].argmax(axis=1)]
     columns = [label, *proba.T, labels.label_mass, labels.source, labels.error]
     written = label_column_names(list(map(str, labels.classes)))
     return dict(zip(written, columns, strict=True))
+
+
+def names_of_proba(proba: FloatArray, classes: Sequence[Any]) -> Any:
+    """Return the list of classes of each text with a probability of one half or more."""
+    lists = np.empty(len(proba), dtype=object)
+    for row, has in enumerate(proba >= 0.5):
+        lists[row] = [classes[place] for place in np.flatnonzero(has)]
+    return lists
 
 
 def spread_labels(labels: TeacherLabels, rows: IntArray, error: str) -> TeacherLabels:

@@ -13,6 +13,7 @@ from skllkd._core.params import shown
 from skllkd.exceptions import TeacherOutputError
 from skllkd.teachers.containers import sum_tolerance, unpacked
 from skllkd.teachers.scored import column_of, names_classes, number, proba_of_scored
+from skllkd.teachers.tag_outputs import log_prob_of_tags
 
 _PREFIX = "proba_"
 
@@ -22,12 +23,14 @@ def log_prob_of_output(output: Any, n_texts: int, classes: Classes) -> FloatArra
 
     A label without a confidence has probability 1. A confidence below chance counts as
     just above it, so that the label stays the likeliest class. Columns that have names
-    are found by them.
+    are found by them. With several classes a text, see `log_prob_of_tags`.
     """
     tolerance = sum_tolerance(output, len(classes))
     output = unpacked(output)
     if isinstance(output, Mapping):
         output = _columns_in_order(output, classes)
+    if classes.multilabel:
+        return log_prob_of_tags(output, n_texts, classes)
     if _is_pair(output):
         return _from_labels(output[0], output[1], n_texts, classes)
     if isinstance(output, (list, tuple)):

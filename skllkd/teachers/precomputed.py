@@ -14,9 +14,11 @@ from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
 from skllkd.teachers.calibration import BatchCalibration
+from skllkd.teachers.containers import unpacked
 from skllkd.teachers.labels import NO_ANSWER, TeacherLabels
 from skllkd.teachers.outputs import log_prob_of_output, single
 from skllkd.teachers.tables import answers_in_table
+from skllkd.teachers.tag_outputs import tags_in_cell
 
 
 class PrecomputedTeacher(Teacher):
@@ -33,7 +35,10 @@ class PrecomputedTeacher(Teacher):
         For each text: a row of probabilities whose columns follow `classes`; or a
         label; or, as a pair of sequences, labels and confidences. None, NaN or a row
         of NaN is a text without an answer. Or a mapping of each class to the column of
-        its probabilities, in any order.
+        its probabilities, in any order. With several classes a text (`Multilabel`) a
+        list or set of classes, empty for none of them; a string that lists them, as
+        "billing;urgent" or a JSON list; or a row or columns of probabilities or of 0 and
+        1.
     calibration : BatchCalibration, optional
         Correction of a preference for some labels; None, the default, for none.
 
@@ -50,6 +55,8 @@ class PrecomputedTeacher(Teacher):
     >>> teacher.label(["you won a prize"], ["ham", "spam"]).proba.round(2)
     array([[0.3, 0.7]])
     """
+
+    _is_multilabel = True
 
     def __init__(
         self,
@@ -85,7 +92,7 @@ class PrecomputedTeacher(Teacher):
         label : str, optional
             The column of the labels. By default the columns `proba_<class>` are read,
             as `TeacherLabels.to_pandas` and `to_parquet` write them, and where there are
-            none the column "label".
+            none the column "label", or else a column for each class.
         confidence : str, optional
             The column of the labels' confidences, in [0, 1].
         proba : mapping of class to str, optional
@@ -166,6 +173,8 @@ def _in_order(answers: Any, classes: Classes) -> Any:
     A file may have made strings of numbers, or numbers of strings: where a class is not
     found by its name, it is found by its word.
     """
+    if classes.multilabel:
+        answers = unpacked(answers)
     if isinstance(answers, Mapping):
         by_word = {str(name): column for name, column in answers.items()}
         absent = [word for word in classes.words if word not in by_word]
@@ -175,6 +184,8 @@ def _in_order(answers: Any, classes: Classes) -> Any:
                 f"for {absent}. Name the columns with `proba={{class: column}}`."
             )
         return {word: by_word[word] for word in classes.words}
+    if classes.multilabel and isinstance(answers, (list, tuple)):
+        return [tags_in_cell(answer, classes) for answer in answers]
     if isinstance(answers, tuple) and len(answers) == 2:
         return _named(answers[0], classes), answers[1]
     return _named(answers, classes)

@@ -7,19 +7,24 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit
 from typing_extensions import override
 
-from skllkd._core.arrays import FloatArray, IntArray, normalise
+from skllkd._core.arrays import FloatArray, IntArray, nan_rows, normalise
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.labels import gold_entries
 from skllkd._core.params import check_option
-from skllkd._core.texts import as_texts, column_entries
+from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
 from skllkd.teachers.labels import Recalibration, TeacherLabels
+from skllkd.teachers.outputs import log_prob_of_output
 from skllkd.teachers.plan import LabellingPlan
 
 #: Smallest number of gold labels that something can be learned from.
 _MIN_GOLD = 10
+#: The largest log-odds that a line is laid through, those of 1e-12.
+_LARGEST_ODDS = 27.6
 
 
 def _scaled(proba: FloatArray, temperature: float) -> FloatArray:
@@ -81,7 +86,59 @@ def _fit_isotonic(proba: FloatArray, gold: IntArray) -> Recalibration:
     return partial(_on_curve, **thresholds)
 
 
+def _on_lines(proba: FloatArray, lines: FloatArray) -> FloatArray:
+    """Put the log-odds of each class on a line, with a factor and an offset for each."""
+    factor, offset = lines
+    odds = np.clip(logit(proba), -_LARGEST_ODDS, _LARGEST_ODDS)
+    scaled: FloatArray = expit(factor * odds + offset)
+    return scaled
+
+
+def _fit_lines(proba: FloatArray, gold: FloatArray) -> Recalibration:
+    r"""Find a factor and an offset for the log-odds of each class.
+
+    Platt 1999, with normal priors of the logarithm of the factor around 0 and of the
+    offset around 0, of variances 1 and 4: a class with few texts keeps its odds.
+    """
+    from scipy.optimize import minimize
+
+    odds = np.clip(logit(proba), -_LARGEST_ODDS, _LARGEST_ODDS)
+
+    def loss(line: FloatArray, of_class: FloatArray, has: FloatArray) -> float:
+        sign = np.where(has, -1.0, 1.0)
+        wrong = sign * (np.exp(line[0]) * of_class + line[1])
+        return float(np.logaddexp(0, wrong).sum() + line[0] ** 2 / 2 + line[1] ** 2 / 8)
+
+    lines = np.empty((2, gold.shape[1]))
+    for k in range(gold.shape[1]):
+        found = minimize(loss, np.zeros(2), args=(odds[:, k], gold[:, k] >= 0.5))
+        lines[:, k] = np.exp(found.x[0]), found.x[1]
+    return partial(_on_lines, lines=lines)
+
+
+def _on_curves(proba: FloatArray, curves: list[tuple[FloatArray, ...]]) -> FloatArray:
+    """Read the probability of each class off its curve."""
+    columns = [np.interp(p, *c) for p, c in zip(proba.T, curves, strict=True)]
+    risen: FloatArray = np.column_stack(columns)
+    risen[np.isnan(proba)] = np.nan
+    return risen
+
+
+def _fit_curves(proba: FloatArray, gold: FloatArray) -> Recalibration:
+    """Fit isotonic regression of having a class on its probability, for each class."""
+    from sklearn.isotonic import IsotonicRegression
+
+    margin = 1 / (len(gold) + 2)
+    curves = []
+    for k in range(gold.shape[1]):
+        curve = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
+        curve.fit(proba[:, k], gold[:, k])
+        curves.append((curve.X_thresholds_, curve.y_thresholds_))
+    return partial(_on_curves, curves=curves)
+
+
 _FITS = {"temperature": _fit_temperature, "isotonic": _fit_isotonic}
+_TAG_FITS = {"temperature": _fit_lines, "isotonic": _fit_curves}
 
 
 class CalibratedTeacher(Teacher):
@@ -97,10 +154,13 @@ class CalibratedTeacher(Teacher):
     texts : sequence of str
         Texts with known classes, at least 10, at best a random part of the pool.
     y : sequence of shape (n_texts,)
-        Their classes.
+        Their classes; with several a text lists of them, or an indicator matrix of shape
+        (n_texts, n_classes).
     method : {"temperature", "isotonic"}, default="temperature"
         One number, which some 30 labels determine, or a rising curve, which wants a few
-        hundred.
+        hundred. With several classes a text (`Multilabel`) a factor and an offset of the
+        log-odds of each class, or a curve for each: the gold labels then also say how
+        frequent a class is.
 
     See Also
     --------
@@ -136,45 +196,40 @@ class CalibratedTeacher(Teacher):
     ) -> TeacherLabels:
         check_option(self.method, "method", list(_FITS))
         named = as_classes(classes)
+        gold_texts, truth = self._gold(named)
         labels: TeacherLabels = self.teacher.label(
             texts, classes, class_bias=class_bias, verbose=verbose
         )
-        gold, columns = self._gold(labels, classes, named, verbose)
+        gold: TeacherLabels = self.teacher.label(
+            gold_texts, classes, class_bias=labels.class_bias, verbose=verbose
+        )
         usable = ~gold.missing
+        if named.multilabel:
+            usable &= ~nan_rows(truth)
         if usable.sum() < _MIN_GOLD:
             raise InvalidParameterError(
                 f"`texts` must hold at least {_MIN_GOLD} texts that the teacher has an "
                 f"answer for; got {int(usable.sum())}. Label some more by hand."
             )
-        fit = _FITS[self.method]
+        fits: dict[str, Any] = _TAG_FITS if named.multilabel else _FITS
         return replace(
             labels,
-            recalibration=fit(gold.proba[usable], columns[usable]),
+            recalibration=fits[self.method](gold.proba[usable], truth[usable]),
             n_asked=labels.n_asked + gold.n_asked,
             usage=labels.usage.plus(gold.usage),
             seconds=labels.seconds + gold.seconds,
         )
 
-    def _gold(
-        self, labels: TeacherLabels, classes: Any, named: Classes, verbose: int
-    ) -> tuple[TeacherLabels, IntArray]:
-        """Label the gold texts with the pool's calibration; also return their columns."""
+    def _gold(self, classes: Classes) -> tuple[list[str], Any]:
+        """Return the texts with gold labels, and the columns of those.
+
+        With several classes a text these are rows of 0 and 1.
+        """
         texts = as_texts(self.texts, "texts")
-        gold = column_entries(self.y, "y")
-        if len(gold) != len(texts):
-            raise InvalidParameterError(
-                f"`y` must hold one class a text; got {len(gold)} for {len(texts)} texts."
-            )
-        unknown = sorted({str(name) for name in gold if name not in named.names})
-        if unknown:
-            raise InvalidParameterError(
-                f"`y` must hold names in `classes`; got {unknown[:5]}, classes are "
-                f"{list(named.words)}."
-            )
-        known: TeacherLabels = self.teacher.label(
-            texts, classes, class_bias=labels.class_bias, verbose=verbose
-        )
-        return known, np.array([named.names.index(name) for name in gold])
+        if classes.multilabel:
+            return texts, np.exp(log_prob_of_output(self.y, len(texts), classes))
+        gold = gold_entries(self.y, list(classes.names), len(texts))
+        return texts, np.array([classes.names.index(label) for label in gold])
 
     @override
     def plan(self, texts: Any, classes: Any) -> LabellingPlan:

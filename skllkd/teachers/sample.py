@@ -14,10 +14,11 @@ from skllkd._core.classes import Classes, as_classes
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.teachers.base import Teacher, distinct_texts
+from skllkd.teachers.class_tree.questions import first_question
 from skllkd.teachers.labels import TeacherLabels
 
-#: Width of the lines of the table.
-_WIDTH = 88
+#: Width of the lines of the table, and number of classes listed of a text.
+_WIDTH, _LISTED = 88, 4
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class Sample:
         if self.labels.missing[row]:
             return f"  no answer  {text!r}: {self.labels.error[row]}"
         proba = self.labels.raw_proba[row]
+        if self.labels.multilabel:
+            likeliest = np.argsort(-proba, kind="stable")[:_LISTED]
+            named = [f"{proba[k]:.2f} {self.labels.classes[k]}" for k in likeliest]
+            return f"  {', '.join(named)}  {text!r}"
         name = self.labels.classes[int(proba.argmax())]
         return f"  {proba.max():.2f}  {name}  {text!r}"
 
@@ -74,6 +79,7 @@ def ask_sample(teacher: Teacher, texts: Any, classes: Any, n_texts: int) -> Samp
     teacher = copy.copy(teacher)
     if hasattr(teacher, "max_retries"):
         teacher.max_retries = min(teacher.max_retries, 1)  # a trial does not wait long
+    asked = first_question(named) if teacher._asks_down(named) else named
     order = np.random.RandomState(0).permutation(len(distinct))
     some = [distinct[row] for row in order[:n_texts]]
     labels = _uncalibrated(teacher, some[:1], named)
@@ -87,7 +93,7 @@ def ask_sample(teacher: Teacher, texts: Any, classes: Any, n_texts: int) -> Samp
             c: np.concatenate([getattr(labels, c), getattr(others, c)]) for c in columns
         }
         labels = replace(labels, **joined)
-    return Sample(some, labels, teacher._prompt_of(some[0], named), n_asked, seconds)
+    return Sample(some, labels, teacher._prompt_of(some[0], asked), n_asked, seconds)
 
 
 def _uncalibrated(

@@ -14,6 +14,8 @@ from skllkd.exceptions import TeacherOutputError
 
 #: Names of what goes with a label.
 _SCORES = ("score", "confidence")
+#: Names of the lists of all labels, and of their scores.
+_RANKED = ("labels", "scores")
 
 
 def names_classes(row: Any) -> bool:
@@ -39,7 +41,7 @@ def proba_of_scored(rows: list[Any], classes: Classes, tolerance: float) -> Floa
 def _scores(answer: Any, row: int, classes: Classes) -> dict[int, float]:
     """Return the score of each class that an answer names, by its column."""
     scores: dict[int, float] = {}
-    for label, score in _pairs(answer, row, classes):
+    for label, score in pairs_in_answer(answer, row, classes):
         column = column_of(label, row, classes)
         if column in scores:
             raise TeacherOutputError(
@@ -53,7 +55,7 @@ def _scores(answer: Any, row: int, classes: Classes) -> dict[int, float]:
     return scores
 
 
-def _pairs(answer: Any, row: int, classes: Classes) -> list[tuple[Any, Any]]:
+def pairs_in_answer(answer: Any, row: int, classes: Classes) -> list[tuple[Any, Any]]:
     """Return the labels and scores in an answer."""
     if isinstance(answer, (list, tuple)):
         if not names_classes(answer):
@@ -63,12 +65,20 @@ def _pairs(answer: Any, row: int, classes: Classes) -> list[tuple[Any, Any]]:
             )
         if not isinstance(answer[0], Mapping):
             return [(answer[0], answer[1])]
-        return [pair for part in answer for pair in _pairs(part, row, classes)]
+        return [pair for part in answer for pair in pairs_in_answer(part, row, classes)]
     if not isinstance(answer, Mapping):
         raise TeacherOutputError(
             "the teacher must answer in one form; got labels with scores, and "
             f"{shown(answer)} at row {row}."
         )
+    labels, scores = (answer.get(name) for name in _RANKED)  # of a zero-shot pipeline
+    if isinstance(labels, list) and isinstance(scores, list):
+        if len(labels) != len(scores):
+            raise TeacherOutputError(
+                f"the teacher must give a score for each label; got {len(labels)} labels "
+                f"and {len(scores)} scores at row {row}."
+            )
+        return list(zip(labels, scores, strict=True))
     if "label" in answer and "label" not in classes.names:
         score = next((answer[name] for name in _SCORES if name in answer), 1.0)
         return [(answer["label"], score)]

@@ -32,7 +32,10 @@ class SklearnTeacher(Teacher):
     estimator : classifier
         A fitted classifier, or a pipeline that ends in one, with `predict_proba`. It
         reads texts, or rows of numbers with a student that takes those. Clones of the
-        teacher share it: a clone of its own would have forgotten what it learned.
+        teacher share it: a clone of its own would have forgotten what it learned. With
+        several classes a text (`Multilabel`) it is a multi-label one, such as
+        `OneVsRestClassifier`; the columns of the indicator matrix that it was fitted on
+        are the classes in their order.
     calibration : BatchCalibration, optional
         Correction of a preference for some labels; None, the default, for none.
 
@@ -52,6 +55,8 @@ class SklearnTeacher(Teacher):
     >>> labels.proba.round(2)
     array([[0.57, 0.43]])
     """
+
+    _is_multilabel = True
 
     def __init__(
         self,
@@ -81,12 +86,40 @@ class SklearnTeacher(Teacher):
         columns = self._columns(classes)
         proba = np.empty((0, len(classes)))
         if len(X):
-            proba = np.asarray(self.estimator.predict_proba(X))[:, columns]
+            answer = self.estimator.predict_proba(X)
+            if isinstance(answer, list):  # an array for each class
+                answer = self._of_yes(answer)
+            proba = np.asarray(answer)[:, columns]
         log_prob = log_prob_of_output(proba, len(X), classes)
         return TeacherLabels(classes.names, log_prob, np.full(len(X), np.nan))
 
+    def _of_yes(self, answer: list[Any]) -> FloatArray:
+        """Return the probability of yes from those of no and yes for each class."""
+        per_class = self.estimator.classes_
+        columns = []
+        for proba, values in zip(answer, per_class, strict=True):
+            is_yes = np.asarray(values).astype(float) == 1
+            columns.append(np.asarray(proba)[:, is_yes].sum(axis=1))  # 0 if never seen
+        return np.column_stack(columns)
+
     def _columns(self, classes: Classes) -> list[int]:
         """Find the column of each class in the classifier's output."""
+        self._check()
+        kind, known = type(self.estimator).__name__, self.estimator.classes_
+        if isinstance(known, list):
+            known = range(len(known))  # a classifier for each class
+        known = np.asarray(known).tolist()
+        if set(known) == set(classes.names):
+            return [known.index(name) for name in classes.names]
+        if classes.multilabel and known == [*range(len(classes))]:
+            return known  # an indicator matrix has no names
+        raise InvalidParameterError(
+            "`classes` must be those the teacher was fitted on; got "
+            f"{list(classes.names)!r}, the {kind} has {known!r}."
+        )
+
+    def _check(self) -> None:
+        """Raise unless the estimator is a fitted classifier with probabilities."""
         estimator, kind = self.estimator, type(self.estimator).__name__
         if not hasattr(estimator, "predict") or isinstance(estimator, type):
             raise InvalidParameterError(
@@ -106,10 +139,3 @@ class SklearnTeacher(Teacher):
                 "decision function is no probability. Wrap it before it is fitted: "
                 f"CalibratedClassifierCV({kind}(...))."
             )
-        known = np.asarray(estimator.classes_).tolist()
-        if set(known) != set(classes.names):
-            raise InvalidParameterError(
-                "`classes` must be those the teacher was fitted on; got "
-                f"{list(classes.names)!r}, the {kind} has {known!r}."
-            )
-        return [known.index(name) for name in classes.names]

@@ -16,6 +16,8 @@ from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.containers import column_names
 
 _PREFIX = "proba_"
+#: Words in columns that say whether a text has a class.
+_TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 _SUFFIXES = [suffix for suffix, kind in SUFFIXES.items() if kind != "txt"]
 
 
@@ -45,6 +47,11 @@ def answers_in_table(
     texts = as_texts(entries(text, "text"), text)
     if label is None and confidence is None and proba is None:
         proba = _written_columns(columns)
+        others = [name for name in columns if name != text]
+        if not proba and others and "label" not in others:
+            return texts, {
+                name: _numbers_if_all(columns[name], name) for name in others
+            }
     if proba:
         named = {k: entries(name, "proba") for k, name in proba.items()}
         return texts, {k: _numbers(named[k], name) for k, name in proba.items()}
@@ -114,6 +121,15 @@ def _labels(entries: list[Any]) -> list[Any]:
     ]
 
 
+def _numbers_if_all(column: Any, name: Any) -> list[Any]:
+    """Return a column's numbers, or its entries where some are none."""
+    entries = column_entries(column, str(name))
+    try:
+        return _numbers(entries, name)
+    except InvalidParameterError:
+        return entries
+
+
 def _numbers(entries: list[Any], column: Any) -> list[float]:
     """Return a column's numbers, NaN for an empty cell."""
     return [_number(entry, column, row) for row, entry in enumerate(entries, start=1)]
@@ -123,6 +139,8 @@ def _number(entry: Any, column: Any, row: int) -> float:
     """Return the number in a cell."""
     if entry == "" or is_missing(entry):
         return float("nan")
+    if isinstance(entry, str) and entry.strip().casefold() in _TRUTH:
+        return _TRUTH[entry.strip().casefold()]
     try:
         return float(entry)
     except (TypeError, ValueError, OverflowError) as error:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._core.arrays import BoolArray, IntArray, is_missing
+from skllkd._core.arrays import BoolArray, IntArray
 from skllkd._core.classes import Classes
+from skllkd._core.labels import label_entries
 from skllkd._core.params import shown
-from skllkd._core.texts import column_entries
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
-from skllkd.training.targets import blank_rows, whole_numbers
+from skllkd.training.targets import blank_rows
 
 
 def gold_columns(gold: Any, texts: Any, classes: Classes) -> IntArray | None:
@@ -23,9 +23,8 @@ def gold_columns(gold: Any, texts: Any, classes: Classes) -> IntArray | None:
     labels of blank texts, which take no part.
     """
     given = _entries(gold, texts)
-    labels = whole_numbers(list(given.values()))
     column = np.full(len(texts), -1)
-    for row, label in zip(given, labels, strict=True):
+    for row, label in given.items():
         if label not in classes.names:
             raise InvalidParameterError(
                 f"`gold` must hold names in `classes`, {shown(list(classes.names))}; got "
@@ -41,14 +40,14 @@ def _entries(gold: Any, texts: Any) -> dict[int, Any]:
     """Return the labels that are not missing, by row."""
     if isinstance(gold, Mapping):
         return _mapped(gold, texts)
-    labels = column_entries(gold, "gold")
+    labels = label_entries(gold, "gold")
     if len(labels) != len(texts):
         raise InvalidParameterError(
             f"`gold` must hold an entry for each text, None where there is no label; got "
             f"{len(labels)} for {len(texts)} texts. Of a few texts give a mapping: "
             "{row or text: label}."
         )
-    return {row: label for row, label in enumerate(labels) if not is_missing(label)}
+    return {row: label for row, label in enumerate(labels) if label is not None}
 
 
 def _mapped(gold: Mapping[Any, Any], texts: Any) -> dict[int, Any]:
@@ -57,9 +56,10 @@ def _mapped(gold: Mapping[Any, Any], texts: Any) -> dict[int, Any]:
     if not isinstance(texts, np.ndarray):
         place = {text: row for row, text in reversed(list(enumerate(texts)))}
     given: dict[int, Any] = {}
-    for key, label in gold.items():
+    labels = label_entries(list(gold.values()), "gold")
+    for key, label in zip(gold, labels, strict=True):
         row = _row(key, place, texts)
-        if not is_missing(label) and given.setdefault(row, label) != label:
+        if label is not None and given.setdefault(row, label) != label:
             _refuse_two_labels(row, given[row], label)
     return given
 

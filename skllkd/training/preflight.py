@@ -1,4 +1,4 @@
-"""Whatever can fail after labels are paid for, tried before the first call.
+"""Trials, before the first call, of whatever can fail after labels are paid for.
 
 `fit` calls it, and so does the command line, which knows where the result is to go. The
 teacher's own set-up is tried by its first text, which goes alone.

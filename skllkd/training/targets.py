@@ -6,10 +6,10 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.utils import column_or_1d
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
 from skllkd._core.classes import Classes, as_classes, refuse_multilabel
+from skllkd._core.labels import label_entries
 from skllkd._core.params import shown
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
@@ -80,28 +80,16 @@ def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Class
             "without a `teacher` the classifier requires y to be passed, but the target "
             "y is None. Set teacher=..., or call fit(X, y) with labels bought elsewhere."
         )
-    if getattr(y, "ndim", 1) == 2:
-        try:
-            y = column_or_1d(y, warn=True)
-        except ValueError as error:
-            raise InvalidParameterError(
-                f"`y` must be one column of labels: {error}"
-            ) from error
-    given = [None if is_missing(label) else label for label in column_entries(y, "y")]
+    given = label_entries(y, "y")
     if len(given) != len(texts):
         raise InvalidParameterError(
             f"`y` must hold one label a text; got {len(given)} for {len(texts)} texts."
         )
-    for row, label in enumerate(given):
-        if not isinstance(label, (str, int, float, np.generic, type(None))):
-            raise InvalidParameterError(
-                "`y` must hold one label a text, a string or a number; got "
-                f"{shown(label)} ({type(label).__name__}) at row {row}."
-            )
     is_blank_row = blank_rows(texts)
-    pairs = zip(is_blank_row, whole_numbers(given), strict=True)
+    pairs = zip(is_blank_row, given, strict=True)
     given = [None if is_empty else label for is_empty, label in pairs]
     named = as_classes(_distinct(given) if classes is None else classes)
+    _check_known(given, named)
     log_prob = log_prob_of_output(given, len(texts), named)
     return _known_labels(named, log_prob, is_blank_row, "y"), named
 
@@ -162,27 +150,19 @@ def blank_rows(texts: Any) -> BoolArray:
 def _distinct(labels: list[Any]) -> list[Any]:
     """Return the class names among labels, sorted."""
     distinct = {label for label in labels if label is not None}
-    broken = [label for label in distinct if isinstance(label, float)]
-    if broken:
+    if len(distinct) < 2:
         raise InvalidParameterError(
-            "Unknown label type: continuous. `y` must hold class labels; got numbers "
-            f"that are not whole, as {broken[0]!r}."
+            f"`y` must hold at least 2 classes; got {len(distinct)} class: "
+            f"{list(distinct)!r}."
         )
-    if len(distinct) == 1:
-        raise InvalidParameterError(
-            f"`y` must hold at least 2 classes; got 1 class: {list(distinct)!r}."
-        )
-    try:
-        return sorted(distinct)
-    except TypeError as error:
-        raise InvalidParameterError(
-            f"`y` must hold labels of one type; got {sorted(map(repr, distinct))[:5]}."
-        ) from error
+    return sorted(distinct)
 
 
-def whole_numbers(labels: list[Any]) -> list[Any]:
-    """Return labels with 1.0 as 1: a gap turns a column of integers into floats."""
-    known = [label for label in labels if label is not None]
-    if not all(isinstance(label, float) and label.is_integer() for label in known):
-        return labels
-    return [None if label is None else int(label) for label in labels]
+def _check_known(labels: list[Any], classes: Classes) -> None:
+    """Raise for the first label in `y` that is no class."""
+    for row, label in enumerate(labels):
+        if label is not None and label not in classes.names:
+            raise InvalidParameterError(
+                f"`y` must hold labels in the classes {shown(list(classes.names), 100)}; "
+                f"got {shown(label)} ({type(label).__name__}) at row {row}."
+            )

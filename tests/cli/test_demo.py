@@ -1,10 +1,12 @@
 """The demonstration's table and verdict."""
 
+import io
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from skllkd import LLKDClassifier
 from skllkd.cli.demo import BACK_ENDS, CLASSES, EXAMPLES, demo_teacher
 from skllkd.cli.demo_figures import (
     DemoFigures,
@@ -12,7 +14,10 @@ from skllkd.cli.demo_figures import (
     format_table,
     format_verdict,
 )
+from skllkd.cli.demo_task import STORIES, write_task
+from skllkd.cli.main import main
 from skllkd.exceptions import InvalidParameterError, MissingDependencyError
+from skllkd.students import FrozenEncoderStudent
 
 FIGURES = DemoFigures(
     pool=1200,
@@ -131,3 +136,27 @@ def test_either_back_end_asks_the_same_question(monkeypatch):
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     with pytest.raises(MissingDependencyError, match=r"skllkd\[llama\]"):
         demo_teacher("llama.cpp")
+
+
+def test_the_task_fits_again_without_the_language_model(
+    news, tiny_path, tmp_path, monkeypatch
+):
+    """The folder of the demonstration is a task of `skllkd review` and `skllkd fit`."""
+    texts, topics = (part[:60] for part in news)
+    student = FrozenEncoderStudent(tiny_path, device="cpu")
+    clf = LLKDClassifier(
+        lambda some: [topics[texts.index(text)] for text in some],
+        CLASSES,
+        student=student,
+        random_state=0,
+        verbose=0,
+    ).fit(texts)
+    write_task(clf, texts, tmp_path)
+    clf.save(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("1\n2\n"))
+    assert main(["review", "model", STORIES, "--terminal"]) == 0
+    assert main(["fit", "--gold", "model-review.csv", "--frozen"]) == 0
+    again = LLKDClassifier.load("model")
+    np.testing.assert_allclose(again.teacher_proba_, clf.teacher_proba_, rtol=1e-5)
+    assert again.gold_accuracy_["teacher"].n_texts == 2

@@ -3,9 +3,14 @@
 import re
 import sys
 import warnings
+from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pyarrow import feather
 from skllkd import LLKDClassifier
 from skllkd.cli.main import main
 from skllkd.exceptions import TeacherAccessError
@@ -268,3 +273,83 @@ def test_a_warning_is_a_message_without_a_line_of_code(texts, monkeypatch, capsy
     with pytest.raises(SystemExit):
         main(["label", texts, "--teacher", "t", *CLASSES])
     assert capsys.readouterr().err == "skllkd: warning: Raise --max-calls.\n"
+
+
+# ---- any faults together
+
+ROWS = "id,text\n1,apple pie\n2,berry jam\n"
+
+
+def with_file(command, folder, name, content):
+    (folder / name).write_text(content)
+    return command | {"input": str(folder / name)}
+
+
+def with_interval(command, folder):
+    """Return the command with a column that Arrow has and parquet has not."""
+    path = folder / "interval.arrow"
+    interval = pa.array([(1, 2, 3)], pa.month_day_nano_interval())
+    feather.write_feather(pa.table({"text": ["a"], "of": interval}), str(path))
+    return command | {"input": str(path), "-o": str(folder / "out.parquet")}
+
+
+FAULTS = {
+    "no such input": lambda c, d: c | {"input": str(d / "none.csv")},
+    "an input that is a folder": lambda c, d: c | {"input": str(d), "--format": "csv"},
+    "a quotation mark left open": lambda c, d: with_file(c, d, "q.csv", ROWS + '3,"a'),
+    "a short row": lambda c, d: with_file(c, d, "s.csv", ROWS + "3\n"),
+    "a number for a text": lambda c, d: with_file(c, d, "n.jsonl", '{"text": 1}'),
+    "no JSON": lambda c, d: with_file(c, d, "j.jsonl", '{"text": "apple"}\n{'),
+    "two columns of a name": lambda c, d: with_file(c, d, "r.csv", "text,text\na,b\n"),
+    "a column that is taken": lambda c, d: with_file(
+        c, d, "t.csv", "text,label\napple,mine\n"
+    ),
+    "an input of no format": lambda c, d: with_file(c, d, "texts", ROWS),
+    "no such column": lambda c, d: c | {"--column": "txt"},
+    "no such encoding": lambda c, d: c | {"--encoding": "none"},
+    "another encoding": lambda c, d: c | {"--encoding": "utf-16"},
+    "a delimiter of two characters": lambda c, d: c | {"--delimiter": ";;"},
+    "an output in no folder": lambda c, d: c | {"-o": str(d / "no" / "out.csv")},
+    "an output that is a folder": lambda c, d: c | {"-o": str(d)},
+    "an output in a file": lambda c, d: c | {"-o": str(d / "in.csv" / "out.csv")},
+    "an output that is the input": lambda c, d: c | {"-o": c["input"]},
+    "an output of no format": lambda c, d: c | {"-o": str(d / "out")},
+    "an output that is not written": lambda c, d: c | {"-o": str(d / "out.xlsx")},
+    "values of no common type": lambda c, d: (
+        with_file(c, d, "m.jsonl", '{"text": "a", "n": 1}\n{"text": "b", "n": "x"}\n')
+        | {"-o": str(d / "out.parquet")}
+    ),
+    "a type that is not written": lambda c, d: with_interval(c, d),
+    "no row": lambda c, d: with_file(c, d, "h.csv", "id,text\n"),
+    "one class": lambda c, d: c | {"--classes": ["a"]},
+    "a class twice": lambda c, d: c | {"--classes": ["a", "a"]},
+    "a class without a name": lambda c, d: c | {"--classes": ["a", " "]},
+}
+
+
+@given(faults=st.lists(st.sampled_from(sorted(FAULTS)), max_size=3))
+@example(faults=[])
+def test_no_call_is_paid_for_with_any_fault_of_the_command(faults, tmp_path, capsys):
+    """Without one, the labels are written."""
+    command = {"-o": str(tmp_path / "out.csv"), "--classes": ["a", "b"]}
+    (tmp_path / "out.csv").unlink(missing_ok=True)
+    command = with_file(command, tmp_path, "in.csv", ROWS)
+    for fault in faults:
+        command = FAULTS[fault](command, tmp_path)
+    arguments = ["label", command.pop("input"), "--teacher", "t"]
+    for name, value in command.items():
+        arguments += [name, *([value] if isinstance(value, str) else value)]
+    asked.clear()
+    with mock.patch(
+        "skllkd.cli.labelling.teacher_of", return_value=ByLetter(store=False)
+    ):
+        status = main(arguments)
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    if not faults:
+        assert status == 0 and len(asked) == 2 and (tmp_path / "out.csv").exists()
+    elif status:
+        assert status == 1 and asked == []
+        assert "skllkd: " in said
+    else:  # some mend each other, as a format that is said
+        assert len(faults) > 1

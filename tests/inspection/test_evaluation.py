@@ -107,7 +107,7 @@ def test_pictures_are_png_files(case):
     ("gold", "message"),
     [
         (["a", "A"], "1 of 2 are none, as 'A'"),
-        (["a", None], "as None"),
+        (["a", None], "got None at row 1"),
         (["a"], "each of the 2 texts; got 1"),
     ],
 )

@@ -10,7 +10,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from sklearn.base import clone
+from skllkd import Multilabel
 from skllkd._core.classes import as_classes
 from skllkd.cli.demo import CLASSES, split_bbc_news
 from skllkd.cli.demo import demo_teacher as teacher_by
@@ -108,6 +110,24 @@ def test_log_probabilities_are_those_of_a_plain_evaluation(
         np.testing.assert_allclose(labels.log_prob[row], expected, atol=1e-3)
     assert ((labels.label_mass > 0) & (labels.label_mass <= 1)).all()
     np.testing.assert_allclose(labels.proba.sum(axis=1), 1)
+
+
+def test_several_classes_a_text_are_yes_or_no_asked_one_at_a_time(
+    f32_path, plain_llama, news
+):
+    texts, tags = news[0][:4], Multilabel(LONG_NAMES)
+    examples = [("Rates rise.", LONG_NAMES[:2]), ("A cup.", [])]
+    teacher = LlamaCppTeacher(
+        f32_path, examples=examples, calibration=None, store=False
+    )
+    labels = teacher.label(texts, tags)
+    template = teacher._template(loaded_model(f32_path), as_classes(tags))
+    for row, text in enumerate(texts):
+        scores = np.reshape(reference_log_prob(plain_llama, template, text), (-1, 2))
+        odds = scores[:, 0] - scores[:, 1]  # the name before both cancels
+        np.testing.assert_allclose(labels.proba[row], expit(odds), atol=1e-4)
+    assert labels.usage.n_calls == len(texts)
+    assert (labels.label_mass > 0.2).all()
 
 
 def test_better_than_chance_and_calibration_from_stored_answers(news):

@@ -12,7 +12,7 @@ from sklearn.model_selection import (
     cross_val_predict,
     learning_curve,
 )
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from skllkd import LLKDClassifier
 from skllkd.exceptions import InvalidParameterError
@@ -69,11 +69,12 @@ def test_stacks(method):
     assert stack.fit(TEXTS, GOLD).score(TEXTS, GOLD) > 0.6
 
 
-def test_one_versus_the_rest_says_that_it_is_not_needed():
+@pytest.mark.parametrize("several", [OneVsRestClassifier, OneVsOneClassifier])
+def test_several_classifiers_of_two_classes_say_that_they_are_not_needed(several):
     with pytest.raises(InvalidParameterError, match="OneVsRestClassifier"):
-        OneVsRestClassifier(classifier()).fit(TEXTS, GOLD)
+        several(classifier()).fit(TEXTS, GOLD)
     labelled = LLKDClassifier(student=SklearnStudent(), random_state=0, verbose=0)
-    assert OneVsRestClassifier(labelled).fit(TEXTS, GOLD).score(TEXTS, GOLD) > 0.9
+    assert several(labelled).fit(TEXTS, GOLD).score(TEXTS, GOLD) > 0.9
 
 
 def test_optuna():

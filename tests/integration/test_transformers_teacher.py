@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from skllkd import Multilabel
 from skllkd.cli.demo import CLASSES
 from skllkd.teachers import LlamaCppTeacher, TransformersTeacher
 from skllkd.teachers.huggingface.loading import loaded_tokenizer
@@ -47,6 +48,15 @@ def test_it_agrees_with_llama_cpp(teacher, f32_path, news, names, chat):
     theirs = LlamaCppTeacher(f32_path, chat=chat, examples=examples, store=False)
     a, b = ours.label(texts, names), theirs.label(texts, names)
     np.testing.assert_allclose(a.log_prob, b.log_prob, atol=1e-3)
+    np.testing.assert_allclose(a.proba, b.proba, atol=1e-4)
+    np.testing.assert_allclose(a.label_mass, b.label_mass, atol=1e-3)
+
+
+def test_several_classes_a_text_agree_with_llama_cpp(teacher, f32_path, news):
+    texts, tags = [*news[0][:4], HOSTILE[1]], Multilabel(LONG_NAMES)
+    examples = [("Rates rise.", LONG_NAMES[:2]), ("A cup.", [])]
+    a = clone(teacher).set_params(examples=examples).label(texts, tags)
+    b = LlamaCppTeacher(f32_path, examples=examples, store=False).label(texts, tags)
     np.testing.assert_allclose(a.proba, b.proba, atol=1e-4)
     np.testing.assert_allclose(a.label_mass, b.label_mass, atol=1e-3)
 

@@ -27,7 +27,7 @@ def test_it_is_unbiased(prune, asks):
     small = loss < loss.mean()
     assert 10 < small.sum() < 50
     total, times = np.zeros(60), np.zeros(60)
-    for step in range(1, 4001):
+    for step in range(1, 2001):
         given = student.copy()
         if asks:
             asked = rule.candidates(Batch(np.arange(60), teacher, step=step))
@@ -38,10 +38,10 @@ def test_it_is_unbiased(prune, asks):
         np.testing.assert_allclose(kept.weight, np.where(small, 1 / (1 - prune), 1))
         total[kept.mask] += kept.weight[kept.mask]
         times += kept.mask
-    np.testing.assert_array_equal(times[~small], 4000)
-    np.testing.assert_allclose(times[small] / 4000, 1 - prune, atol=0.035)
-    np.testing.assert_allclose(total / 4000, 1, atol=0.15)
-    assert (total / 4000).mean() == pytest.approx(1, abs=0.02)
+    np.testing.assert_array_equal(times[~small], 2000)
+    np.testing.assert_allclose(times[small] / 2000, 1 - prune, atol=0.05)
+    np.testing.assert_allclose(total / 2000, 1, atol=0.2)
+    assert (total / 2000).mean() == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("target", ["hard", "soft"])

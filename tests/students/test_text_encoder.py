@@ -47,7 +47,7 @@ def test_features_are_those_of_sentence_transformers(tiny_path):
 
 def test_texts_longer_than_the_window_are_counted(tiny_path):
     encoder = read_encoder(tiny_path, max_length=4, device="cpu")
-    assert encoder.max_length == 4
+    assert encoder.window.max_length == 4
     assert encoder.features([*TEXTS, "a"])[1] == 3
 
 

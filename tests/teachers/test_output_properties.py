@@ -2,13 +2,17 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skllkd._core.classes import as_classes
-from skllkd.exceptions import TeacherOutputError
+from skllkd.exceptions import SkllkdError, TeacherOutputError
+from skllkd.teachers import PrecomputedTeacher
 from skllkd.teachers.outputs import log_prob_of_output
 
+UNANSWERED = "ignore::skllkd.exceptions.MissingLabelWarning"
 CLASSES = [["a", "b"], ["b", "c", "a"], [0, 1], [2, 1, 0], [True, False]]
 scalars = st.one_of(
     st.none(),
@@ -96,3 +100,54 @@ def test_probabilities_are_the_same_in_every_form(known, order):
     for form in forms[: None if any(answered) else 3]:
         found = np.exp(log_prob_of_output(form, len(expected), classes))
         np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.filterwarnings(UNANSWERED)
+@given(
+    known=distributions(),
+    order=st.randoms(use_true_random=False),
+    table_of=st.sampled_from([pd.DataFrame, pl.DataFrame, pa.table]),
+    prefix=st.sampled_from(["proba_", "p "]),
+)
+def test_tables_with_columns_in_any_order_are_the_same_answers(
+    known, order, table_of, prefix
+):
+    names, expected = known
+    texts = [f"text {i}" for i in range(len(expected))]
+    columns = {f"{prefix}{name}": expected[:, k] for k, name in enumerate(names)}
+    columns |= {"text": texts, "id": [1] * len(texts), "label": ["other"] * len(texts)}
+    table = table_of(
+        {name: columns[name] for name in order.sample([*columns], len(columns))}
+    )
+    given = None if prefix == "proba_" else {n: f"{prefix}{n}" for n in names}
+    if not np.isnan(expected).all():
+        teacher = PrecomputedTeacher.from_table(table, proba=given)
+        found = teacher.label(texts, names)
+        np.testing.assert_allclose(found.proba, expected, atol=1e-12)
+
+
+@pytest.mark.filterwarnings(UNANSWERED)
+@given(
+    entries=st.lists(st.tuples(scalars, scalars), min_size=1, max_size=4),
+    names=st.sampled_from(CLASSES),
+    has_confidence=st.booleans(),
+)
+def test_any_table_is_labels_or_a_named_error(entries, names, has_confidence):
+    labels, sure = zip(*entries, strict=True)
+    texts = [f"text {i}" for i in range(len(labels))]
+    frame = pd.DataFrame({"text": texts})
+    frame["label"] = pd.Series(labels, dtype=object)
+    frame["sure"] = pd.Series(sure, dtype=object)
+    confidence = "sure" if has_confidence else None
+    try:
+        teacher = PrecomputedTeacher.from_table(
+            frame, label="label", confidence=confidence
+        )
+        proba = teacher.label(texts, names).proba
+    except SkllkdError:
+        return
+    known = ~np.isnan(proba).any(axis=1)
+    np.testing.assert_allclose(proba[known].sum(axis=1), 1)
+    for row in np.flatnonzero(known):
+        word = str(labels[row])
+        assert names[proba[row].argmax()] == labels[row] or word in map(str, names)

@@ -162,6 +162,15 @@ def test_numbered_columns_are_names_of_numbers_alone():
         sparse.csr_matrix([[0.1, 0.9], [0.6, 0.4]]),
         [["0.1", "0.9"], ["0.6", "0.4"]],
         pa.array([[0.1, 0.9], [0.6, 0.4]]),
+        torch.tensor([[-0.1j, -0.9j], [-0.6j, -0.4j]]).conj().imag,
+        np.array([(0.9, 0.1), (0.4, 0.6)], dtype=[("b", float), ("a", float)]),
+        np.rec.fromarrays([[0.9, 0.4], [0.1, 0.6]], names="b,a"),
+        pa.record_batch({"b": [0.9, 0.4], "x": ["", ""], "a": [0.1, 0.6]}),
+        pl.Series([{"b": 0.9, "a": 0.1}, {"b": 0.4, "a": 0.6}]),
+        [
+            {"sequence": "x", "labels": ["b", "a"], "scores": [0.9, 0.1]},
+            {"sequence": "y", "labels": ["a", "b"], "scores": [0.6, 0.4]},
+        ],
     ],
     ids=str,
 )
@@ -227,6 +236,14 @@ def test_a_share_of_the_scores_is_for_the_classes_that_are_not_named():
         (np.full((2, 2, 1), 0.5), ["(2, 2, 1)"]),
         (b"ab", ["bytes"]),
         ([b"a", b"b"], ["b'a'", "row 0"]),
+        (pl.DataFrame({"a": [0.5]}).lazy(), ["LazyFrame"]),
+        (torch.empty(2, 2, device="meta"), ["tensor", "softmax"]),
+        (
+            torch.complex(torch.ones(2, 2), torch.ones(2, 2)).conj(),
+            ["complex", "row 0"],
+        ),
+        ([{"labels": ["a", "b"], "scores": [1.0]}] * 2, ["2 labels and 1", "row 0"]),
+        ([{"labels": ["a", "b"], "scores": [0.9, 0.9]}] * 2, ["sum to 1", "row 0"]),
     ],
 )
 def test_odd_answers_are_refused_with_value_and_row(output, parts):

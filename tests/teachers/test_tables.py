@@ -191,10 +191,11 @@ def test_what_cannot_be_read_is_named(tmp_path):
 
     with pytest.raises(InvalidParameterError, match=r"`text`.*'body'.*\['text', 'y'\]"):
         read(text="body")
-    with pytest.raises(
-        InvalidParameterError, match=r"`label`.*'label'.*\['text', 'y'\]"
-    ):
-        read()
+    with pytest.raises(InvalidParameterError, match=r"`label`.*'label'.*\['text'\]"):
+        read(frame[["text"]])
+    of_classes = PrecomputedTeacher.from_table(frame)  # a column for each class
+    with pytest.raises(InvalidParameterError, match=r"\['y'\], none for \['a', 'b'\]"):
+        of_classes.label(["x"], ["a", "b"])
     with pytest.raises(InvalidParameterError, match=r"`confidence`.*'sure'"):
         read(label="y", confidence="sure")
     with pytest.raises(InvalidParameterError, match="`proba`.*'p_b'"):

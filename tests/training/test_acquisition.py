@@ -19,7 +19,7 @@ from tests.conftest import TOPICS, GoldTeacher
 @pytest.fixture
 def texts_and_gold(news, monkeypatch):
     """Return texts and topics, to be labelled in rounds of short training."""
-    monkeypatch.setattr("skllkd.training.acquisition._MIN_STEPS", 40)
+    monkeypatch.setattr("skllkd.training.acquisition._MIN_STEPS", 15)
     return news[0][:200], news[1][:200]
 
 

@@ -67,7 +67,7 @@ def test_rows_of_numbers_take_rows_and_columns():
         ({1.0: "ham"}, r"got 1.0 \(float\)"),
         ({"b": "ham", 3: "spam"}, "got 'ham' and 'spam' for that at row 3"),
         ({"b": "ham", 1: "spam"}, "got 'ham' and 'spam' for that at row 1"),
-        ("ham", "ordered collection|an entry for each text"),
+        ("ham", "a column of labels"),
         (7, "ordered collection"),
     ],
 )

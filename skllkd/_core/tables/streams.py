@@ -25,6 +25,14 @@ _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _BEGINNINGS = (*MAGIC, *_BYTE_ORDER_MARKS)
+#: Places of NULs among the first four bytes, where two letters begin a file.
+_NULLS: dict[tuple[int, ...], str] = {
+    (1, 3): "utf-16-le",
+    (0, 2): "utf-16-be",
+    (1, 2, 3): "utf-32-le",
+    (0, 1, 2): "utf-32-be",
+}
+_LINE_ENDS = (b"\n", b"\r")
 
 
 class _Rejoined(io.RawIOBase):
@@ -88,7 +96,7 @@ def _begun(stream: Any) -> tuple[bytes, BinaryIO]:
     No more is waited for than tells the format: a line of text may come alone.
     """
     head = stream.read1(_CHUNK)
-    while any(start.startswith(head) and start != head for start in _BEGINNINGS):
+    while _tells_nothing(head):
         more = stream.read1(_CHUNK)
         if not more:
             break
@@ -109,6 +117,14 @@ def damage_named(source: Source) -> Iterator[None]:
         if error.errno is not None:
             raise
         raise source.error(f" is compressed, and damaged: {error}.") from None
+
+
+def _tells_nothing(head: bytes) -> bool:
+    """Return whether more bytes may tell a format, or UTF-16 without a mark."""
+    if any(start.startswith(head) and start != head for start in _BEGINNINGS):
+        return True
+    has_null = len(head) < 2 or 0 in head[:2]
+    return len(head) < 4 and has_null and head not in _LINE_ENDS
 
 
 class Lines:
@@ -199,11 +215,14 @@ class Lines:
 
 
 def _encoding_of(head: bytes) -> str:
-    """Return the encoding that a mark of the byte order tells, or UTF-8."""
+    """Return the encoding that a mark of the byte order or NULs tell, or UTF-8."""
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
             return encoding
-    return "utf-8"
+    nulls = tuple(place for place, byte in enumerate(head[:4]) if not byte)
+    if len(head) < 4 or head[:1] in _LINE_ENDS:
+        return "utf-8"
+    return _NULLS.get(nulls, "utf-8")
 
 
 def _decoder(encoding: str, source: Source) -> Any:

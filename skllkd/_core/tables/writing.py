@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -47,6 +47,18 @@ def open_output(path: str, kind: str, column: str) -> Iterator[Writer]:
             yield writer
             writer.finish()
             stream.flush()
+        finally:
+            writer.close()
+
+
+def try_writing(blocks: Iterable[Block], path: str, kind: str, column: str) -> None:
+    """Raise if blocks could not be written to a place; nothing is written there."""
+    with tempfile.TemporaryFile() as stream:
+        writer = writer_of(stream, kind, column, is_pipe=path == "-")
+        try:
+            for block in blocks:
+                writer.write(block)
+            writer.finish()
         finally:
             writer.close()
 

@@ -55,10 +55,15 @@ class ArchitectureClassifier(Classifier):
         """The part that was pretrained."""
         return self.network.base_model
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the logits, (n_rows, n_classes), of ids and mask, (n_rows, length)."""
+    def forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, share: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the logits, (n_rows, n_classes), of ids and mask, (n_rows, length).
+
+        `share`, (n_texts, n_rows), averages those of a text's windows.
+        """
         logits: torch.Tensor = self.network(input_ids=ids, attention_mask=mask).logits
-        return logits
+        return averaged(logits, share)
 
 
 class EncoderClassifier(Classifier, HeadLayers):
@@ -80,12 +85,23 @@ class EncoderClassifier(Classifier, HeadLayers):
         if pooling == "attention":
             self.attention = AttentionPooling(width)
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the logits, (n_rows, n_classes), of ids and mask, (n_rows, length)."""
-        return self.classify(self.features(ids, mask))
+    def forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, share: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the logits, (n_rows, n_classes), of ids and mask, (n_rows, length).
 
-    def features(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        `share`, (n_texts, n_rows), averages the features of a text's windows.
+        """
+        return self.classify(self.features(ids, mask, share))
+
+    def features(
+        self, ids: torch.Tensor, mask: torch.Tensor, share: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Return the pooled output of the encoder, (n_rows, n_features)."""
+        return averaged(self._pooled(ids, mask), share)
+
+    def _pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the pooled output of the encoder for each row."""
         output = self.encoder(input_ids=ids, attention_mask=mask)
         hidden: torch.Tensor = output.last_hidden_state
         if self.pooling == "cls":
@@ -95,6 +111,11 @@ class EncoderClassifier(Classifier, HeadLayers):
             return pooled
         weight = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
+
+def averaged(rows: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
+    """Return the means of the rows of windows over texts; the rows without shares."""
+    return rows if share is None else share.to(rows.dtype) @ rows
 
 
 def new_classifier(

@@ -19,15 +19,15 @@ _BATCH_SIZE, _BATCH_SIZE_ON_GPU = 64, 256
 
 def padded_tensors(
     texts: TokenizedTexts, rows: IntArray, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return padded ids and mask of some texts on a device."""
-    ids, mask = texts.padded(rows)
-    return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+) -> tuple[torch.Tensor, ...]:
+    """Return padded ids and mask, and any shares, of some texts on a device."""
+    arrays = texts.padded(rows)
+    return tuple(torch.from_numpy(array).to(device) for array in arrays)
 
 
 @torch.inference_mode()
 def in_length_order(
-    compute: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    compute: Callable[..., torch.Tensor],
     texts: TokenizedTexts,
     rows: IntArray,
     batch_size: int | None,
@@ -35,13 +35,16 @@ def in_length_order(
 ) -> Float32Array:
     """Return the results of at least one row, in the order given.
 
-    `compute` turns ids and mask into an array of one row a text; a batch holds texts of
-    similar length.
+    `compute` turns ids and mask, and the shares of several windows, into an array of
+    one row a text; a batch holds texts of similar length.
     """
     if batch_size is None:
         batch_size = _BATCH_SIZE_ON_GPU if device.type == "cuda" else _BATCH_SIZE
     results: Float32Array | None = None
-    for indices in length_ordered_batches(texts.lengths[rows], batch_size):
+    sizes = texts.n_windows[rows]
+    for indices in length_ordered_batches(
+        texts.lengths[rows], batch_size, n_windows=sizes
+    ):
         with any_shape_attention(device.type):
             of_batch = compute(*padded_tensors(texts, rows[indices], device))
         if results is None:

@@ -26,40 +26,47 @@ _TOLERANCE = 1e-3
 _QUANTIZED = ["MatMul", "Attention"]
 
 
-def onnx_graph(model: Classifier, *, quantize: str | None) -> Any:
+def onnx_graph(
+    model: Classifier, *, quantize: str | None, averages: bool = False
+) -> Any:
     """Return a classifier as an ONNX model, from token ids and mask to logits.
+
+    If it averages windows, a third input holds the share of each in each text.
 
     With `quantize="int8"` it multiplies in eight bits: weights by channel, activations
     by token (in front of attention, by batch).
     """
     onnx = optional_import("onnx", "onnx")
-    plain = onnx.load_model_from_string(_traced(model))
-    graph = _fused(plain, model)
+    plain = onnx.load_model_from_string(_traced(model, averages))
+    graph = _fused(plain, model, averages)
     return graph if quantize is None else in_eight_bits(graph)
 
 
-def _traced(model: Classifier) -> bytes:
+def _traced(model: Classifier, averages: bool) -> bytes:
     """Return the graph of a classifier as torch writes it."""
     encoder: Any = model.encoder
     encoder.set_attn_implementation("eager")  # the other forms cannot be traced
     is_known = encoder.config.model_type in _LIKE_BERT
     attention = known_attention(encoder) if is_known else nullcontext()
-    ids, mask = _example(model, n_rows=2, length=8)
+    example = _example(model, n_rows=2, length=8, averages=averages)
+    axes = {
+        "input_ids": {0: "windows", 1: "tokens"},
+        "attention_mask": {0: "windows", 1: "tokens"},
+        "share": {0: "texts", 1: "windows"},
+    }
+    names = list(axes)[: len(example)]
     file: Any = io.BytesIO()  # which it takes, whatever its annotation says
     with warnings.catch_warnings(), attention:
         # Parts that tracing cannot follow do not depend on the texts; the file is checked.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
-            (ids, mask),
+            example,
             file,
-            input_names=["input_ids", "attention_mask"],
+            input_names=names,
             output_names=["logits"],
-            dynamic_axes={
-                "input_ids": {0: "texts", 1: "tokens"},
-                "attention_mask": {0: "texts", 1: "tokens"},
-                "logits": {0: "texts"},
-            },
+            dynamic_axes={name: axes[name] for name in names}
+            | {"logits": {0: "texts"}},
             opset_version=_OPSET,
             dynamo=False,  # the other exporter needs onnxscript
         )
@@ -68,18 +75,22 @@ def _traced(model: Classifier) -> bytes:
 
 
 def _example(
-    model: Classifier, n_rows: int, length: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return token ids and a mask; the last row is padded to twice its length."""
+    model: Classifier, n_rows: int, length: int, averages: bool
+) -> tuple[torch.Tensor, ...]:
+    """Return token ids and a mask; the last row is padded to twice its length.
+
+    With `averages` also shares, of all rows in one text.
+    """
     config: Any = model.encoder.config
     rng = np.random.RandomState(0)
     ids = rng.randint(0, config.vocab_size, size=(n_rows, length))
     mask = np.ones_like(ids)
     mask[-1, length // 2 :] = 0
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    share = [np.full((1, n_rows), 1 / n_rows, np.float32)] if averages else []
+    return tuple(torch.from_numpy(array) for array in (ids, mask, *share))
 
 
-def _fused(plain: Any, model: Classifier) -> Any:
+def _fused(plain: Any, model: Classifier, averages: bool) -> Any:
     """Return the graph with its layers as single operators, where that works."""
     config: Any = model.encoder.config
     if config.model_type not in _LIKE_BERT:
@@ -103,22 +114,23 @@ def _fused(plain: Any, model: Classifier) -> Any:
             if "com.microsoft" not in {opset.domain for opset in fused.opset_import}:
                 opset = fused.opset_import.add()  # which the optimizer leaves out
                 opset.domain, opset.version = "com.microsoft", 1
-            return fused if _agrees(fused, model) else plain
+            return fused if _agrees(fused, model, averages) else plain
         except Exception:  # it may not know the graph of another version of torch
             return plain
 
 
-def _agrees(graph: Any, model: Classifier) -> bool:
+def _agrees(graph: Any, model: Classifier, averages: bool) -> bool:
     """Return whether a graph computes the same as the model."""
     runtime = optional_import("onnxruntime", "onnx")
     session = runtime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     for n_rows, length in [(1, 2), (3, 24)]:
-        ids, mask = _example(model, n_rows, length)
+        example = _example(model, n_rows, length, averages)
         with torch.inference_mode():
-            wanted = model(ids, mask).numpy()
-        feed = {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
+            wanted = model(*example).numpy()
+        names = [given.name for given in session.get_inputs()]
+        feed = {name: array.numpy() for name, array in zip(names, example, strict=True)}
         if not np.allclose(session.run(None, feed)[0], wanted, atol=_TOLERANCE):
             return False
     return True

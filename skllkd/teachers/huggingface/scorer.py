@@ -165,6 +165,8 @@ class HFScorer:
         """Return the labels' log-probabilities from logits by text and position."""
         log_prob = np.zeros((len(logits), len(self._trie.steps)))
         for position, pairs in enumerate(self._trie.labels_at):
+            if not pairs:
+                continue
             row = logits[:, position].float()
             labels, tokens = (list(part) for part in zip(*pairs, strict=True))
             found = row[:, tokens] - row.logsumexp(dim=-1, keepdim=True)

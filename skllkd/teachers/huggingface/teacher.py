@@ -22,6 +22,7 @@ from skllkd.teachers.huggingface.model import HFModel, HFTokenizer
 from skllkd.teachers.huggingface.scorer import HFScorer
 from skllkd.teachers.huggingface.source import ModelSource
 from skllkd.teachers.prompting.causal_lm import CausalLMTeacher
+from skllkd.teachers.prompting.shortening import TextLimit
 from skllkd.teachers.prompting.tokens import PromptTokens
 
 
@@ -90,7 +91,7 @@ class TransformersTeacher(CausalLMTeacher):
         instruction: str | None = None,
         chat: bool | str = "auto",
         calibration: BatchCalibration | None = BatchCalibration(),  # noqa: B008  (frozen)
-        max_text_tokens: int = 400,
+        max_text_tokens: TextLimit = 400,
         whole_labels: bool = True,
         max_calls: int | None = None,
         store: str | os.PathLike[str] | bool | None = None,

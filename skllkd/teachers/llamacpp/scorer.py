@@ -43,6 +43,8 @@ class LlamaScorer:
             for rows in _groups(context, prompts):
                 together = [prompts[row] for row in rows]
                 for which, position, logits in context.trie_logits(together):
+                    if not trie.labels_at[position]:
+                        continue
                     highest = float(logits.max())
                     total = float(np.exp(logits - highest).sum(dtype=np.float64))
                     log_total = highest + float(np.log(total))

@@ -11,6 +11,7 @@ import joblib
 from typing_extensions import override
 
 from skllkd._core.classes import Classes
+from skllkd._core.device import most_threads
 from skllkd._core.digest import file_digest
 from skllkd._core.params import check_number
 from skllkd._core.registry import HandleKey
@@ -18,6 +19,7 @@ from skllkd.teachers.calibration import BatchCalibration
 from skllkd.teachers.llamacpp.model import LlamaModel, loaded_model, models
 from skllkd.teachers.llamacpp.scorer import LlamaScorer, scorers
 from skllkd.teachers.prompting.causal_lm import CausalLMTeacher
+from skllkd.teachers.prompting.shortening import TextLimit
 from skllkd.teachers.prompting.tokens import PromptTokens
 
 
@@ -42,8 +44,9 @@ class LlamaCppTeacher(CausalLMTeacher):
     calibration : BatchCalibration, default=BatchCalibration()
         Correction of the model's preference for some labels; None for none. Applied to
         stored answers, so changing it costs no call.
-    max_text_tokens : int, default=400
-        Longer texts are cut, counted and warned of.
+    max_text_tokens : int or (int, int), default=400
+        Longer texts are cut, counted and warned of: their head is read, or, with two
+        numbers as (300, 100), head and tail.
     batch_tokens : int, default=512
         How many tokens are evaluated together.
     n_threads : int, optional
@@ -95,7 +98,7 @@ class LlamaCppTeacher(CausalLMTeacher):
         instruction: str | None = None,
         chat: bool | str = "auto",
         calibration: BatchCalibration | None = BatchCalibration(),  # noqa: B008  (frozen)
-        max_text_tokens: int = 400,
+        max_text_tokens: TextLimit = 400,
         batch_tokens: int = 512,
         n_threads: int | None = None,
         whole_labels: bool = True,
@@ -161,4 +164,4 @@ class LlamaCppTeacher(CausalLMTeacher):
         cores = int(joblib.cpu_count(only_physical_cores=True))
         given = os.environ.get("OMP_NUM_THREADS", "")
         share = int(given) if given.isdecimal() else cores
-        return self.n_threads or max(1, min(cores, share))
+        return most_threads(self.n_threads or max(1, min(cores, share)))

@@ -32,13 +32,14 @@ class _BackEnd(Protocol):
 
     _n_concurrent: int
     _chunk_size: int
-    _calls_per_text: int
 
     def _open_scorer(
         self, classes: Classes, may_spend: MaySpend
     ) -> AbstractContextManager[Scorer]: ...
 
     def _budget(self) -> Budget: ...
+
+    def _calls_per_text(self, classes: Classes) -> int: ...
 
 
 def always(_: Usage) -> bool:
@@ -156,7 +157,7 @@ def _score_elsewhere(
     size, scored = teacher._chunk_size, list[tuple[IntArray, Scores]]()
     starts = range(0, len(texts), size)
     chunks = ((rows[i : i + size], texts[i : i + size]) for i in starts)
-    meter = Meter(teacher._budget(), spent, teacher._calls_per_text)
+    meter = Meter(teacher._budget(), spent, teacher._calls_per_text(classes))
     try:
         scored.extend(scored_here(teacher, chunks, classes, meter))
     except Exception as failure:

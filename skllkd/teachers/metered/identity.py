@@ -107,7 +107,8 @@ def _orders(entries: list[_Entry], classes: Classes) -> Iterator[Classes]:
             seen.add(words)
             rows = [places[word] for word in words]
             names = tuple(classes.names[row] for row in rows)
-            yield Classes(names, tuple(classes.descriptions[row] for row in rows))
+            about = tuple(classes.descriptions[row] for row in rows)
+            yield replace(classes, names=names, descriptions=about)
 
 
 def _notes(entries: list[_Entry], new: dict[str, Any]) -> Iterator[str]:

@@ -87,8 +87,8 @@ class MeteredTeacher(Teacher):
     _sort_window: int = 1
     #: Whether answers are the same whatever the order of the classes.
     _in_any_order: bool = True
-    #: Maximum number of calls that a text takes.
-    _calls_per_text: int = 1
+    #: Usage for the other questions down a tree of classes, which have the same limits.
+    _spent_elsewhere: Usage = Usage()
 
     @abstractmethod
     def score_batch(self, texts: list[str], classes: Classes) -> Scores:
@@ -131,6 +131,10 @@ class MeteredTeacher(Teacher):
         """Open a scorer, once for many chunks, and close it afterwards."""
         yield functools.partial(self.score_batch, classes=classes)
 
+    def _calls_per_text(self, classes: Classes) -> int:
+        """Return the maximum number of calls that a text takes."""
+        return 1
+
     def _check_parameters(self, classes: Classes) -> None:
         """Raise InvalidParameterError if a parameter has a value that is not allowed."""
 
@@ -157,6 +161,7 @@ class MeteredTeacher(Teacher):
     def _describe(self, classes: Classes) -> dict[str, Any]:
         """Describe the answers for the store's table of contents."""
         named = {"teacher": type(self).__name__, "classes": list(classes.words)}
+        named |= {"multilabel": True} if classes.multilabel else {}
         model = getattr(self, "model", None) or getattr(self, "model_path", None)
         return named | ({"model": Path(str(model)).name} if model else {})
 
@@ -181,7 +186,8 @@ class MeteredTeacher(Teacher):
                     overwrite_rows(pool, unknown, some)
                     from_store = pool.answered
                     expected = functools.partial(self._expected_usage, classes=classes)
-                    calls, spent = self._calls_per_text, cache.usage()
+                    calls = self._calls_per_text(classes)
+                    spent = cache.usage().plus(self._spent_elsewhere)
                     meter = Meter(budget, spent, calls, expected)
                     n_asked = self._ask(texts, classes, pool, cache, meter, verbose)
         source = np.where(from_store, "store", "model").astype(object)
@@ -290,6 +296,11 @@ class MeteredTeacher(Teacher):
         """Collect the limits."""
         return Budget(self.max_calls, self.max_cost, self.price_per_million)
 
+    @override
+    def _usage_so_far(self, classes: Classes) -> Usage:
+        with self._cache(classes) as cache:
+            return cache.usage()
+
     # ---- plan
 
     @override
@@ -303,7 +314,7 @@ class MeteredTeacher(Teacher):
             spent, notes = cache.usage(), cache.notes
         is_known = known.answered | known.is_final
         to_ask = [distinct[row] for row in np.flatnonzero(~is_known)]
-        n_calls = len(to_ask) * self._calls_per_text
+        n_calls = len(to_ask) * self._calls_per_text(classes)
         tokens = self._count_tokens(to_ask, classes)
         if not to_ask:
             seconds: float | None = 0.0

@@ -256,9 +256,11 @@ class BatchJobs:
         keys, rows, errors = list[bytes](), list[Scores](), Counter[str]()
         usage = Usage()
         for key, some in of_text.items():
-            read = [self._read(line, n_tokens) for line in some]
+            read = [self._read(line, n_tokens) for line in sorted(some, key=_place)]
             usage = functools.reduce(Usage.plus, (used for _, _, used in read), usage)
             problem = next((problem for _, problem, _ in read if problem), "")
+            if not problem and len(read) < self._request.n_least:
+                problem = f"no line for some of the classes, in the {status} batch"
             if problem:
                 errors[problem] += 1
             else:
@@ -314,6 +316,12 @@ def _key(line: Any) -> bytes:
         return bytes.fromhex(str(named).partition("-")[0])
     except ValueError:
         return b""
+
+
+def _place(line: dict[str, Any]) -> int:
+    """Read the place of a request among those about its text."""
+    number_of = str(line.get("custom_id")).partition("-")[2]
+    return int(number_of) if number_of.isdecimal() else 0
 
 
 def _part(content: dict[str, Any], name: str) -> dict[str, Any]:

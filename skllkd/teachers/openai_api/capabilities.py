@@ -12,13 +12,23 @@ from skllkd.teachers.openai_api.completion import Completion, Refusal
 #: Names of the parameter that limits the length of an answer.
 _LIMITS = re.compile(r"max_(completion_|output_|new_)?tokens")
 #: Statuses with which servers refuse a parameter.
-_PARAMETER_STATUSES = {0, 400, 403, 422, 500}
+_PARAMETER_STATUSES = {0, 400, 403, 422, 500, 501}
 #: The longest answer, of a model that thinks first, and the shortest that is tried.
 REASONING_TOKENS, _FEW_TOKENS = 4096, 256
 #: A length that is enough for servers that want a longer answer and do not say how long.
 _ENOUGH = 32
 _TOO_FEW = re.compile("minimum|at least|greater|too (small|low|short)|below|>")
 _TOO_MANY = re.compile("context|exceed|too large|maximum|at most")
+#: Other names of parameters, by which servers refuse them.
+_SCHEMA = re.compile(
+    "response_format|json_schema|structured output|grammar|guided", re.IGNORECASE
+)
+_SEVERAL = re.compile(
+    r"['\"`]n['\"`]|\bn (must|should|is|>|=)|number of completions"
+    "|(multiple|several) (candidates|completions|choices)",
+    re.IGNORECASE,
+)
+_LOGPROBS = re.compile("logprobs|top_n_tokens", re.IGNORECASE)
 _CUT_SHORT = re.compile("output limit|could not finish", re.IGNORECASE)
 
 
@@ -75,11 +85,11 @@ class Capabilities:
         """Choose a parameter of the body to leave out, by its name."""
         if "temperature" in body and "temperature" in said:
             return {"takes_temperature": False}
-        if "response_format" in body and re.search("response_format|json_schema", said):
+        if "response_format" in body and _SCHEMA.search(said):
             return {"takes_schema": False}
-        if "n" in body and re.search(r"['\"`]n['\"`]|\bn (must|should|is|>)", said):
+        if "n" in body and _SEVERAL.search(said):
             return {"takes_n": False}
-        if "top_logprobs" in body and "logprobs" in said and status != 403:
+        if "top_logprobs" in body and _LOGPROBS.search(said) and status != 403:
             fewer = {20: 5, 5: 0}
             return {"top_logprobs": fewer[self.top_logprobs]}
         return {}

@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, ClassVar
 
 from skllkd._core.classes import Classes
 from skllkd.teachers.openai_api.capabilities import REASONING_TOKENS, Capabilities
 from skllkd.teachers.openai_api.reading import AnswerReader
+from skllkd.teachers.prompting.shortening import LEFT_OUT, Limit
 from skllkd.teachers.prompting.template import Message, one_line
 
 #: Maximum number of tokens of an answer: a code or a class name, perhaps in JSON.
@@ -45,10 +46,12 @@ class ChatRequest:
     model: str
     classes: Classes
     instruction: str | None
-    examples: tuple[tuple[str, str], ...]
+    examples: tuple[tuple[str, Any], ...]
     method: str
     n_votes: int
-    max_text_chars: int
+    limit: Limit  # of a text's characters
+    #: The end of the message with a text.
+    question: ClassVar[str] = "Class?"
 
     @functools.cached_property
     def codes(self) -> tuple[str, ...]:
@@ -58,24 +61,35 @@ class ChatRequest:
     @functools.cached_property
     def before(self) -> list[Message]:
         """Messages that come before the one with the text."""
-        codes, classes = self.codes, self.classes
-        listed = "\n".join(
-            f"{code}: {one_line(word)}" + (f" ({one_line(about)})" if about else "")
-            for code, word, about in zip(
-                codes, classes.words, classes.descriptions, strict=True
-            )
-        )
+        codes = self.codes
         task = (self.instruction or "Decide which class each text belongs to.").strip()
         system = (
-            f"{task}\n\nClasses:\n{listed}\n\nAnswer with the code of the class only, "
-            f"{codes[0]} to {codes[-1]}, and nothing else."
+            f"{task}\n\nClasses:\n{listed_classes(self.classes, codes)}\n\nAnswer with "
+            f"the code of the class only, {codes[0]} to {codes[-1]}, and nothing else."
         )
-        before = [{"role": "system", "content": system}]
-        code_of = dict(zip(classes.words, codes, strict=True))
-        for text, word in self.examples:
-            before.append(_user(text))
-            before.append({"role": "assistant", "content": code_of[word]})
-        return before
+        return [{"role": "system", "content": system}, *self.example_turns()]
+
+    def example_turns(self) -> list[Message]:
+        """Write the examples as earlier turns."""
+        turns: list[Message] = []
+        for text, label in self.examples:
+            turns.append(self._user(text))
+            turns.append({"role": "assistant", "content": self._answer(label)})
+        return turns
+
+    def _answer(self, label: Any) -> str:
+        """Write the answer to an example."""
+        return self.codes[self.classes.words.index(label)]
+
+    def _user(self, text: str) -> Message:
+        """Write the message that asks about a text on one line."""
+        sound = text.encode("utf-8", "replace").decode()  # half a pair cannot go
+        return {"role": "user", "content": f"Text: {sound}\n{self.question}"}
+
+    @property
+    def parts(self) -> tuple[ChatRequest, ...]:
+        """Requests of one answer, or of several to the same messages, in this one."""
+        return (self,)
 
     @functools.cached_property
     def reader(self) -> AnswerReader:
@@ -92,13 +106,28 @@ class ChatRequest:
         """Number of answers that are needed for a text."""
         return self.n_votes or 1
 
+    @property
+    def n_least(self) -> int:
+        """Number of answers without which a text cannot be labelled."""
+        return 1
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether structured output is asked for, where the server has it."""
+        return self.method == "label"
+
+    @property
+    def answer_tokens(self) -> int:
+        """Maximum number of tokens of an answer."""
+        return 1 if self.reader.reads_first_token else _ANSWER_TOKENS
+
     def is_truncated(self, text: str) -> bool:
-        """Return whether a text is longer than `max_text_chars`."""
-        return len(one_line(text)) > self.max_text_chars
+        """Return whether a text is longer than the limit."""
+        return len(one_line(text)) > self.limit.total
 
     def body(self, text: str, server: Capabilities, n: int = 1) -> dict[str, Any]:
         """Write the body of a request, for `n` answers where the server samples several."""
-        message = _user(neutral(one_line(text)[: self.max_text_chars]))
+        message = self._user(neutral(self.limit.shorten(one_line(text), LEFT_OUT)))
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [*self.before, message],
@@ -110,7 +139,7 @@ class ChatRequest:
             body["logprobs"] = True
             if server.top_logprobs:
                 body["top_logprobs"] = server.top_logprobs
-        if self.method == "label" and server.takes_schema:
+        if self.is_structured and server.takes_schema:
             body["response_format"] = self.response_format()
         if n > 1 and server.takes_n:
             body["n"] = n
@@ -123,7 +152,7 @@ class ChatRequest:
 
     def max_tokens(self, server: Capabilities) -> int:
         """Limit the tokens of an answer."""
-        wanted = 1 if self.reader.reads_first_token else _ANSWER_TOKENS
+        wanted = self.answer_tokens
         if server.reasons:
             wanted = REASONING_TOKENS
         return min(max(wanted, server.least_tokens), server.most_tokens)
@@ -140,16 +169,16 @@ class ChatRequest:
         return {"type": "json_schema", "json_schema": named}
 
 
-#: Requests, of which the last few are kept: their prompts are written once.
-chat_request = functools.lru_cache(maxsize=8)(ChatRequest)
+def listed_classes(classes: Classes, codes: Sequence[str]) -> str:
+    """List the classes with their codes and descriptions, a line for each."""
+    return "\n".join(
+        f"{code}: {one_line(word)}" + (f" ({one_line(about)})" if about else "")
+        for code, word, about in zip(
+            codes, classes.words, classes.descriptions, strict=True
+        )
+    )
 
 
 def neutral(text: str) -> str:
     """Break the marks of turns in a text by a space: "< |im_end| >" for "<|im_end|>"."""
     return _MARKS.sub(lambda mark: f"{mark[0]} ", text)
-
-
-def _user(text: str) -> Message:
-    """Write the message that asks about a text on one line."""
-    sound = text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot go
-    return {"role": "user", "content": f"Text: {sound}\nClass?"}

@@ -275,7 +275,8 @@ class Client:
 def _without_logprobs(response: Response, body: Mapping[str, Any]) -> Response:
     """Tell a refusal of log-probabilities from other ones."""
     words = response.refusal.words if response.refusal else ""
-    is_one = response.kind == "odd" and "logprobs" in body and "logprobs" in words
+    is_about_them = "logprobs" in body and "logprobs" in words.casefold()
+    is_one = response.kind == "odd" and is_about_them
     return response._replace(kind="no logprobs") if is_one else response
 
 
@@ -288,4 +289,6 @@ def usage_of(completion: Completion, n_estimated: int) -> Usage:
     )
     if n_input < _CREDIBLE * n_estimated:
         n_input = n_estimated
-    return Usage(1, n_input, n_output or written)
+    if n_output < _CREDIBLE * written:
+        n_output = written
+    return Usage(1, n_input, n_output)

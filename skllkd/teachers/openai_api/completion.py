@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -16,7 +17,23 @@ _THOUGHTS = {"thinking", "reasoning", "redacted_thinking", "thought"}
 #: Log-probabilities between these are some: rounding makes 0 a little more, and some
 #: servers write -9999 for "not known".
 _LEAST_LOG_PROB, _LARGEST_LOG_PROB = -1000.0, 0.1
-_FILTERED = ("content_filter", "safety", "prohibited", "recitation", "blocklist")
+#: Letters of `finish_reason` where a filter held an answer back, where the model
+#: declined, and where the server broke off.
+_FILTERED = (
+    *("contentfilter", "safety", "prohibited", "recitation", "blocklist", "spii"),
+    *("sensitive", "guardrail", "moderation"),
+)
+_DECLINED = "refusal"
+_BROKEN_OFF = ("error", "abort", "cancel", "insufficient", "timeout", "malformed")
+#: Marks between the thoughts and the answer of models whose server leaves them in.
+_THOUGHTS_BEGIN = re.compile(
+    r"\s*(<(think|thought|thinking|reasoning|seed:think)>|\[THINK\]|<\|channel\|>analysis)"
+)
+_THOUGHTS_END = re.compile(
+    r".*(</(think|thought|thinking|reasoning|seed:think)>|\[/THINK\]"
+    r"|<\|channel\|>final<\|message\|>)",
+    re.DOTALL,
+)
 
 
 class Token(NamedTuple):
@@ -57,6 +74,8 @@ class Answer(NamedTuple):
     is_filtered: bool = False
     is_cut: bool = False
     thinks: bool = False
+    #: The reason why the server broke off without an answer, "" if it did not.
+    broken_off: str = ""
     #: Length of all that was written, thoughts included, in bytes.
     n_bytes: int = 0
 
@@ -136,7 +155,7 @@ def _is_known(log_prob: float) -> bool:
 def _answer(choice: Mapping[str, Any]) -> Answer | None:
     """Read one of the choices; None if there is no answer in it."""
     message = mapping(choice.get("message"))
-    finish = str(choice.get("finish_reason") or "").casefold()
+    finish = str(choice.get("finish_reason") or "")
     if not message and not {"message", "text"} & {*choice} and not finish:
         return None
     written = message.get("content", choice.get("text"))
@@ -146,18 +165,26 @@ def _answer(choice: Mapping[str, Any]) -> Answer | None:
     parts = (mapping(part).get("type") for part in _items(written))
     for name in ("reasoning_content", "reasoning"):
         thoughts += str(message.get(name) or "")
-    before, _, text = content.rpartition("</think>")
-    if text.lstrip().startswith("<think>"):
-        before, text = text, ""
+    text = _after_thoughts(content)
+    letters = re.sub("[^a-z]", "", finish.casefold())
+    is_broken_off = not text and any(word in letters for word in _BROKEN_OFF)
     return Answer(
-        text.strip(),
+        text,
         _tokens(mapping(choice.get("logprobs"))),
-        bool(message.get("refusal")) or "refusal" in parts,
-        any(word in finish for word in _FILTERED),
-        finish in ("length", "max_tokens"),
-        bool(thoughts or before),
+        bool(message.get("refusal")) or _DECLINED in (letters, *parts),
+        any(word in letters for word in _FILTERED),
+        letters in ("length", "maxtokens"),
+        bool(thoughts) or len(text) < len(content.strip()),
+        finish if is_broken_off else "",
         len((content + thoughts).encode("utf-8", "replace")),
     )
+
+
+def _after_thoughts(content: str) -> str:
+    """Return the answer in a content, "" where the thoughts have not ended."""
+    ended = _THOUGHTS_END.match(content)
+    text = content[ended.end() :] if ended else content
+    return "" if _THOUGHTS_BEGIN.match(text) else text.strip()
 
 
 def _parts(content: Any) -> tuple[str, str]:
@@ -195,15 +222,26 @@ def _token(entry: Any) -> Token:
         pairs = list(listed.items())
     else:
         some = map(mapping, _items(listed))
-        pairs = [(each.get("token"), each.get("logprob")) for each in some]
+        pairs = [(_token_text(each), each.get("logprob")) for each in some]
     likeliest: dict[str, float] = {}
     for text, value in pairs:
         log_prob = number(value)
         if isinstance(text, str) and not log_prob <= likeliest.get(text, -math.inf):
             likeliest[text] = log_prob
-    text = entry.get("token")
+    text = _token_text(entry)
     written = text if isinstance(text, str) else ""
     return Token(written, number(entry.get("logprob")), likeliest)
+
+
+def _token_text(entry: Mapping[str, Any]) -> Any:
+    """Return a token as it is written; some servers give its number, and its bytes."""
+    text, content = entry.get("token"), entry.get("bytes")
+    if isinstance(text, str) and text.startswith(("token_id:", "bytes:")):
+        try:
+            return bytes(content).decode() if isinstance(content, list) else text
+        except (TypeError, ValueError):
+            return text
+    return text
 
 
 def _words(error: Any) -> str:

@@ -61,7 +61,9 @@ class AnswerReader:
         if not completion.answers:
             return "the body is no chat completion"
         answer = completion.answers[0]
-        if self.method != "logprobs" or _is_withheld(answer):
+        if answer.broken_off:
+            return f"the server broke off (finish_reason {answer.broken_off!r})"
+        if self.method != "logprobs" or is_withheld(answer):
             return ""
         has_numbers = any(token.probabilities() for token in answer.tokens[:1])
         is_thinking = answer.is_cut and not answer.text and not has_numbers
@@ -74,13 +76,13 @@ class AnswerReader:
         if self.method == "votes":
             return self._from_votes(answers[: self.n_votes])
         answer = answers[0]
-        if _is_withheld(answer):
-            return self.no_result(_said(answer))
+        if is_withheld(answer):
+            return self.no_result(reason_of(answer))
         if self.reads_first_token:
             return self._from_top(answer)
         column = self.chosen(answer.text)
         if column is None:
-            return self.no_result(_said(answer))
+            return self.no_result(reason_of(answer))
         output: Any = [self.classes.names[column]]
         if self.method == "logprobs":
             output = output, [_probability(answer, self.codes[column])]
@@ -95,7 +97,7 @@ class AnswerReader:
         said = one_line(_field(text))
         words = [one_line(word) for word in self.classes.words]
         both = [f"{code}: {word}" for code, word in zip(self.codes, words, strict=True)]
-        for normal in (_bare, _folded):  # what differs in case alone is told apart
+        for normal in (_bare, folded):  # what differs in case alone is told apart
             named = {
                 column
                 for spelled in (self.codes, words, both)
@@ -111,7 +113,7 @@ class AnswerReader:
         named = [self.chosen(answer.text) for answer in answers]
         valid = [column for column in named if column is not None]
         if not valid:
-            return self.no_result(_said(answers[0]))
+            return self.no_result(reason_of(answers[0]))
         n_classes = len(self.codes)
         votes = np.bincount(valid, minlength=n_classes)
         share = (votes + 1 / n_classes) / (len(valid) + 1)
@@ -126,13 +128,12 @@ class AnswerReader:
         """
         listed = answer.tokens[0].probabilities() if answer.tokens else {}
         if not listed:
-            return self.no_result(_said(answer))
+            return self.no_result(reason_of(answer))
         mass = self._mass(listed, str) or self._mass(listed, str.casefold)
         if not mass:
-            return self.no_result(f"{LISTS_NO_CODE}: {_said(answer)}", 0.0)
-        smallest = min(filter(None, listed.values()))
-        left = (1 - sum(listed.values())) / max(1, len(self.codes) - len(mass))
-        bound = max(_LEAST, min(smallest, left, 0.999 * max(mass.values())))
+            return self.no_result(f"{LISTS_NO_CODE}: {reason_of(answer)}", 0.0)
+        n_absent = len(self.codes) - len(mass)
+        bound = bound_of_absent(listed, n_absent, max(mass.values()))
         row = np.array([mass.get(column, bound) for column in range(len(self.codes))])
         return ChatResult(np.log(row), min(sum(mass.values()), 1.0))
 
@@ -150,12 +151,25 @@ class AnswerReader:
         return mass
 
 
-def _is_withheld(answer: Answer) -> bool:
+def bound_of_absent(
+    listed: Mapping[str, float], n_absent: int, likeliest: float
+) -> float:
+    """Return the most that an answer which is not among the listed tokens can have.
+
+    It is no likelier than the least likely token listed, and the absent ones share the
+    probability that the list leaves; it is less likely than the likeliest answer.
+    """
+    smallest = min(filter(None, listed.values()))
+    left = (1 - sum(listed.values())) / max(1, n_absent)
+    return max(_LEAST, min(smallest, left, 0.999 * likeliest))
+
+
+def is_withheld(answer: Answer) -> bool:
     """Tell an answer that the model or a filter of the server kept back."""
     return answer.is_filtered or (answer.is_declined and not answer.text)
 
 
-def _said(answer: Answer) -> str:
+def reason_of(answer: Answer) -> str:
     """Give the reason for having no class from an answer, which is quoted whole."""
     if answer.is_filtered:
         return FILTERED
@@ -171,7 +185,7 @@ def _bare(text: str) -> str:
     return text.strip(_AROUND) or text.strip()
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Bring a name to a form without case and surrounding marks."""
     return _bare(text).casefold()
 

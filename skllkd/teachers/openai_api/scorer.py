@@ -17,8 +17,8 @@ from skllkd.teachers.openai_api.completion import Answer
 from skllkd.teachers.openai_api.reading import ChatResult
 from skllkd.teachers.plan import TokenCount
 
-#: Texts in a row without an answer after which a server counts as gone, and before any
-#: answer has come.
+#: Texts in a row without an answer after which a server counts as gone; before any
+#: answer has come, and of refusals that are about all texts.
 _GONE_AFTER, _NEVER_THERE_AFTER = 10, 3
 #: The same for refusals that the server says are about the text.
 _REFUSED_AFTER = 50
@@ -82,12 +82,14 @@ class ChatScorer:
             self._n_failed[kind] += 1
             n_failed, has_answered = self._n_failed[kind], self._n_answered > 0
         limit = _GONE_AFTER if has_answered else _NEVER_THERE_AFTER
-        if response.kind == "unreachable" and not has_answered:
+        if response.kind in ("unreachable", "refused") and not has_answered:
             limit = 1
+        elif response.kind == "refused":
+            limit = _NEVER_THERE_AFTER
         if kind == "text":
             limit = _REFUSED_AFTER
         is_over = n_failed >= limit and response.kind != "stopped"
-        if response.kind in ("refused", "no logprobs") or is_over:
+        if response.kind == "no logprobs" or is_over:
             self._fail(self._client.refusal(response))
 
     def _note_answer(self, result: ChatResult) -> None:
@@ -110,6 +112,7 @@ def unusable_answers(reasons: list[str], request: ChatRequest) -> TeacherOutputE
     others = {
         "logprobs": 'method="label", which reads what the model writes',
         "votes": 'method="label"',
+        "questions": 'method="label", which asks about all classes at once',
         "label": 'method="logprobs", which needs no model that follows an instruction',
     }
     return TeacherOutputError(
@@ -142,13 +145,13 @@ def estimate_tokens(texts: list[str], request: ChatRequest) -> TokenCount:
     def length(text: str) -> int:
         return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
-    frame = _CHAT_TOKENS + sum(
-        _MESSAGE_TOKENS + length(message["content"]) for message in request.before
-    )
-    server, n = Capabilities(), request.n_answers
-    n_input = 0
-    for text in texts:
-        content = request.body(text, server)["messages"][-1]["content"]
-        n_input += n * (frame + _MESSAGE_TOKENS + length(content))
-    n_output = len(texts) * n * request.max_tokens(server)
+    server, n_input = Capabilities(), 0
+    for part in request.parts:
+        frame = _CHAT_TOKENS + sum(
+            _MESSAGE_TOKENS + length(message["content"]) for message in part.before
+        )
+        for text in texts:
+            content = part.body(text, server)["messages"][-1]["content"]
+            n_input += part.n_answers * (frame + _MESSAGE_TOKENS + length(content))
+    n_output = len(texts) * request.n_answers * request.max_tokens(server)
     return TokenCount(n_input, n_output, "estimated")

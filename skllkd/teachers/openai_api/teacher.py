@@ -26,16 +26,23 @@ from skllkd.teachers.metered.store import text_key
 from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.openai_api.batch import BatchJobs, BatchStatus
 from skllkd.teachers.openai_api.capabilities import Capabilities
-from skllkd.teachers.openai_api.chat import ChatRequest, chat_request
+from skllkd.teachers.openai_api.chat import ChatRequest
 from skllkd.teachers.openai_api.client import Client, LogprobsError
 from skllkd.teachers.openai_api.rate_limit import RateLimiter
 from skllkd.teachers.openai_api.scorer import ChatScorer, estimate_tokens
 from skllkd.teachers.openai_api.served import served_model
 from skllkd.teachers.openai_api.server import Server, address_problem, is_variable_name
+from skllkd.teachers.openai_api.tag_requests import chat_request
 from skllkd.teachers.plan import TokenCount
+from skllkd.teachers.prompting.shortening import TextLimit, as_limit
 from skllkd.teachers.prompting.template import as_examples
 
-_CONFIDENCE = {"logprobs": "log-probabilities", "votes": "votes", "label": "none"}
+_CONFIDENCE = {
+    "logprobs": "log-probabilities",
+    "questions": "log-probabilities",
+    "votes": "votes",
+    "label": "none",
+}
 #: Number of answers to a text where `method="votes"` gives none.
 _N_VOTES = 8
 #: Number of requests under way at once, where a server does not say what it takes, and
@@ -67,11 +74,13 @@ class OpenAITeacher(MeteredTeacher):
         Few-shot examples: texts with their class, at best as many of each.
     instruction : str, optional
         The task in words. The classes, their descriptions and codes are added.
-    method : {"logprobs", "votes", "label"} or ("votes", int), default="logprobs"
+    method : {"logprobs", "votes", "label", "questions"} or ("votes", int), \
+            default="logprobs"
         Source of the confidence. "logprobs": the probability of each class's code as the
         first token. "votes": the share of 8 answers sampled at temperature 1, or of n
         with ("votes", n). "label": an answer at temperature 0 without a confidence,
-        through structured output where the server has it.
+        through structured output where the server has it. "questions", only with several
+        classes a text: a request for each class, answered yes or no (see the notes).
     max_concurrency : int, optional
         Maximum number of requests under way at once. By default what a server of your
         own says it takes, or is known to take (llama-server, vLLM, SGLang and
@@ -82,8 +91,9 @@ class OpenAITeacher(MeteredTeacher):
         for itself, as it does `max_concurrency`.
     timeout_s : float, default=60.0
         Maximum duration of an answer, to its last byte, in seconds.
-    max_text_chars : int, default=8000
-        Longer texts are cut, counted and warned of.
+    max_text_chars : int or (int, int), default=8000
+        Longer texts are cut, counted and warned of: their head is read, or, with two
+        numbers as (6000, 2000), head and tail.
     price_per_million : (float, float), optional
         Your price of a million tokens read, and of a million written.
     max_calls : int, optional
@@ -124,6 +134,14 @@ class OpenAITeacher(MeteredTeacher):
     probabilities, the other classes share the rest equally, and the label mass is not
     known. Votes are smoothed: a class with v of n has (v + 1 / n_classes) / (n + 1).
 
+    With several classes a text (`Multilabel`) one answer tells all of them: a JSON object
+    with true or false for each code, as structured output where the server has it. With
+    "logprobs" the probability of a class is that of the token true beside false in its
+    place, after the answers about the classes before. `method="questions"` asks about each
+    class by itself and reads the first token: n_classes times the calls and about as many
+    times the tokens read, for answers that do not depend on each other. `plan` says what
+    each takes.
+
     Answers are stored under the server, the model, the prompt, the method and the text.
     The first request goes alone: what the server names as not taken is left out from then
     on, with a warning, and a model that thinks before it answers is given the tokens for
@@ -150,6 +168,8 @@ class OpenAITeacher(MeteredTeacher):
 
     max_retries: int = 6
     _window = "max_text_chars"
+    _asks_groups = True
+    _is_multilabel = True
     _chunk_size = 1
 
     def __init__(
@@ -164,7 +184,7 @@ class OpenAITeacher(MeteredTeacher):
         max_concurrency: int | None = None,
         rate_limit: tuple[float | None, float | None] | None = None,
         timeout_s: float = 60.0,
-        max_text_chars: int = 8000,
+        max_text_chars: TextLimit = 8000,
         price_per_million: tuple[float, float] | None = None,
         max_calls: int | None = None,
         max_cost: float | None = None,
@@ -311,7 +331,7 @@ class OpenAITeacher(MeteredTeacher):
     def _without_confidence(self, classes: Classes) -> OpenAITeacher:
         """Make the teacher that asks for labels alone, within the rest of the budget."""
         with self._cache(classes) as cache:
-            spent = cache.usage()
+            spent = cache.usage().plus(self._spent_elsewhere)
         teacher: OpenAITeacher = clone(self).set_params(method="label")
         teacher.max_retries = self.max_retries
         if self.max_calls is not None:
@@ -341,7 +361,7 @@ class OpenAITeacher(MeteredTeacher):
             "codes": list(request.codes),
             "classes": list(request.classes.words),
             "method": request.method,
-            "max_text_chars": self.max_text_chars,
+            "max_text_chars": request.limit.as_json(),
             **votes,
         }
 
@@ -378,7 +398,8 @@ class OpenAITeacher(MeteredTeacher):
 
     @override
     def _prompt_of(self, text: str, classes: Classes) -> str:
-        messages = self._request(classes).body(text, Capabilities())["messages"]
+        first = self._request(classes).parts[0]
+        messages = first.body(text, Capabilities())["messages"]
         return "\n".join(f"[{m['role']}] {m['content']}" for m in messages)
 
     @override
@@ -400,9 +421,9 @@ class OpenAITeacher(MeteredTeacher):
             return self.max_concurrency
         return _AT_ONCE.get(self._server().address) or _N_CONCURRENT
 
-    @property
-    def _calls_per_text(self) -> int:  # type: ignore[override]
-        return self._votes() or 1
+    @override
+    def _calls_per_text(self, classes: Classes) -> int:
+        return len(classes) if self.method == "questions" else self._votes() or 1
 
     @property
     def _confidence(self) -> str:  # type: ignore[override]
@@ -423,7 +444,7 @@ class OpenAITeacher(MeteredTeacher):
             tuple(as_examples(self.examples, classes)),
             "votes" if self._votes() else str(self.method),
             self._votes(),
-            self.max_text_chars,
+            as_limit(self.max_text_chars, "max_text_chars"),
         )
 
     def _server(self) -> Server:
@@ -445,24 +466,30 @@ class OpenAITeacher(MeteredTeacher):
             raise InvalidParameterError(
                 f"`model` must be the model's name on the server; got {self.model!r}."
             )
-        self._check_method()
+        self._check_method(classes)
         if self.max_concurrency is not None:
             check_number(self.max_concurrency, "max_concurrency", 1, integer=True)
-        check_number(self.max_text_chars, "max_text_chars", 1, integer=True)
+        as_limit(self.max_text_chars, "max_text_chars")
         check_number(self.max_retries, "max_retries", 0, integer=True)
         check_number(self.timeout_s, "timeout_s", 0, open_low=True)
         self._check_rate_limit()
 
-    def _check_method(self) -> None:
+    def _check_method(self, classes: Classes) -> None:
         """Raise InvalidParameterError unless the method is one, or votes and a number."""
         if not isinstance(self.method, (tuple, list)):
             check_option(self.method, "method", list(_CONFIDENCE))
+            if self.method == "questions" and not classes.multilabel:
+                raise InvalidParameterError(
+                    '`method="questions"` asks about each class by itself, for texts that '
+                    "have several: classes=Multilabel([...]). With one class a text use "
+                    'method="logprobs".'
+                )
             return
         name, *number = self.method
         if name != "votes" or len(number) != 1:
             raise InvalidParameterError(
-                '`method` must be "logprobs", "votes", "label" or ("votes", number of '
-                f"answers); got {self.method!r}."
+                '`method` must be "logprobs", "votes", "label", "questions" or ("votes", '
+                f"number of answers); got {self.method!r}."
             )
         check_number(number[0], "method", 1, integer=True)
 
@@ -482,6 +509,11 @@ class OpenAITeacher(MeteredTeacher):
     def _job_cache(self, classes: Classes) -> AbstractContextManager[Any]:
         """Open the store, which the Batch API needs, once the parameters make sense."""
         self._check_parameters(classes)
+        if classes.tree is not None:
+            raise InvalidParameterError(
+                "a job cannot ask down a tree of `classes`, whose next question depends on "
+                "the last answer. Use `label`, or give the job a list of the classes."
+            )
         if self.store is False:
             raise InvalidParameterError(
                 "`store=False`: the answers of a job are put into a store. Name a file, "
@@ -494,7 +526,9 @@ class OpenAITeacher(MeteredTeacher):
     ) -> None:
         """Raise InvalidParameterError if a job would break a limit."""
         budget = self._budget()
-        n_calls = (len(texts) + 1) * self._calls_per_text  # one text is asked at once
+        n_calls = (len(texts) + 1) * self._calls_per_text(
+            request.classes
+        )  # one text is asked at once
         if self.max_calls is not None and n_calls + spent.n_calls > self.max_calls:
             raise InvalidParameterError(
                 f"`max_calls={self.max_calls}`: the job has {n_calls} requests, after "

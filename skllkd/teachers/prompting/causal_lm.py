@@ -14,13 +14,20 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
-from skllkd._core.params import check_number, check_option
+from skllkd._core.log_odds import log_prob_of_odds
+from skllkd._core.params import check_option
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.metered.dispatch import MaySpend, Scorer, always
 from skllkd.teachers.metered.scores import Scores
 from skllkd.teachers.metered.teacher import MeteredTeacher
 from skllkd.teachers.plan import TokenCount
 from skllkd.teachers.prompting.label_trie import LabelTrie
+from skllkd.teachers.prompting.shortening import (
+    LEFT_OUT,
+    Limit,
+    TextLimit,
+    as_limit,
+)
 from skllkd.teachers.prompting.template import (
     PromptTemplate,
     as_examples,
@@ -54,8 +61,10 @@ class CausalLMTeacher(MeteredTeacher):
     examples: Sequence[tuple[str, Any]]
     instruction: str | None
     chat: bool | str
-    max_text_tokens: int
+    max_text_tokens: TextLimit
     whole_labels: bool
+    _asks_groups = True
+    _is_multilabel = True
     _sort_window = 1024  # decodes are full where neighbours are as long
 
     @abstractmethod
@@ -83,7 +92,7 @@ class CausalLMTeacher(MeteredTeacher):
             **self._model_fingerprint(),
             **dataclasses.asdict(template),
             "whole_labels": bool(self.whole_labels),
-            "max_text_tokens": self.max_text_tokens,
+            "max_text_tokens": self._limit.as_json(),
         }
 
     @override
@@ -98,24 +107,29 @@ class CausalLMTeacher(MeteredTeacher):
     ) -> Iterator[Scorer]:
         tokenizer, model = self._tokenizer(), self._model()
         prompt = self._prompt(tokenizer, classes)
-        longest = self._max_body_tokens(prompt, model.context_length)
+        left_out = tokenizer.tokenize(LEFT_OUT, special=False)
+        limit = self._limit_within(prompt, len(left_out), model.context_length)
+        longest = limit.shortened_length(limit.total + 1, len(left_out))
         scorer = self._new_scorer(model, prompt, longest)
         n_shared = len(prompt.prefix)  # counted with the first text
 
         def score(texts: list[str]) -> Scores:
             nonlocal n_shared
-            bodies = [tokenizer.tokenize(one_line(t), special=False) for t in texts]
-            lengths = np.array([len(body) for body in bodies])
-            log_prob = scorer.score([body[:longest] for body in bodies])
+            whole = [tokenizer.tokenize(one_line(t), special=False) for t in texts]
+            bodies = [limit.shorten(tokens, left_out) for tokens in whole]
+            log_prob = scorer.score(bodies)
+            mass = np.exp(log_prob).sum(axis=1)
+            if classes.multilabel:
+                log_prob, mass = _of_yes(log_prob)
             n_tokens = np.zeros((len(texts), 2), dtype=np.int64)
-            n_tokens[:, 0] = np.minimum(lengths, longest) + prompt.n_tail
+            n_tokens[:, 0] = [len(body) + prompt.n_tail for body in bodies]
             n_tokens[0, 0] += n_shared
             n_shared = 0
             return Scores(
                 log_prob,
-                np.minimum(np.exp(log_prob).sum(axis=1), 1.0),
+                np.minimum(mass, 1.0),
                 n_tokens=n_tokens,
-                is_truncated=lengths > longest,
+                is_truncated=np.array([len(tokens) > limit.total for tokens in whole]),
             )
 
         yield score
@@ -126,8 +140,11 @@ class CausalLMTeacher(MeteredTeacher):
             return TokenCount(0, 0, "counted")
         tokenizer = self._tokenizer()
         prompt = self._prompt(tokenizer, classes)
-        bodies = (len(tokenizer.tokenize(one_line(t), special=False)) for t in texts)
-        read = sum(min(n, self.max_text_tokens) + prompt.n_tail for n in bodies)
+        n_left_out = len(tokenizer.tokenize(LEFT_OUT, special=False))
+        read = 0
+        for text in texts:
+            n_tokens = len(tokenizer.tokenize(one_line(text), special=False))
+            read += self._limit.shortened_length(n_tokens, n_left_out) + prompt.n_tail
         return TokenCount(len(prompt.prefix) + read, 0, "counted")
 
     @override
@@ -152,7 +169,7 @@ class CausalLMTeacher(MeteredTeacher):
 
     @override
     def _check_parameters(self, classes: Classes) -> None:
-        check_number(self.max_text_tokens, "max_text_tokens", 1, integer=True)
+        as_limit(self.max_text_tokens, "max_text_tokens")
         check_option(self.chat, "chat", ["auto", True, False])
         check_option(self.whole_labels, "whole_labels", [True, False])
 
@@ -160,7 +177,10 @@ class CausalLMTeacher(MeteredTeacher):
         """Tokenize the prompt."""
         template = self._template(tokenizer, classes)
         return tokenize_prompt(
-            tokenizer, template, whole_labels=bool(self.whole_labels)
+            tokenizer,
+            template,
+            whole_labels=bool(self.whole_labels),
+            yes_no=classes.multilabel,
         )
 
     def _template(self, tokenizer: PromptTokenizer, classes: Classes) -> PromptTemplate:
@@ -175,14 +195,32 @@ class CausalLMTeacher(MeteredTeacher):
         chat_template = tokenizer.render_chat if uses_chat else None
         return build_template(classes, self.instruction, examples, chat_template)
 
-    def _max_body_tokens(self, prompt: PromptTokens, context_length: int) -> int:
-        """Return how many tokens of a text are read."""
+    @property
+    def _limit(self) -> Limit:
+        """The longest text that is sent."""
+        return as_limit(self.max_text_tokens, "max_text_tokens")
+
+    def _limit_within(
+        self, prompt: PromptTokens, n_left_out: int, context_length: int
+    ) -> Limit:
+        """Return the longest text that is sent and fits into the model's window."""
         n_framed = len(prompt.prefix) + prompt.n_tail
-        left = context_length - n_framed
+        limit = self._limit
+        left = context_length - n_framed - (n_left_out if limit.tail else 0)
         if left < 1:
             raise InvalidParameterError(
                 f"the prompt without a text has {n_framed} tokens and leaves no room in "
                 f"the model's window of {context_length}. Use fewer or shorter "
                 "`examples`."
             )
-        return min(self.max_text_tokens, left)
+        return limit.within(left)
+
+
+def _of_yes(log_prob: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the log-probability of yes beside no for each class, and the mass of both.
+
+    The answers come in pairs, yes first. The mass is the mean over the classes.
+    """
+    yes, no = log_prob[:, ::2], log_prob[:, 1::2]
+    mass: FloatArray = (np.exp(yes) + np.exp(no)).mean(axis=1)
+    return log_prob_of_odds(yes - no), mass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from skllkd.exceptions import InvalidParameterError
@@ -61,6 +61,18 @@ class LabelTrie:
             paths = [(*path, end) for path in paths]
             prefixes |= set(label_of)
         return cls._from_paths(paths, sorted(prefixes))
+
+    def given_shared_beginnings(self) -> LabelTrie:
+        """Return the trie that scores labels in pairs, given the beginning of a pair.
+
+        The log-probability of "urgent: yes" is then that of "yes" after "urgent:". The
+        beginnings are evaluated as before.
+        """
+        steps: list[tuple[tuple[int, int], ...]] = []
+        for yes, no in zip(self.steps[::2], self.steps[1::2], strict=True):
+            n_shared = sum(a == b for a, b in zip(yes, no, strict=False))
+            steps += [yes[n_shared:], no[n_shared:]]
+        return replace(self, steps=tuple(steps))
 
     @classmethod
     def _from_paths(cls, paths: Sequence[Tokens], nodes: Sequence[Tokens]) -> LabelTrie:

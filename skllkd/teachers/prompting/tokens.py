@@ -45,9 +45,16 @@ class PromptTokens(NamedTuple):
 
 
 def tokenize_prompt(
-    tokenizer: PromptTokenizer, template: PromptTemplate, *, whole_labels: bool
+    tokenizer: PromptTokenizer,
+    template: PromptTemplate,
+    *,
+    whole_labels: bool,
+    yes_no: bool = False,
 ) -> PromptTokens:
-    """Tokenize a prompt, with labels to their ends or only as far as they differ."""
+    """Tokenize a prompt, with labels to their ends or only as far as they differ.
+
+    With `yes_no` the answers are pairs, each scored given the beginning both share.
+    """
     begin = list(tokenizer.begin_tokens)
     prefix = begin + tokenizer.tokenize(template.before, special=True)
     if begin and prefix[len(begin) : 2 * len(begin)] == begin:
@@ -62,6 +69,8 @@ def tokenize_prompt(
     if not whole_labels:
         shortened = distinct_prefixes(answers)
         trie = LabelTrie.from_tokens(template.answers, shortened, end)
+    if yes_no:
+        trie = trie.given_shared_beginnings()
     return PromptTokens(tuple(prefix), tuple(suffix), trie)
 
 

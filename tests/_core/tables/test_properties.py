@@ -1,10 +1,12 @@
 """Properties of reading and writing: nothing is lost, changed or raised by others."""
 
 import codecs
+import contextlib
 import gzip
 import io
 import json
 import math
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from skllkd._core.tables.formats import OUTPUT_FORMATS, Source
 from skllkd._core.tables.reading import read_table
 from skllkd._core.tables.writing import writer_of
+from skllkd.cli.tables import AddedColumns
 from skllkd.exceptions import InvalidParameterError
 
 from tests._core.tables.conversions import pipe, read, read_piped, written
@@ -73,6 +76,46 @@ def test_strings_pass_from_any_format_to_any_other(rows, kinds, is_packed):
         data = gzip.compress(data) if is_packed else data
         found = read_piped(data, format=kind)
         assert found == rows, kind
+
+
+@given(
+    rows=string_tables(),
+    kinds=st.tuples(st.sampled_from(TABLES), st.sampled_from(TABLES)),
+    labels=st.lists(st.none() | cells.filter(bool), min_size=5, max_size=5),
+    name=names.filter(bool) | st.just("predicted"),
+)
+def test_columns_are_added_to_any_table_in_any_format(rows, kinds, labels, name):
+    """Whatever was there stays, or the name is refused; no label is no word."""
+    added = AddedColumns(SimpleNamespace(output_column=name), "predicted", ["sure"])
+    assert added.names == [name, f"{name}_sure"]
+    stream = io.BytesIO()
+    writer = writer_of(stream, kinds[1], name, is_pipe=True)
+    with (
+        pipe(written(rows, kinds[0])),
+        read_table(Source("-", format=kinds[0])) as table,
+        contextlib.closing(writer),
+    ):
+        start = 0
+        for block in table:
+            part = labels[start : start + len(block)]
+            start += len(block)
+            wider = outcome(
+                lambda b=block, p=part: added.add(b, [p, [0.5] * len(p)]),
+                "already, which would be lost",
+            )
+            if wider is None:
+                assert {*added.names} & {*rows[0]}
+                return
+            writer.write(wider)
+        writer.finish()
+    found = read_piped(stream.getvalue(), format=kinds[1])
+    is_text = kinds[1] in ("csv", "tsv")
+    for row, before, label in zip(found, rows, labels, strict=False):
+        nothing = "" if is_text else None
+        assert row.pop(name) == (nothing if label is None else label)
+        assert row.pop(f"{name}_sure") == ("0.5" if is_text else 0.5)
+        assert row == before
+    assert len(found) == len(rows)
 
 
 json_values = st.recursive(

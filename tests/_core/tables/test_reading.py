@@ -45,6 +45,26 @@ def test_delimiter_encoding_and_line_ends_are_told(delimiter, encoding, end, tmp
     assert len(said) == (delimiter != ",") + (encoding in ("utf-16", "utf-32"))
 
 
+@pytest.mark.parametrize(
+    "encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+)
+@pytest.mark.parametrize("size", [1, 5, 100])
+def test_wide_encodings_are_told_without_a_mark(encoding, size, tmp_path):
+    """Read as UTF-8, each letter would have a NUL beside it, without a word."""
+    texts = ["Café; fermé", "plain"]
+    files = {
+        "txt": ("\n".join(texts) + "\n", [{"text": text} for text in texts]),
+        "csv": ("id,text\n1,Café; fermé\n2,plain\n", ROWS),
+        "jsonl": ("".join(json.dumps(row) + "\n" for row in ROWS), ROWS),
+    }
+    for kind, (content, rows) in files.items():
+        path = tmp_path / f"in.{kind}"
+        path.write_bytes(content.encode(encoding))
+        found, said = said_by(path)
+        assert found == rows and encoding.upper() in said[0]
+        assert read_piped(path.read_bytes(), size, format=kind) == rows
+
+
 def test_the_line_that_excel_puts_before_the_header(tmp_path):
     (tmp_path / "in.csv").write_bytes(b"sep=;\r\ntext;n\r\na,b;1\r\n")
     assert read(tmp_path / "in.csv") == [{"text": "a,b", "n": "1"}]
@@ -59,7 +79,7 @@ def test_the_delimiter_may_be_named(tmp_path):
     assert read(path, delimiter="^") == [{"text": "a,b", "n": "1"}]
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "utf-16-le", "shift_jis"])
+@pytest.mark.parametrize("encoding", ["cp1252", "shift_jis"])
 def test_other_encodings_are_named_or_asked_for(encoding, tmp_path):
     path = tmp_path / "in.csv"
     word = "日本語のテキスト" if encoding == "shift_jis" else "fermé"

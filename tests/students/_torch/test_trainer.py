@@ -9,6 +9,7 @@ import pytest
 import torch
 from skllkd import LLKDClassifier
 from skllkd._core.tokens import TokenizedTexts, load_tokenizer
+from skllkd._core.windows import Window
 from skllkd.exceptions import DeviceMemoryError, InvalidParameterError
 from skllkd.selection import SelectAll
 from skllkd.students import FrozenEncoderStudent, TransformerStudent
@@ -87,7 +88,7 @@ def test_a_batch_holds_each_text_s_own_tokens(news, tiny_path):
     student = started(texts, tiny_path)
     rows = np.array([3, 0, 11])
     ids, mask = student._trainer.pool.inputs(rows, torch.device("cpu"))
-    tokenizer = load_tokenizer(student.tokenizer_, student.max_length_)
+    tokenizer = load_tokenizer(student.tokenizer_, student.reading)
     for place, row in enumerate(rows):
         own = tokenizer.encode(texts[row]).ids
         assert ids[place][mask[place] == 1].tolist() == own
@@ -226,8 +227,8 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path, monke
     monkeypatch.setattr("skllkd._core.tokens._TEXTS_AT_ONCE", 128)
     words = " ".join(news[0]).split()
     rng = np.random.RandomState(0)
-    texts = [" ".join(rng.choice(words, 4)) for _ in range(1500)]
-    proba = rng.dirichlet([0.5, 0.5], 1500)
+    texts = [" ".join(rng.choice(words, 4)) for _ in range(900)]
+    proba = rng.dirichlet([0.5, 0.5], 900)
 
     def highest(n):
         student = TransformerStudent(tiny_path, device="cpu", precision="float32")
@@ -238,16 +239,16 @@ def test_a_pool_takes_few_bytes_a_text_and_no_object_each(news, tiny_path, monke
             n_epochs=1,
             batch_size=256,
         )
-        classifier.fit(texts[:300], teacher_proba=proba[:300])  # caches are filled
+        classifier.fit(texts[:30], teacher_proba=proba[:30])  # caches are filled
         gc.collect()
         tracemalloc.start()
         classifier.fit(texts[:n], teacher_proba=proba[:n])
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        tokenizer = load_tokenizer(classifier.student_.tokenizer_, 128)
+        tokenizer = load_tokenizer(classifier.student_.tokenizer_, Window("head", 128))
         return peak - 2 * sum(len(e.ids) for e in tokenizer.encode_batch(texts[:n]))
 
-    a_row = (highest(1500) - highest(500)) / 1000
+    a_row = (highest(900) - highest(300)) / 600
     assert a_row < 110  # and 2 bytes a token
 
 

@@ -250,6 +250,38 @@ def test_long_texts_are_cut(model):
         clone(teacher).set_params(instruction="word " * 600).label(["x"], TOPICS)
 
 
+def test_head_and_tail_of_long_texts_are_read(model):
+    """The text is answered as its own short form, and planned with as many tokens."""
+    text = "rates " * 100 + "match"
+    tokens = loaded_tokenizer(TransformersTeacher(model)._source())
+    ids = tokens.tokenize(text, special=False)
+    left_out = tokens.tokenize(" [...] ", special=False)
+    teacher = TransformersTeacher(model, max_text_tokens=(12, 4), store=False)
+    with teacher._open_scorer(as_classes(TOPICS)) as score:
+        cut = score([text])
+    n_framed = teacher.plan(["x"], TOPICS).tokens.input - len(
+        tokens.tokenize("x", special=False)
+    )
+    assert cut.is_truncated.all()
+    assert cut.n_tokens[0, 0] == n_framed + 16 + len(left_out)
+    assert teacher.plan([text], TOPICS).tokens.input == cut.n_tokens[0, 0]
+    bodies = []
+    with pytest.MonkeyPatch.context() as patched:
+        plain = HFScorer.score
+        patched.setattr(
+            HFScorer, "score", lambda self, b: bodies.extend(b) or plain(self, b)
+        )
+        with pytest.warns(TruncationWarning, match="beginning and end were read"):
+            teacher.label([text], TOPICS)
+    assert bodies == [ids[:12] + left_out + ids[-4:]]
+
+
+@pytest.mark.parametrize("bad", [0, (3,), (0, 4), (4, 0), "300+100", (2, 3, 4), 1.5])
+def test_bad_limits_of_texts(model, bad):
+    with pytest.raises(InvalidParameterError, match="`max_text_tokens`"):
+        TransformersTeacher(model, max_text_tokens=bad).label(["x"], TOPICS)
+
+
 def test_a_teacher_is_a_specification(model):
     teacher = TransformersTeacher(model)
     teacher.label(["x"], TOPICS)

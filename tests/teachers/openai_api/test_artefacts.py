@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import pickle
 import warnings
@@ -9,6 +10,11 @@ import warnings
 import pytest
 from skllkd import LLKDClassifier
 from skllkd.exceptions import SkllkdError
+from skllkd.inspection.report_page import report_page
+from skllkd.serving.review.answers import AnswerFile
+from skllkd.serving.review.messages import results_message, state_message
+from skllkd.serving.review.pool import read_pool
+from skllkd.serving.review.session import ReviewSession
 from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import LabelStore
 
@@ -72,6 +78,7 @@ def test_after_each_failure(failure, method, served, own_store, monkeypatch, cap
 
 def test_in_all_that_a_fit_leaves(served, own_store, monkeypatch, tmp_path, tiny_path):
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("matplotlib")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     outside = FAILURES["an answer outside"]
     served(lambda b: outside() if MARKED in text_of(b) else stub(b))
@@ -94,6 +101,7 @@ def test_in_all_that_a_fit_leaves(served, own_store, monkeypatch, tmp_path, tiny
         classifier.fit(texts)
         classifier.save(tmp_path / "folder")
         classifier.export_onnx(tmp_path / "model.onnx", TEXTS, max_disagreement=1.0)
+        page = report_page(classifier, texts, classifier.report())
     (tmp_path / "pickle").write_bytes(pickle.dumps(classifier))
     shown = [repr(classifier), classifier._repr_html_(), printed.getvalue()]
     folders = (tmp_path, own_store.parent)
@@ -103,3 +111,18 @@ def test_in_all_that_a_fit_leaves(served, own_store, monkeypatch, tmp_path, tiny
     for each in [*content, *shown]:
         assert not key_parts(each)
         assert "Jane Roe" not in each and "alpha 0" not in each
+    # A report and a review show texts of the pool; not the words of a model.
+    for each in (page, *reviewed(classifier, texts, tmp_path / "review.csv")):
+        assert not key_parts(each) and "You wrote" not in each
+
+
+def reviewed(classifier, texts, path):
+    """Answer a review of a classifier; return all that it shows and writes."""
+    shown = []
+    with AnswerFile(path, classifier.classes_.tolist()) as answers:
+        session = ReviewSession(read_pool(classifier, texts), answers, n_random=3)
+        while session.row is not None:
+            shown.append(json.dumps(state_message(session, "model")))
+            session.answer(session.row, "first", "a note")
+        shown += [json.dumps(results_message(session)), str(session.results())]
+    return [*shown, path.read_text()]

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from skllkd.exceptions import SkllkdError, SkllkdWarning
 from skllkd.teachers.labels import Usage
 from skllkd.teachers.metered.budget import Budget, Meter
+from skllkd.teachers.openai_api.client import usage_of
+from skllkd.teachers.openai_api.completion import read_completion
 
 from tests.faulty_server import completion, stub
 from tests.teachers.openai_api.common import CLASSES, error, httpx, teacher
+from tests.teachers.openai_api.test_completion import values
 
 POOL = [f"beta {i}" for i in range(60)]
 PRICE = (1000.0, 1000.0)
@@ -154,3 +157,39 @@ def test_a_meter_goes_beyond_a_limit_by_what_is_under_way_at_most(
             paid += sum(under_way)
             break
     assert paid <= max_cost + n_at_once * max(costs)
+
+
+counts = st.none() | st.integers(-9, 400) | st.floats() | st.sampled_from(["50", "x"])
+token_counts = st.fixed_dictionaries(
+    {},
+    optional={
+        "prompt_tokens": counts,
+        "completion_tokens": counts,
+        "total_tokens": counts,
+    },
+)
+
+
+@given(
+    st.lists(token_counts | values, min_size=1, max_size=5),
+    st.integers(0, 3000),
+    st.integers(1, 8),
+    st.integers(0, 300),
+)
+def test_the_cost_holds_for_any_usage_that_is_reported(
+    reported, max_cost, n_at_once, n_words
+):
+    """What a request takes is 40 tokens, and those written; a fourth may be believed."""
+    budget = Budget(None, max_cost / 1e6, (1, 1))
+    meter = Meter(budget, Usage(), 1, lambda texts: Usage(0, 41 * len(texts), 0))
+    body, each = completion("word " * n_words), 40 + n_words
+    n_sent = n_under_way = 0
+    while n_sent < 500:
+        while n_under_way < n_at_once and meter.reserve(["text"]):
+            n_under_way += 1
+        if not n_under_way or not meter.may_send():
+            break
+        body["usage"] = reported[n_sent % len(reported)]
+        n_sent, n_under_way = n_sent + 1, n_under_way - 1
+        meter.settle(1, usage_of(read_completion(body), 40))
+    assert n_sent * each <= 4 * max_cost + n_at_once * each

@@ -10,6 +10,7 @@ from skllkd.exceptions import (
 )
 from skllkd.teachers.openai_api.chat import ChatRequest, answer_codes, neutral
 from skllkd.teachers.openai_api.completion import read_completion
+from skllkd.teachers.prompting.shortening import Limit
 
 from tests.faulty_server import completion, top_logprobs
 from tests.teachers.openai_api.common import CLASSES, teacher
@@ -97,9 +98,24 @@ def test_long_texts_are_cut_counted_and_warned_of(served):
     assert labels.n_truncated == 1
 
 
+def test_head_and_tail_of_long_texts_are_sent_and_are_another_question(served):
+    recorder = served()
+    text = "alpha " * 10 + "omega"
+    with pytest.warns(TruncationWarning, match="beginning and end.*max_text_chars"):
+        labels = teacher(max_text_chars=(5, 6)).label([text, "beta"], CLASSES)
+    assert "alpha [...]  omega" in recorder.texts and "beta" in recorder.texts
+    assert labels.n_truncated == 1
+    keys = [
+        teacher(max_text_chars=limit).fingerprint(as_classes(CLASSES))
+        for limit in (11, (5, 6), (6, 5), [6, 5])
+    ]
+    assert keys[2] == keys[3]
+    assert all(keys[0] != key for key in keys[1:]) and keys[1] != keys[2]
+
+
 def reading(method, completions, classes=("xx", "yy", "zz"), n_votes=4):
     request = ChatRequest(
-        "m", as_classes(list(classes)), None, (), method, n_votes, 100
+        "m", as_classes(list(classes)), None, (), method, n_votes, Limit(100, 0)
     )
     read = [read_completion(some) for some in completions]
     for some in read:

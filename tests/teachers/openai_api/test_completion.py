@@ -19,13 +19,15 @@ from skllkd.teachers.openai_api.completion import (
 )
 from skllkd.teachers.openai_api.reading import NO_LOGPROBS, THINKS
 from skllkd.teachers.openai_api.refusals import kind_of
+from skllkd.teachers.prompting.shortening import Limit
 
+ANY = Limit(100, 0)
 NAMES = ("xx", "yy", "zz")
 MANY = tuple(f"topic {i}" for i in range(40))
 
 
 def request_for(method="logprobs", names=NAMES, n_votes=3):
-    return ChatRequest("m", as_classes(list(names)), None, (), method, n_votes, 100)
+    return ChatRequest("m", as_classes(list(names)), None, (), method, n_votes, ANY)
 
 
 def said(content, logprobs=None, finish="stop", **more):
@@ -257,6 +259,60 @@ def test_what_differs_in_case_alone_is_told_apart(names, content, label):
     assert label_of(said(content), "label", names) == label
 
 
+@pytest.mark.parametrize(
+    ("content", "label"),
+    [
+        ("[THINK]A?[/THINK]B", "yy"),
+        ("<thought>A</thought>\nB", "yy"),
+        ("<seed:think>A</seed:think>B", "yy"),
+        ("<|channel|>analysis<|message|>A?<|end|><|channel|>final<|message|>B", "yy"),
+        ("<|channel|>analysis<|message|>A", None),
+        ("[THINK]A", None),
+        ("<think>a</think> <think>A", None),
+    ],
+)
+def test_thoughts_that_a_server_leaves_in_are_no_answer(content, label):
+    assert label_of(said(content), "label") == label
+    assert read_completion(said(content)).answers[0].thinks
+
+
+FILTERED = ["content_filter", "content-filter", "ContentFilter", "SAFETY", "SPII"]
+FILTERED += ["IMAGE_SAFETY", "PROHIBITED_CONTENT", "sensitive", "guardrail_intervened"]
+
+
+@pytest.mark.parametrize("finish", FILTERED)
+def test_filters_by_the_names_that_servers_give_them(finish):
+    (answer,) = read_completion(said(None, finish=finish)).answers
+    assert answer.is_filtered and not answer.broken_off
+
+
+@pytest.mark.parametrize("method", ["logprobs", "label", "votes"])
+@pytest.mark.parametrize(
+    "finish", ["error", "abort", "cancelled", "insufficient_system_resource", "TIMEOUT"]
+)
+def test_an_answer_that_broke_off_is_no_answer_of_the_model(finish, method):
+    request = request_for(method)
+    assert finish in request.reader.fault(read_completion(said("", finish=finish)))
+    whole = read_completion(said("B", {"content": []}, finish=finish))
+    assert not whole.answers[0].broken_off
+
+
+def test_a_model_s_own_refusal_by_its_reason_to_finish():
+    (answer,) = read_completion(said(None, finish="refusal")).answers
+    assert answer.is_declined
+
+
+@pytest.mark.parametrize(
+    ("token", "content"), [("token_id:33", [66]), ("bytes:\\x42", [66]), ("B", None)]
+)
+def test_tokens_given_by_their_numbers_are_read_by_their_bytes(token, content):
+    entry = {"token": token, "bytes": content, "logprob": -0.1}
+    assert label_of(said("B", {"content": [entry | {"top_logprobs": [entry]}]})) == "yy"
+    for odd in (["x"], [999], "B", [255]):
+        body = said("B", {"content": [entry | {"token": "token_id:1", "bytes": odd}]})
+        assert label_of(body) is None
+
+
 def test_an_answer_that_comes_twice_is_one_vote():
     choice = said("A")["choices"][0]
     body = {"choices": [choice, choice, said("B")["choices"][0] | {"index": 1}]}
@@ -327,6 +383,17 @@ ABOUT_A_TEXT = [
     (400, "Content Exists Risk"),
     (400, "Input data may contain inappropriate content."),
     (0, "Output blocked by content filtering policy"),
+    (400, "Unable to submit request because the input token count is 40000 but model only "
+     "supports up to 32768. Reduce the input token count and try again."),
+    (413, "Failed to buffer the request body: length limit exceeded"),
+    (400, "inputs tokens 5000 should be less than 4097"),
+    (400, "The number of tokens in your prompt is over the limit for this model"),
+    (400, "Range of input length should be [1, 30720]"),
+    (400, "request (5021 tokens) exceeds the available context size (4096 tokens)"),
+    (403, "Content violates usage guidelines. Team: 0, API key ID: 0, Failed check: BIO"),
+    (400, "系统检测到输入或生成内容可能包含不安全或敏感内容"),
+    (400, "Sorry! We've encountered an issue with repetitive patterns in your prompt: "
+     "flagged"),
 ]  # fmt: skip
 
 
@@ -351,6 +418,14 @@ def test_refusals_of_one_text_are_known_by_their_words(status, words):
         (404, "model `x` not found", (), "refused"),
         (400, "Unknown parameter", (), "odd"),
         (403, "You may not", (), "odd"),
+        (400, "API key not valid. Please pass a valid API key.", (), "refused"),
+        (400, "Incorrect API key provided: xa***. Get one.", (), "refused"),
+        (400, "User location is not supported for the API use.", (), "refused"),
+        (403, "Key limit exceeded (total limit).", (), "refused"),
+        (400, "Your credit balance is too low to access the API.", (), "refused"),
+        (400, "Invalid value: 'my api key expired'", (), "odd"),  # words of a text
+        (424, "Request failed during generation: out of memory.", (), "passing"),
+        (501, "not implemented", (), "odd"),
     ],
 )
 def test_other_refusals(status, words, codes, kind):
@@ -378,6 +453,12 @@ def test_other_refusals(status, words, codes, kind):
         ("logprobs, response_format", {"response_format": 1}, {"takes_schema": False}),
         ('["body", "n"]', {"n": 8}, {"takes_n": False}),
         ("a nice n", {"n": 8}, {}),
+        ("only n = 1 is supported", {"n": 8}, {"takes_n": False}),
+        ("Number of completions must be 1", {"n": 8}, {"takes_n": False}),
+        ("Multiple candidates is not enabled", {"n": 8}, {"takes_n": False}),
+        ("Logprobs are not enabled", {"top_logprobs": 5}, {"top_logprobs": 5}),
+        ("`top_n_tokens` must be <= 5", {"top_logprobs": 20}, {"top_logprobs": 5}),
+        ("structured outputs: no", {"response_format": 1}, {"takes_schema": False}),
     ],
 )
 def test_what_to_give_up_is_among_what_was_sent(words, sent, changes):

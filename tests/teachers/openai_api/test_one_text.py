@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from skllkd.exceptions import SkllkdWarning, TeacherOutputError
+from skllkd.exceptions import SkllkdWarning, TeacherAccessError, TeacherOutputError
 from skllkd.teachers import LabelStore
 from skllkd.teachers.openai_api.reading import ChatResult
 from skllkd.teachers.openai_api.scorer import ChatScorer
@@ -106,6 +106,26 @@ def test_a_pool_of_faults_is_labelled_as_far_as_it_goes(
     assert not labels.missing[well].any()
     assert (labels.proba[well].argmax(axis=1) == 1).all()
     assert [bool(reason) for reason in labels.error] == labels.missing.tolist()
+
+
+@pytest.mark.parametrize("status", [401, 402, 404, 405])
+def test_one_refusal_among_answers_is_of_its_text_and_three_in_a_row_of_all(
+    served, status
+):
+    """As of a gateway that is set up anew while others are answered."""
+    texts = [f"beta {i}" for i in range(8)]
+    served(lambda b: error(status) if text_of(b) == "beta 4" else stub(b))
+    with pytest.warns(SkllkdWarning, match=f"HTTP {status}"):
+        labels = teacher(max_concurrency=1).label(texts, CLASSES)
+    assert labels.missing.tolist() == [text == "beta 4" for text in texts]
+    recorder = served(lambda b: stub(b) if text_of(b) < "beta 3" else error(status))
+    with pytest.raises(TeacherAccessError, match=f"HTTP {status}"):
+        teacher(max_concurrency=1, model="other").label(texts, CLASSES)
+    assert len(recorder.bodies) == 6
+    recorder = served(lambda _: error(status))
+    with pytest.raises(TeacherAccessError, match=f"HTTP {status}"):
+        teacher(max_concurrency=1, model="third").label(texts, CLASSES)
+    assert len(recorder.bodies) == 1
 
 
 # ---- a model that names no class

@@ -14,7 +14,8 @@ from skllkd.exceptions import (
     MissingLabelWarning,
 )
 from skllkd.teachers import LabelStore, OpenAITeacher
-from skllkd.teachers.openai_api.chat import ChatRequest, chat_request
+from skllkd.teachers.openai_api.chat import ChatRequest
+from skllkd.teachers.openai_api.tag_requests import chat_request
 
 from tests.faulty_server import letter_probabilities, stub, text_of
 from tests.teacher_contract import CHECKS

@@ -1,0 +1,1 @@
+"""Review: people label the texts that tell the most about a classifier."""

@@ -1,0 +1,203 @@
+"""The page of `skllkd review` in Chromium: by keyboard alone, after kills, on a phone."""
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+from skllkd import LLKDClassifier
+from skllkd.students import FrozenEncoderStudent
+from skllkd.teachers import PrecomputedTeacher
+
+from tests.conftest import TOPICS
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.enable_socket,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    pytest.mark.skipif(os.name != "posix", reason="signals"),
+]
+HOSTILE = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
+
+
+def write_reviewed(folder, texts, gold, tiny_path):
+    """Save a classifier, and the table of its texts, some of them hostile."""
+    texts = [f"{text} {HOSTILE} {'long' * 60}" + "\n" * 40 + "end" for text in texts]
+    LLKDClassifier(
+        PrecomputedTeacher(texts, gold),
+        sorted(set(gold)),
+        refine=None,
+        student=FrozenEncoderStudent(tiny_path, device="cpu"),
+        random_state=0,
+        verbose=0,
+    ).fit(texts).save(folder / "model")
+    with (folder / "texts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["text"], *([text] for text in texts)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reviewed(news, tiny_path, tmp_path_factory):
+    texts, gold = (part[:60] for part in news)
+    folder = tmp_path_factory.mktemp("reviewed")
+    return write_reviewed(folder, texts, gold, tiny_path)
+
+
+@contextmanager
+def review(folder, *options):
+    """Run the command, and yield its process and the address it prints."""
+    command = [sys.executable, "-m", "skllkd", "review", "model", "texts.csv"]
+    command += ["--no-browser", "--random", "10", *options]
+    process = subprocess.Popen(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        said = process.stdout.readline()
+        assert "http" in said, process.stderr.read()
+        yield process, re.search(r"http\S+", said)[0]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(20_000)
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("request", lambda request: page.said.append(request.url))
+    yield page
+    page.close()
+
+
+def press(page, *keys):
+    """Press keys, each once the page has taken the one before in."""
+    for key in keys:
+        before = page.text_content("#status")
+        page.keyboard.press(key)
+        page.wait_for_function(
+            "before => document.getElementById('status').textContent !== before",
+            arg=before,
+        )
+
+
+def answers_in(folder):
+    with (folder / "model-review.csv").open(encoding="utf-8", newline="") as file:
+        return [(row["text"], row["gold"], row["note"]) for row in csv.DictReader(file)]
+
+
+def shown(page):
+    page.wait_for_selector("#classes button:enabled")
+    return page.text_content("#text")
+
+
+def test_labels_by_keyboard_alone_survive_reload_and_kill(reviewed, page):
+    with review(reviewed) as (process, url):
+        page.goto(url)
+        asked = [shown(page)]
+        for keys in ("1", "u", "n", "5"):
+            if keys == "n":
+                page.keyboard.press("n")
+                page.keyboard.type("3 of them, unsure")
+                page.keyboard.press("Enter")
+                continue
+            press(page, keys)
+            asked.append(shown(page))
+        press(page, "s", "2")
+        asked.append(shown(page))
+        press(page, "z")  # 2 is taken back,
+        press(page, "z")  # and the text that was skipped comes again
+        assert shown(page) == asked[3]
+        press(page, "3", "4")
+        page.reload()
+        next_text = shown(page)
+        assert "5 of 10" in page.text_content("#count")
+        golds = ["business", "", "tech", "politics", "sports"]
+        assert [gold for _, gold, _ in answers_in(reviewed)] == golds
+        assert [text for text, *_ in answers_in(reviewed)][:4] == asked[:4]
+        assert answers_in(reviewed)[2][2] == "3 of them, unsure"
+        assert page.is_hidden("#problem")
+        process.kill()
+        process.wait()
+        page.keyboard.press("1")
+        page.wait_for_selector("#problem:visible")
+        assert "start" in page.text_content("#problem")
+    with review(reviewed) as (_, url):
+        page.goto(url)
+        assert shown(page) == next_text
+        assert len(answers_in(reviewed)) == 5
+        page.goto(f"{url}#results")
+        page.wait_for_selector("#results-content table")
+        assert "4 answers, 1 unsure" in page.text_content("#results-content")
+        assert "--gold model-review.csv" in page.text_content("#results-content pre")
+
+
+def test_hostile_texts_on_a_phone_are_shown_and_not_run(reviewed, page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    with review(reviewed, "--answers", "hostile.csv") as (_, url):
+        page.goto(url)
+        assert HOSTILE in shown(page)
+        before = page.evaluate("document.getElementById('text').scrollTop")
+        page.keyboard.press("PageDown")
+        page.wait_for_function("document.getElementById('text').scrollTop > 0")
+        assert before == 0
+        page.click("#classes button >> nth=1")
+        page.wait_for_selector("#last-answer:visible")
+        widths = [page.evaluate("document.documentElement.scrollWidth")]
+        page.goto(f"{url}#results")
+        page.wait_for_selector("#results-content table")
+        widths.append(page.evaluate("document.documentElement.scrollWidth"))
+        page.goto(f"{url}#try")
+        page.fill("#try-text", HOSTILE)
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector("#try-result blockquote")
+        assert HOSTILE in page.text_content("#try-result")
+        widths.append(page.evaluate("document.documentElement.scrollWidth"))
+        assert widths == [390] * 3  # nothing scrolls sideways
+        assert page.evaluate("window.ran") is None
+        assert page.query_selector("main img, main script") is None
+        assert all(said.startswith(url) for said in page.said), page.said
+
+
+def test_many_classes_are_filtered_as_one_types(news, tiny_path, tmp_path, page):
+    texts, gold = (part[:60] for part in news)
+    gold = [f"{name} {row % 4}" for row, name in enumerate(gold)]
+    write_reviewed(tmp_path, texts, gold, tiny_path)
+    with review(tmp_path) as (_, url):
+        page.goto(url)
+        shown(page)
+        page.keyboard.type("rts 1")  # the filter has the focus
+        assert page.locator("#classes button").count() == 1
+        press(page, "Enter")
+        page.keyboard.type("tech ")
+        press(page, "Alt+u")
+        page.keyboard.type("pol")
+        press(page, "2")  # the second that is shown
+        page.keyboard.press("Escape")
+        press(page, "z", "Alt+s")
+        page.goto(f"{url}#results")
+        page.wait_for_selector("#results-content table")
+        assert page.text_content("#model") == "model"
+    found = [gold for _, gold, _ in answers_in(tmp_path)]
+    assert found == ["sports 1", ""]
+    assert set(TOPICS) > {"politics", "sports", "tech"}
