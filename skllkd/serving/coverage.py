@@ -159,7 +159,8 @@ def coverage_curve(
 
 def last_rejected(p_values: list[float], starts: list[int], alpha: float) -> int | None:
     """Return the last hypothesis rejected, of sequences with equal shares of alpha."""
-    level, last = 0.0, None
+    level = 0.0
+    last: int | None = None
     for i in range(starts[0], len(p_values)):
         level += alpha * starts.count(i) / len(starts)
         if level > 0 and p_values[i] <= level:
