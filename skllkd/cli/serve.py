@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from skllkd._core.params import check_number, optional_import
 from skllkd.cli.arguments import add_command
 from skllkd.cli.console import say
 from skllkd.cli.teacher import teacher_of
@@ -49,6 +48,8 @@ def add_commands(commands: Any) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     """Serve a classifier until told to stop."""
+    from skllkd._core.params import check_number, optional_import
+
     check_number(options.port, "--port", 0, 65535, integer=True)
     uvicorn = optional_import("uvicorn", "serve")
     optional_import("fastapi", "serve")
