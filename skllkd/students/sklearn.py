@@ -218,7 +218,8 @@ class LearnerPerClass(Learner):
     @override
     def proba(self, features: Any) -> FloatArray:
         yes = [learner.proba(features)[:, 1] for learner in self._learners]
-        return np.column_stack(yes)
+        least = np.finfo(float).eps  # so that odds are finite
+        return np.clip(np.column_stack(yes), least, 1 - least)
 
 
 def _default_classifier(given: Any) -> Any:
