@@ -204,7 +204,7 @@ class LearnerPerClass(Learner):
         self._learners = [Learner(clone(classifier), 2) for _ in range(n_classes)]
 
     @property
-    def classifier(self) -> list[Any]:  # type: ignore[override]
+    def classifier(self) -> list[Any]:
         """The classifiers."""
         return [learner.classifier for learner in self._learners]
 
