@@ -15,6 +15,10 @@ from skllkd.exceptions import InvalidParameterError
 from skllkd.students.base import Student
 
 
+#: Smallest probability of each of several classes a text.
+_NEVER = 1e-15
+
+
 class SklearnStudent(Student):
     """A vectorizer and an incremental scikit-learn classifier.
 
@@ -218,7 +222,8 @@ class LearnerPerClass(Learner):
     @override
     def proba(self, features: Any) -> FloatArray:
         yes = [learner.proba(features)[:, 1] for learner in self._learners]
-        return np.column_stack(yes)
+        # Neither 0 nor 1, whose log-odds are infinite; scikit-learn's checks ask for it.
+        return np.clip(np.column_stack(yes), _NEVER, 1 - _NEVER)
 
 
 def _default_classifier(given: Any) -> Any:

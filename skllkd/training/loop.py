@@ -93,8 +93,9 @@ def _warn_if_nothing_was_selected(log: TrainingLog, selection: Selection) -> Non
     """Warn of a student that was not trained."""
     if not log.times_selected.any():
         warnings.warn(
-            f"{type(one_selection(selection)).__name__} kept none of the {len(log.times_selected)} "
-            "texts, so the student learned nothing. Loosen the selection.",
+            f"{type(one_selection(selection)).__name__} kept none of the "
+            f"{len(log.times_selected)} texts, so the student learned nothing. Loosen the "
+            "selection.",
             SkllkdWarning,
             stacklevel=5,
         )
