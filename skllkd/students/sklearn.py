@@ -14,7 +14,6 @@ from skllkd._core.nested import Defaults
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students.base import Student
 
-
 #: Smallest probability of each of several classes a text.
 _NEVER = 1e-15
 
