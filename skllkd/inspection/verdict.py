@@ -122,7 +122,12 @@ _WORDS = {
 
 
 def verdict_of(state: FittedState) -> Verdict | None:
-    """Return the verdict on a fitted classifier; None if nothing is known to judge by."""
+    """Return the verdict on a fitted classifier; None if nothing is known to judge by.
+
+    Its estimates were measured with one class a text: of several there is none.
+    """
+    if state.multilabel:
+        return None
     signals, n_classes = signals_of(state), len(state.classes)
     measured = _measured(state.gold_accuracy or {})
     if measured is None and signals.confidence is None and signals.out_of_fold is None:

@@ -28,11 +28,13 @@ from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
 from skllkd.refinement.record import Source
 from skllkd.selection import AcceptReject
+from skllkd.selection.per_class import one_selection
 from skllkd.students.hf_folder import OPTIONAL, READ_AGAIN, write_folder
 
 _SETTINGS, _EVIDENCE, _CARD = "skllkd.json", "evidence.safetensors", "README.md"
 _ARRAYS = ("teacher_proba", "label_mass", "times_selected", "validation_agreement")
-_IF_REFINED = ("refined_proba", "out_of_fold")
+#: Arrays that only some states have.
+_IF_KNOWN = ("refined_proba", "out_of_fold", "thresholds")
 _SCALARS = (
     "is_recalibrated",
     "agreement",
@@ -135,7 +137,7 @@ def _description(state: FittedState, params: dict[str, Any]) -> dict[str, Any]:
         **state.given_classes.described(),
         "class_bias": state.class_bias,
         "history": list(state.history),
-        "selection": parts.described(state.selection),
+        "selection": parts.described_selection(state.selection),
         "refine": parts.described_refinement(params["refine"]),
         "acquisition": params["acquisition"] and params["acquisition"].get_params(),
         "parameters": {k: v for k, v in params.items() if k not in _OBJECTS}
@@ -149,7 +151,7 @@ def _description(state: FittedState, params: dict[str, Any]) -> dict[str, Any]:
 def _evidence(state: FittedState) -> parts.Arrays:
     """Return the arrays of a state by name."""
     evidence = {name: getattr(state, name) for name in _ARRAYS}
-    for name in _IF_REFINED:
+    for name in _IF_KNOWN:
         if getattr(state, name) is not None:
             evidence[name] = getattr(state, name)
     evidence |= {f"history.{name}": a for name, a in state.history.items()}
@@ -169,11 +171,11 @@ def _restored(
         "classes": given.as_given(),
         "student": clone(student),
         "refine": parts.read_refinement(description["refine"]),
-        "selection": clone(selection),
+        "selection": clone(one_selection(selection)),
         "acquisition": AcceptReject(**acquisition) if acquisition else None,
     }
     arrays: dict[str, Any] = {name: evidence[name] for name in _ARRAYS}
-    arrays |= {name: evidence.get(name) for name in _IF_REFINED}
+    arrays |= {name: evidence.get(name) for name in _IF_KNOWN}
     state = FittedState(
         classes=np.unique(np.array(given.names)),
         given_classes=given,
@@ -194,6 +196,10 @@ def _check(state: FittedState) -> None:
     n_classes = len(state.classes)
     if state.teacher_proba.shape[1:] != (n_classes,):
         raise ValueError(f"{n_classes} classes for labels of another number")
+    if state.multilabel != (state.thresholds is not None):
+        raise ValueError("thresholds are of classes of which a text has several")
+    if state.thresholds is not None and state.thresholds.shape != (n_classes,):
+        raise ValueError(f"{n_classes} classes for thresholds of another number")
     if len({len(getattr(state, name)) for name in _ARRAYS[:3]}) > 1:
         raise ValueError("the arrays are of different numbers of texts")
     proba = state.student.without_cache().predict_proba(["a text"])

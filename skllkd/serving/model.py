@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
-from skllkd._core.classes import as_classes
 from skllkd.exceptions import InvalidParameterError, SkllkdError
 from skllkd.serving.batching import Batcher, QueueFullError
-from skllkd.serving.cascade import CascadeClassifier
+from skllkd.serving.cascade import CascadeClassifier, given_classes
+from skllkd.serving.cascade_report import promise
 from skllkd.serving.coverage import CoverageCurve
 from skllkd.serving.decisions import Decisions, Traffic
 from skllkd.serving.drift import Sample
 from skllkd.serving.files import SETTINGS, load_classifier
-from skllkd.serving.held_out import most_probable
 
 #: Number of texts that are computed together: more gain nothing on a processor.
 MAX_BATCH = 256
@@ -37,15 +36,25 @@ def load_cascade(path: Path, teacher: Any = None) -> CascadeClassifier:
     clf = load_classifier(path)
     cascade = CascadeClassifier(clf, False, held_out="prefit")
     cascade.estimator_, cascade.classes_ = clf, clf.classes_
-    cascade._given_classes = as_classes(clf.classes_.tolist())
+    cascade._given_classes = given_classes(clf)
     cascade._class_bias = np.zeros(len(clf.classes_))
     nothing, none = np.empty(0), np.empty(0, dtype=np.int64)
     curve = CoverageCurve(
-        nothing, none, none, nothing, 0, cascade.target, cascade.confidence, None
+        nothing, none, none, 0, cascade.target, cascade.confidence, None
     )
     cascade._begin(curve, Sample(nothing, none, None), np.random.RandomState())
     cascade.threshold_ = 0.0
     return cascade
+
+
+def described(cascade: CascadeClassifier) -> str:
+    """Return who answers which texts, for the person who starts a server."""
+    if not cascade.curve_.n_texts:
+        return "The student answers every text: this is no cascade."
+    said = promise(cascade.curve_, cascade.metric)[0]
+    if cascade._fallback() is None:
+        return f"{said}. All other texts are abstained from, as no teacher is named."
+    return f"{said}. All other texts go to the teacher."
 
 
 class ServedModel:
@@ -110,8 +119,9 @@ class ServedModel:
         except QueueFullError:
             return
         self.traffic.n_rechecked += len(rows)
-        label = proba[rows].argmax(axis=1)
-        self.cascade._add_checks(label, most_probable(said))
+        reading = self.cascade._reading
+        label = reading.label(proba[rows])
+        self.cascade._add_checks(label, reading.teacher_label(said))
 
     def close(self) -> None:
         """Let the threads end."""
