@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import log_expit
 
 from skllkd._core.arrays import FloatArray
 
@@ -25,7 +24,8 @@ def log_odds(log_prob: FloatArray) -> FloatArray:
 
 def log_prob_of_odds(odds: FloatArray) -> FloatArray:
     """Return log p of log(p / (1 - p))."""
-    log_prob: FloatArray = log_expit(odds)
+    with np.errstate(invalid="ignore"):
+        log_prob: FloatArray = -np.logaddexp(0, -odds)  # starts sooner than scipy's
     return log_prob
 
 
