@@ -24,8 +24,9 @@ def log_odds(log_prob: FloatArray) -> FloatArray:
 
 def log_prob_of_odds(odds: FloatArray) -> FloatArray:
     """Return log p of log(p / (1 - p))."""
-    with np.errstate(invalid="ignore"):
-        log_prob: FloatArray = -np.logaddexp(0, -odds)  # starts sooner than scipy's
+    with np.errstate(invalid="ignore"):  # no answer stays none
+        # As scipy's log_expit, which takes half a second to import.
+        log_prob: FloatArray = -np.logaddexp(0.0, -odds)
     return log_prob
 
 

@@ -173,8 +173,8 @@ class TeacherLabels:
         if not self.multilabel:
             return normalise(self.log_prob, class_bias)
         odds = log_odds(self.log_prob)
-        bias = 0.0 if class_bias is None else class_bias
-        proba: FloatArray = np.exp(log_prob_of_odds(odds - bias))
+        odds = odds if class_bias is None else odds - class_bias
+        proba: FloatArray = np.exp(log_prob_of_odds(odds))
         return proba
 
     @property
