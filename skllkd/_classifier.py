@@ -77,10 +77,11 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         A teacher of `skllkd.teachers`, a function of a list of texts (see
         `CallableTeacher`), or a fitted classifier (see `SklearnTeacher`). None if
         `fit` is given labels as `y`.
-    classes : sequence or mapping
+    classes : sequence, mapping or Multilabel
         The class names, or each name with a description for the teacher. A teacher's
-        columns follow this order. May be None without a teacher. A nested mapping is a
-        tree: the value of a group is a mapping, or a list, of what it holds.
+        columns follow this order. A nested mapping is a tree: the value of a group is a
+        mapping, or a list, of what it holds. `Multilabel(names)` if a text may have none,
+        one or several of the classes. May be None without a teacher.
     refine : Refinement or None, default=Refinement()
         The refinement of the teacher's labels before the student learns them; None for
         the teacher's labels as they are. Labels given as `y` are never changed.
@@ -131,9 +132,14 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         The trained student.
     selection_ : Selection
         The selection after training.
+    thresholds_ : ndarray of shape (n_classes,)
+        The probabilities from which a text has each of several classes: those with the
+        largest expected F1 under the labels learned, or the largest F1 on `gold` labels
+        of which there are enough; 0.5 for labels given as `y`. Only with `Multilabel`,
+        or several labels a text in `y`.
     teacher_proba_ : ndarray of shape (n_texts, n_classes)
-        The teacher's calibrated distribution for each text given to `fit`; a row of
-        NaN where it has none.
+        The teacher's calibrated distribution for each text given to `fit`, or with
+        several classes a text the probability of each; a row of NaN where it has none.
     refined_proba_ : ndarray of shape (n_texts, n_classes)
         The refined distributions, which the student learned; a row of NaN where there
         is none. Only with `refine`.
@@ -145,15 +151,18 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         fold: each text is judged by what was found without its own gold label. Only
         with `gold`.
     pseudo_labels_ : ndarray of shape (n_texts,), object
-        The teacher's most probable class of each text; None where there is none.
+        The teacher's most probable class of each text, or a tuple of those of at least
+        one half where a text may have several; None where there is none.
     label_mass_ : ndarray of shape (n_texts,)
         The probability the teacher's model put on any of the labels, in [0, 1]; NaN
         where not known.
-    times_selected_ : ndarray of shape (n_texts,), int
-        Number of steps at which each text was selected.
+    times_selected_ : ndarray of shape (n_texts,) or (n_texts, n_classes), int
+        Number of steps at which each text was selected; with several classes a text, for
+        each of them.
     teacher_thresholds_, student_thresholds_ : ndarray of shape (n_steps, n_classes)
         The selection's thresholds after each step, columns as `classes_`; only if the
-        selection has them.
+        selection has them. With several classes a text, of shape (n_steps, n_classes,
+        2), the thresholds of the texts without and with the class.
     history_ : dict of str to ndarray
         Record of the steps, arrays of shape (n_steps,): "epoch", "n_presented",
         "n_scored", "n_selected", and "loss", the mean training loss in nats (NaN if
@@ -164,10 +173,11 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         Number of texts that needed no call: stored answers and repeats.
     agreement_ : float
         The agreement of student and teacher on a sample of 500 texts of `fit`, in
-        [0, 1].
+        [0, 1]; with several classes a text, the micro-F1 of their labels.
     validation_agreement_ : ndarray of shape (n_epochs,)
         The agreement with the labels learned on the held-out texts after each epoch;
-        empty without `early_stopping`.
+        empty without `early_stopping`. With several classes a text, the micro-F1
+        expected at the best threshold.
     n_features_in_ : int
         The number of features, for a student that takes numbers.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -274,9 +284,10 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         X : sequence of str of shape (n_texts,)
             The texts: a list, an array, a Series, or another column of strings. With
             a student that takes numbers, an array of shape (n_rows, n_features).
-        y : array-like of shape (n_texts,), optional
+        y : array-like of shape (n_texts,) or (n_texts, n_classes), optional
             Without a teacher, labels bought elsewhere; None or NaN where there is
-            none. With a teacher, ignored.
+            none. With several classes a text, lists of names, or rows of 0 and 1. With a
+            teacher, ignored.
         sample_weight : array-like of shape (n_texts,), optional
             The weight of each text's loss, not negative.
         teacher_proba : array-like of shape (n_texts, n_classes), optional
@@ -285,7 +296,8 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         gold : mapping or array-like of shape (n_texts,), optional
             Gold labels of a few texts, beside a teacher: a label for each row number or
             text, or a column with None or NaN where there is none. Equal texts share
-            theirs. They weigh the evidence, are learned, and give `gold_accuracy_`.
+            theirs. They weigh the evidence, are learned, and give `gold_accuracy_`. With
+            several classes a text, lists of names, or rows of 0 and 1.
 
         Returns
         -------
@@ -391,26 +403,28 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         start = time.perf_counter()
         given = (texts, y, classes, teacher_proba, resume, student, random_state)
         training_set = TrainingSet.of(texts, *self._label_pool(*given))
+        training_set = training_set.with_gold(gold_of_rows, is_given=not has_teacher)
         training_set.check_labelled()
         labelled = time.perf_counter()
         schedule = self._schedule(random_state, learned.n_steps if learned else 0)
-        if has_teacher and (self.refine or gold_of_rows is not None):
+        is_refined = has_teacher and (self.refine or gold_of_rows is not None)
+        if is_refined:
             how = (self.refine or Refinement(()), student, weight, schedule, resume)
             training_set = refined(training_set, *how, gold_of_rows)
         if not resume:  # what is new today need not hold every class
             training_set.check_classes(self.on_missing_class)
         ready = time.perf_counter()
-        log, agreement = train_student(
-            student, selection, training_set, weight, schedule, resume
-        )
+        training = (training_set, weight, schedule, resume)
+        found = train_student(student, selection, *training)
         trained = time.perf_counter()
         state = state_after(
             training_set,
             student,
-            selection,
-            log,
+            found.selection,
+            found.log,
             learned,
-            agreement=agreement,
+            agreement=found.agreement,
+            thresholds=found.thresholds,
             seconds={
                 "labelling": labelled - start,
                 "refinement": ready - labelled,
@@ -535,6 +549,7 @@ class LLKDClassifier(InspectionMixin, PredictMixin, SavingMixin, BaseEstimator):
         tags.input_tags.one_d_array = takes_text
         tags.input_tags.two_d_array = not takes_text
         tags.target_tags.required = self.teacher is None
+        tags.classifier_tags.multi_label = True
         return tags
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 from sklearn.utils.validation import check_is_fitted
 
 from skllkd._core.arrays import FloatArray, IntArray, nan_rows
 from skllkd._core.class_tree import Level, level_of
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.tags import names_of
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.refinement.gold import Accuracy
@@ -35,10 +37,12 @@ _ATTRIBUTES = (
     ),
     *("times_selected", "history", "validation_agreement", "agreement", "seconds"),
     *("n_teacher_calls", "n_teacher_calls_saved", "n_features_in", "feature_names_in"),
-    *("refined_proba", "refinement", "gold_accuracy", "level_classes"),
+    *("refined_proba", "refinement", "gold_accuracy", "thresholds", "level_classes"),
 )
-#: Learned attributes that are absent where they do not apply.
+#: Learned attributes of selections that have thresholds.
 _THRESHOLDS = ("teacher_thresholds_", "student_thresholds_")
+#: Number of new texts of a class, as expected, below which its threshold stays.
+_FEW = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,8 @@ class FittedState:
     selection: Selection
     teacher_proba: FloatArray  # (n_texts, n_classes), calibrated
     label_mass: FloatArray  # (n_texts,)
-    times_selected: npt.NDArray[np.int32]  # (n_texts,)
+    #: (n_texts,); of several classes a text, (n_texts, n_classes)
+    times_selected: npt.NDArray[np.int32]
     class_bias: FloatArray | None  # in nats, in the order of `given_classes`
     is_recalibrated: bool
     history: dict[str, npt.NDArray[Any]]  # (n_steps,) each
@@ -65,10 +70,19 @@ class FittedState:
     feature_names_in: npt.NDArray[np.object_] | None = None  # of numeric input
     n_features_in: int | None = None
     refined_proba: FloatArray | None = None  # (n_texts, n_classes)
-    out_of_fold: IntArray | None = None  # (n_texts,), predicted column; -1 for none
+    #: (n_texts,), predicted column; -1 for none. Of several classes a text, (n_texts,
+    #: n_classes) of 0 and 1.
+    out_of_fold: IntArray | None = None
     sources: tuple[Source, ...] = ()  # of the refinement
     gold_accuracy: dict[str, Accuracy] | None = None  # with gold labels
     predicts_codes: bool = False  # the classes' numbers, as `y` of `fit` held them
+    #: (n_classes,): from which on a text has the class, where it may have several
+    thresholds: FloatArray | None = None
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a text has none, one or several of the classes."""
+        return self.given_classes.multilabel
 
     @property
     def predicted_classes(self) -> npt.NDArray[Any]:
@@ -90,7 +104,15 @@ class FittedState:
 
     @cached_property
     def pseudo_labels(self) -> npt.NDArray[np.object_]:
-        """The most probable class of each text of `fit`, None where there is none."""
+        """The most probable class of each text of `fit`, None where there is none.
+
+        Of several classes a text, those of a probability of one half or more.
+        """
+        if self.multilabel:
+            has = np.where(
+                nan_rows(self.teacher_proba)[:, None], np.nan, self.teacher_proba >= 0.5
+            )
+            return names_of(has, self.classes.tolist())
         labels = np.full(len(self.teacher_proba), None, dtype=object)
         known = ~nan_rows(self.teacher_proba)
         # One object a class, not one a text.
@@ -104,7 +126,7 @@ class FittedState:
         if self.refined_proba is None:
             return None
         labels = (self.classes, self.teacher_proba, self.refined_proba)
-        return refinement_record(*labels, self.sources)
+        return refinement_record(*labels, self.sources, multilabel=self.multilabel)
 
     @property
     def n_steps(self) -> int:
@@ -142,10 +164,11 @@ class FittedState:
     def same_classes(self, classes: Any) -> Classes:
         """Return the classes learned, or raise if others are given."""
         learned = self.given_classes
-        if classes is not None and as_classes(classes).names != learned.names:
+        given = learned if classes is None else as_classes(classes)
+        if (given.names, given.multilabel) != (learned.names, learned.multilabel):
             raise InvalidParameterError(
                 "`classes` must stay the same to go on learning; got "
-                f"{list(as_classes(classes).names)!r} after {list(learned.names)!r}. "
+                f"{_in_words(given)} after {_in_words(learned)}. "
                 "Call `fit` with warm_start=False to begin anew."
             )
         return learned
@@ -160,6 +183,9 @@ class FittedState:
         if self.class_bias is None:
             return proba
         bias = in_class_order(self.class_bias[None, :], self.given_classes)
+        if self.multilabel:
+            uncalibrated: FloatArray = expit(logit(proba) + bias)
+            return uncalibrated
         weight = proba * np.exp(bias - bias.max())
         raw: FloatArray = weight / weight.sum(axis=1, keepdims=True)
         return raw
@@ -187,7 +213,8 @@ def state_after(
 ) -> FittedState:
     """Return the state after training; counts and history go on from an earlier one."""
     labels = training_set
-    times_selected = np.zeros(len(labels.teacher_proba), dtype=np.int32)
+    shape = (len(labels.teacher_proba), *log.times_selected.shape[1:])
+    times_selected = np.zeros(shape, dtype=np.int32)
     times_selected[labels.labelled] = log.times_selected
     history, validation = log.history, log.validation_agreement
     n_asked, n_reused, class_bias = labels.n_asked, labels.n_reused, labels.class_bias
@@ -197,6 +224,12 @@ def state_after(
         n_asked += earlier.n_teacher_calls
         n_reused += earlier.n_teacher_calls_saved
         class_bias = earlier.class_bias if class_bias is None else class_bias
+        if earlier.thresholds is not None:
+            kept = (
+                labels.proba[labels.labelled].sum(axis=0) < _FEW,
+                earlier.thresholds,
+            )
+            others["thresholds"] = np.where(*kept, others["thresholds"])
     return FittedState(
         classes=labels.classes,
         given_classes=labels.given_classes,
@@ -219,6 +252,12 @@ def state_after(
         pool_digest=digest(labels.texts),
         **others,
     )
+
+
+def _in_words(classes: Classes) -> str:
+    """Return classes as the user gives them."""
+    names = repr(list(classes.names))
+    return f"Multilabel({names})" if classes.multilabel else names
 
 
 def _continued(

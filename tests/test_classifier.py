@@ -242,7 +242,7 @@ def test_fit_changes_no_parameter_and_no_input(quick_classifier, news):
 class Recorder(Student):
     """A student that remembers what it was given."""
 
-    def begin_fit(self, texts, n_classes, seed, *, resume=False):
+    def begin_fit(self, texts, n_classes, seed, *, multilabel=False, resume=False):
         self.texts_, self.n_classes_ = texts, n_classes
         self.steps_, self.scored_ = [], 0
 

@@ -37,12 +37,22 @@ class Classes:
         return replace(self, names=names, descriptions=descriptions, tree=tree)
 
     def as_given(self) -> Any:
-        """Return the list or the mapping that the classes can be given as."""
+        """Return the list, the mapping or the tags that the classes can be given as."""
         if self.tree is not None:
             return nested_mapping(self.names, self.descriptions, self.tree)
+        given: Any = list(self.names)
         if any(self.descriptions):
-            return dict(zip(self.names, self.descriptions, strict=True))
-        return list(self.names)
+            given = dict(zip(self.names, self.descriptions, strict=True))
+        return Multilabel(given) if self.multilabel else given
+
+    def described(self) -> dict[str, Any]:
+        """Return the classes as JSON values, for files; `described_classes` reads them."""
+        return {
+            "classes": list(self.names),
+            "descriptions": list(self.descriptions),
+            "multilabel": self.multilabel,
+            "tree": None if self.tree is None else self.as_given(),
+        }
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -75,7 +85,9 @@ class Multilabel:
     """
 
     def __init__(self, classes: Any) -> None:
-        self.classes = classes.classes if isinstance(classes, Multilabel) else classes
+        self.classes: Any = classes
+        if isinstance(classes, Multilabel):
+            self.classes = classes.classes
         self._checked = _checked(self.classes, multilabel=True)
 
     def __repr__(self) -> str:
@@ -86,6 +98,15 @@ class Multilabel:
 
     def __hash__(self) -> int:
         return hash(self._checked)
+
+
+def described_classes(description: Mapping[str, Any]) -> Classes:
+    """Return the classes among the values of a file."""
+    if description.get("tree") is not None:
+        return as_classes(description["tree"])
+    names, descriptions = description["classes"], description["descriptions"]
+    is_multilabel = bool(description.get("multilabel"))
+    return Classes(tuple(names), tuple(descriptions), is_multilabel)
 
 
 def as_classes(classes: Any) -> Classes:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -24,7 +25,7 @@ class PredictMixin(ABC):
 
     @abstractmethod
     def predict_proba(self, X: Any, level: int | None = None) -> FloatArray:
-        """Return the distribution over the classes for each text.
+        """Return the probabilities of the classes for each text.
 
         Parameters
         ----------
@@ -38,7 +39,7 @@ class PredictMixin(ABC):
         -------
         ndarray of shape (n_texts, n_classes) or (n_texts, n_groups)
             Distributions, columns as `classes_`, or as `level_classes_[level]`; rows
-            summing to 1.
+            summing to 1. Of several classes a text, the probability of each by itself.
 
         Raises
         ------
@@ -68,8 +69,9 @@ class PredictMixin(ABC):
 
         Returns
         -------
-        ndarray of shape (n_texts,)
-            Names of classes, or of groups.
+        ndarray of shape (n_texts,) or (n_texts, n_classes)
+            Names of classes, or of groups; of several classes a text, 1 for those it
+            has, columns as `classes_`: those whose probability reaches `thresholds_`.
 
         Raises
         ------
@@ -77,10 +79,17 @@ class PredictMixin(ABC):
             If there is no such level.
         """
         if level is None:
-            names, proba = self.classes_, self.predict_proba(X)
+            proba = self.predict_proba(X)  # which knows whether there was a fit
+            names = self.classes_
         else:
-            names, proba = self._level(level).names, self.predict_proba(X, level=level)
-        predicted: npt.NDArray[Any] = names[proba.argmax(axis=1)]
+            proba = self.predict_proba(X, level=level)
+            names = self._level(level).names
+        predicted: npt.NDArray[Any]
+        thresholds = getattr(self, "thresholds_", None)
+        if thresholds is None:
+            predicted = names[proba.argmax(axis=1)]
+        else:
+            predicted = (proba >= thresholds).astype(np.int64)
         return predicted
 
     def predict_stream(

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from skllkd._core.classes import as_classes
+from skllkd._core.arrays import is_missing
+from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.near import near
 from skllkd.cli.tables import whole_table
 from skllkd.exceptions import InvalidParameterError
@@ -27,8 +28,18 @@ CLASSES_HELP = (
 def classes_of(options: argparse.Namespace) -> Any:
     """Return class names, or names with descriptions, checked."""
     classes = _given(options.classes)
+    if getattr(options, "multilabel", False):
+        return Multilabel(classes)
     as_classes(classes)
     return classes
+
+
+def tags_of(cell: Any, classes: Classes) -> list[Any] | None:
+    """Return the classes in a cell of a table, several to a text; None for none given."""
+    from skllkd.teachers.tag_outputs import tags_in_cell
+
+    tags = tags_in_cell(cell, classes)
+    return None if is_missing(tags) else list(tags)
 
 
 def _given(given: Any) -> Any:

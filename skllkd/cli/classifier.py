@@ -134,38 +134,64 @@ def _predict(options: argparse.Namespace) -> None:
     """Predict rows as they come."""
     check_output(options)
     source = source_of(options)
-    added = AddedColumns(options, "predicted", ["confidence"])
     reader = TextReader(source)
-    with read_table(source) as table, output_of(options, table, added.label) as output:
+    with read_table(source) as table:
         if table.names is not None:
             reader.check_names(table.names)
-            added.check(table.names)
+            AddedColumns(options, "predicted", ["confidence"]).check(table.names)
         classifier = load_model(options.model)
-        shows = options.output != "-" or not sys.stdout.isatty()
-        with progress_bar(None, "predict", "text", shows) as bar:
-            for block in table:
-                columns = _predicted(classifier, reader.texts(block), options.level)
-                output.write(added.add(block, columns))
-                bar.update(len(block))
+        added = AddedColumns(options, "predicted", _other_columns(classifier))
+        if table.names is not None:
+            added.check(table.names)
+        with output_of(options, table, added.label) as output:
+            shows = options.output != "-" or not sys.stdout.isatty()
+            with progress_bar(None, "predict", "text", shows) as bar:
+                for block in table:
+                    columns = _predicted(classifier, reader.texts(block), options.level)
+                    output.write(added.add(block, columns))
+                    bar.update(len(block))
     reader.tell("They have no label.")
+
+
+def is_multilabel(classifier: Any) -> bool:
+    """Return whether a classifier predicts several classes a text."""
+    return getattr(classifier, "thresholds_", None) is not None
+
+
+def _other_columns(classifier: Any) -> list[str]:
+    """Return the names of the columns beside that of the labels."""
+    if not is_multilabel(classifier):
+        return ["confidence"]
+    return [f"proba_{name}" for name in classifier.classes_.tolist()]
 
 
 def _predicted(
     classifier: Any, texts: list[str | None], level: int | None
 ) -> list[list[Any]]:
-    """Return the labels predicted and their probabilities, None without a text."""
+    """Return the labels predicted and their probabilities, None without a text.
+
+    With several classes a text these are lists of them, and a column for each class.
+    """
     known = [text for text in texts if text is not None]
     if not known:
-        return [[None] * len(texts), [None] * len(texts)]
+        return [[None] * len(texts)] * (1 + len(_other_columns(classifier)))
     names, proba = classifier.classes_, classifier.predict_proba(known, level=level)
     if level is not None:
         names = classifier.level_classes_[level]
-    labels = iter(names[proba.argmax(axis=1)].tolist())
-    sure = iter(proba.max(axis=1).round(6).tolist())
-    return [
-        [None if text is None else next(values) for text in texts]
-        for values in (labels, sure)
-    ]
+    if is_multilabel(classifier):
+        has = proba >= classifier.thresholds_
+        labels = [names[row].tolist() for row in has]
+        others = proba.round(6).T.tolist()
+    else:
+        labels = names[proba.argmax(axis=1)].tolist()
+        others = [proba.max(axis=1).round(6).tolist()]
+    return [_at_texts(column, texts) for column in (labels, *others)]
+
+
+def _at_texts(values: list[Any], texts: list[str | None]) -> list[Any]:
+    """Return values in the rows of the texts, None in rows without one."""
+    left = iter(values)
+    return [None if text is None else next(left) for text in texts]
 
 
 def _export(options: argparse.Namespace) -> None:

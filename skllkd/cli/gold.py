@@ -6,9 +6,10 @@ import argparse
 from typing import Any
 
 from skllkd._core.arrays import is_missing
-from skllkd._core.classes import as_classes
+from skllkd._core.classes import Classes, as_classes
 from skllkd._core.near import near
 from skllkd._core.params import shown
+from skllkd.cli.classes import tags_of
 from skllkd.cli.console import say
 from skllkd.cli.tables import whole_table
 from skllkd.exceptions import InvalidParameterError
@@ -37,7 +38,7 @@ def gold_of(
     """Return the gold labels of some of the texts, None without a file of them."""
     if options.gold is None:
         return None
-    labels = _read(options, {str(name): name for name in as_classes(classes).names})
+    labels = _read(options, as_classes(classes))
     known = set(texts)
     gold = {text: label for text, label in labels.items() if text in known}
     if not gold:
@@ -51,9 +52,10 @@ def gold_of(
     return gold
 
 
-def _read(options: argparse.Namespace, names: dict[str, Any]) -> dict[str, Any]:
-    """Return the labels of a file by text."""
+def _read(options: argparse.Namespace, classes: Classes) -> dict[str, Any]:
+    """Return the labels of a file by text: a class each, or a list of several."""
     path, column = options.gold, options.gold_column
+    names = {str(name): name for name in classes.names}
     table = whole_table(path, options.column)
     if column not in table:
         raise InvalidParameterError(
@@ -71,12 +73,16 @@ def _read(options: argparse.Namespace, names: dict[str, Any]) -> dict[str, Any]:
     for n, (text, label) in enumerate(rows, 1):
         if is_missing(text) or is_missing(label) or label == "":
             continue
-        if str(label) not in names:
-            raise InvalidParameterError(
-                f"--gold {path}, row {n}: {shown(label)} is none of the classes "
-                f"{shown(list(names))}.{near(str(label), names)}"
-            )
-        if labels.setdefault(text, names[str(label)]) != names[str(label)]:
+        given = tags_of(label, classes) or [] if classes.multilabel else [label]
+        for name in given:
+            if str(name) not in names:
+                raise InvalidParameterError(
+                    f"--gold {path}, row {n}: {shown(name)} is none of the classes "
+                    f"{shown(list(names))}.{near(str(name), names)}"
+                )
+        found = [names[str(name)] for name in given]
+        one_or_more = found if classes.multilabel else found[0]
+        if labels.setdefault(text, one_or_more) != one_or_more:
             raise InvalidParameterError(
                 f"--gold {path}, row {n}: the text {shown(text)} has two gold labels, "
                 f"{labels[text]!r} and {label!r}. Decide on one."

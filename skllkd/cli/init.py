@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from skllkd._core.classes import Multilabel
 from skllkd.cli.arguments import add_command
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
@@ -72,6 +73,8 @@ def _content(options: argparse.Namespace) -> str:
             lines += _setting(action, getattr(options, action.dest))
     lines.append(_CLASSES)
     classes = _EXAMPLE if options.classes is None else classes_of(options)
+    if isinstance(classes, Multilabel):
+        classes = classes.classes
     if not isinstance(classes, dict):
         classes = dict.fromkeys(classes, "")
     lines += [f"{_key(name)} = {_value(about)}" for name, about in classes.items()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skllkd._core.arrays import is_missing
+from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.near import near
 from skllkd._core.places import check_file
 from skllkd._core.tables.blocks import Block, RowBlock
@@ -15,7 +16,13 @@ from skllkd._core.tables.formats import format_of_name
 from skllkd._core.tables.reading import read_table
 from skllkd._core.tables.writing import open_output
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
-from skllkd.cli.classifier import LEVEL_HELP, load_model, print_report
+from skllkd.cli.classes import tags_of
+from skllkd.cli.classifier import (
+    LEVEL_HELP,
+    is_multilabel,
+    load_model,
+    print_report,
+)
 from skllkd.cli.console import say
 from skllkd.cli.tables import TextReader, add_input, source_of, texts_of
 from skllkd.cli.teacher import teacher_of
@@ -91,7 +98,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     from skllkd.inspection.measuring import evaluate_classifier
 
     classifier = load_model(options.model)
-    texts, gold, teacher_labels = _judged(options, classifier.classes_.tolist())
+    names = classifier.classes_.tolist()
+    classes = as_classes(Multilabel(names) if is_multilabel(classifier) else names)
+    texts, gold, teacher_labels = _judged(options, classes)
     if teacher_labels is None and options.teacher is not None:
         teacher_labels = _asked(
             classifier.set_params(teacher=teacher_of(options)), texts
@@ -105,18 +114,18 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _judged(
-    options: argparse.Namespace, classes: list[Any]
+    options: argparse.Namespace, classes: Classes
 ) -> tuple[list[str], list[Any], list[Any] | None]:
     """Return the texts that have a gold label, these labels, and the teacher's column."""
-    source, names = source_of(options), {str(name): name for name in classes}
+    source = source_of(options)
     reader = TextReader(source)
     with read_table(source) as table:
         blocks = list(table)
     texts = [text for block in blocks for text in reader.texts(block)]
-    gold = _labels(blocks, options.label_column, names, "--label-column")
+    gold = _labels(blocks, options.label_column, classes, "--label-column")
     said: list[Any] = [None] * len(texts)
     if options.teacher_column is not None:
-        said = _labels(blocks, options.teacher_column, names, "--teacher-column")
+        said = _labels(blocks, options.teacher_column, classes, "--teacher-column")
     rows = [
         (text, label, other)
         for text, label, other in zip(texts, gold, said, strict=True)
@@ -130,9 +139,12 @@ def _judged(
 
 
 def _labels(
-    blocks: list[Block], column: str, names: dict[str, Any], option: str
+    blocks: list[Block], column: str, classes: Classes, option: str
 ) -> list[Any]:
-    """Return a column of labels, as names of classes; None where there is none."""
+    """Return a column of labels, as names of classes; None where there is none.
+
+    With several classes a text the labels are lists of them.
+    """
     columns = list(dict.fromkeys(name for block in blocks for name in block.names))
     if not any(block.has(column) for block in blocks):
         raise InvalidParameterError(
@@ -146,6 +158,9 @@ def _labels(
             block.values(column) if block.has(column) else [None] * len(block)
         )
     ]
+    if classes.multilabel:
+        return [tags_of(label, classes) for label in labels]
+    names = dict(zip(classes.words, classes.names, strict=True))
     return [
         None if is_missing(label) or label == "" else names.get(str(label), label)
         for label in labels
@@ -154,8 +169,13 @@ def _labels(
 
 def _asked(classifier: Any, texts: list[str]) -> list[Any]:
     """Return the teacher's labels of texts; None where there is none."""
+    from skllkd.teachers.labels import names_of_proba
+
     names = classifier.classes_.tolist()
     proba = classifier.known_teacher_proba(texts)
+    if is_multilabel(classifier):
+        lists = names_of_proba(proba, names)
+        return [None if row[0] != row[0] else lists[i] for i, row in enumerate(proba)]
     return [None if row[0] != row[0] else names[row.argmax()] for row in proba]
 
 

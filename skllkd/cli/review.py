@@ -72,13 +72,13 @@ def _review(options: argparse.Namespace) -> None:
     """Review a classifier until told to stop."""
     _check(options)
     from skllkd.serving.review.answers import AnswerFile
-    from skllkd.serving.review.pool import load_reviewed, read_pool
+    from skllkd.serving.review.pool import MAX_TEXTS, load_reviewed, read_pool
     from skllkd.serving.review.session import ReviewSession
 
     path, texts = answers_path(options), texts_of(options)
     check_file(path)
     classifier, threshold = load_reviewed(Path(options.model))
-    say(f"reading {len(texts):,} texts")
+    say(f"reading {min(len(texts), MAX_TEXTS):,} of {len(texts):,} texts")
     teacher = None if options.teacher is None else teacher_of(options)
     pool = read_pool(classifier, texts, teacher)
     with AnswerFile(path, pool.classes) as answers:

@@ -11,7 +11,7 @@ from typing import Any
 from skllkd._core.classes import as_classes
 from skllkd._core.near import near
 from skllkd._core.tables.formats import SUFFIXES, suffix_of
-from skllkd.cli.classes import classes_of
+from skllkd.cli.classes import classes_of, tags_of
 from skllkd.cli.console import say
 from skllkd.cli.store import store_path
 from skllkd.cli.tables import whole_table
@@ -98,8 +98,11 @@ def _examples(options: argparse.Namespace) -> list[tuple[str, Any]]:
                 f"{options.examples}: examples need the columns {options.column!r} and "
                 f"'label'; the columns are {list(table)}.{near(column, table)}"
             )
-    words = as_classes(classes_of(options)).words
-    labels = [_class_name(label, words) for label in table["label"]]
+    classes = as_classes(classes_of(options))
+    if classes.multilabel:
+        labels: list[Any] = [tags_of(cell, classes) or [] for cell in table["label"]]
+    else:
+        labels = [_class_name(label, classes.words) for label in table["label"]]
     return list(zip(table[options.column], labels, strict=True))
 
 

@@ -14,8 +14,14 @@ def add_teacher(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     _add_model(parser.add_argument_group("teacher"), required)
     _add_prompt(parser.add_argument_group("prompt"))
     _add_limits(parser.add_argument_group("limits"))
-    parser.add_argument_group("classes").add_argument(
+    classes = parser.add_argument_group("classes").add_argument
+    classes(
         "--classes", nargs="+", required=required, metavar="CLASS", help=CLASSES_HELP
+    )
+    classes(
+        "--multilabel",
+        action="store_true",
+        help="a text has none, one or several of the classes",
     )
     add_settings(parser, usual=required)
 
@@ -38,9 +44,9 @@ def _add_model(group: argparse._ArgumentGroup, required: bool) -> None:
     )
     add(
         "--method",
-        choices=["logprobs", "votes", "label"],
+        choices=["logprobs", "votes", "label", "questions"],
         help="source of a server's confidence: log-probabilities (usual), the share of "
-        "8 votes, or none",
+        "8 votes, or none; with --multilabel also a question about each class",
     )
     add(
         "--cache-key",

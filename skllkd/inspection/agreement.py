@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._core.arrays import BoolArray, IntArray
+from skllkd._core.arrays import BoolArray, IntArray, nan_rows
 from skllkd._core.intervals import wilson_interval
 from skllkd._core.similarity import class_name_log_prob, class_texts
 from skllkd._fitted import FittedState
@@ -64,7 +64,14 @@ def held_out_agreement(state: FittedState) -> Agreement | None:
     """Return the agreement of the teacher with predictions out of fold."""
     if state.out_of_fold is None:
         return None
-    label, predicted = most_probable(state.teacher_proba), state.out_of_fold
+    predicted = state.out_of_fold
+    if state.multilabel:  # all classes of a text must be the same
+        has, known = state.teacher_proba >= 0.5, ~nan_rows(state.teacher_proba)
+        known &= (predicted >= 0).all(axis=1)
+        if not known.any():
+            return None
+        return agreement_of("held out", (has == predicted)[known].all(axis=1))
+    label = most_probable(state.teacher_proba)
     known = (label >= 0) & (predicted >= 0)
     if not known.any():
         return None

@@ -27,7 +27,8 @@ class LabelIssue:
     text : object
         The text, or the row of numbers.
     teacher, student : object
-        The classes they give it.
+        The classes they give it; of several classes a text one class, or "not" before
+        its name.
     confidence : float
         The probability of which both are sure, in [0, 1].
 
@@ -106,6 +107,36 @@ def find_label_issues(
             confidence=float(sureness[i]),
         )
         for i in found
+    ]
+
+
+def find_tag_issues(
+    texts: Any,
+    names: list[Any],
+    rows: IntArray,
+    teacher_proba: FloatArray,
+    student_proba: FloatArray,
+) -> list[LabelIssue]:
+    """List the issues among some rows of texts that may have several classes.
+
+    Of a text and a class one is sure that it has it, and the other that it has not.
+    """
+    sureness = np.minimum(
+        np.maximum(teacher_proba, 1 - teacher_proba),
+        np.maximum(student_proba, 1 - student_proba),
+    )
+    is_issue = ((teacher_proba >= 0.5) != (student_proba >= 0.5)) & (sureness >= SURE)
+    found = np.argwhere(is_issue)
+    found = found[np.argsort(-sureness[is_issue], kind="stable")]
+    return [
+        LabelIssue(
+            row=int(rows[i]),
+            text=texts[rows[i]],
+            teacher=names[k] if teacher_proba[i, k] >= 0.5 else f"not {names[k]}",
+            student=names[k] if student_proba[i, k] >= 0.5 else f"not {names[k]}",
+            confidence=float(sureness[i, k]),
+        )
+        for i, k in found
     ]
 
 

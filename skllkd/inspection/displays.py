@@ -12,8 +12,10 @@ from typing_extensions import override
 
 from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.params import optional_import
+from skllkd._core.tags import gold_tags
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import InvalidParameterError
+from skllkd.selection.per_class import answers
 from skllkd.selection.uncertainty import normalised_entropy
 
 #: Number of classes whose thresholds are drawn apart; more are drawn as a band.
@@ -107,6 +109,8 @@ class SelectionDisplay(_Display):
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Draw the selection of a fitted classifier.
 
+        Of several classes a text, the thresholds are those of the texts with the class.
+
         Parameters
         ----------
         estimator : LLKDClassifier
@@ -121,12 +125,11 @@ class SelectionDisplay(_Display):
         """
         state = fitted_state(estimator)
         learned, history = state.attributes(), state.history
-        display = cls(
-            history["n_selected"] / history["n_presented"],
-            learned.get("teacher_thresholds_"),
-            learned.get("student_thresholds_"),
-            state.classes,
-        )
+        thresholds = [learned.get(f"{of}_thresholds_") for of in ("teacher", "student")]
+        if state.multilabel:
+            thresholds = [of if of is None else of[:, :, 1] for of in thresholds]
+        share_selected = history["n_selected"] / history["n_presented"]
+        display = cls(share_selected, *thresholds, state.classes)
         return display.plot(ax=ax)
 
     @override
@@ -203,6 +206,8 @@ class ConfidenceUncertaintyDisplay(_Display):
     def from_estimator(cls, estimator: Any, X: Any, *, ax: Any = None) -> Self:
         """Draw the pool a classifier was fitted on.
 
+        Of several classes a text, there is a point for each text and class.
+
         Parameters
         ----------
         estimator : LLKDClassifier
@@ -232,11 +237,17 @@ class ConfidenceUncertaintyDisplay(_Display):
         student = estimator.predict_proba(X)
         labelled = ~nan_rows(teacher)
         teacher, student = teacher[labelled], student[labelled]
+        times_selected = state.times_selected[labelled]
+        if state.multilabel:
+            disagree = (teacher >= 0.5) != (student >= state.thresholds)
+            teacher, student = answers(teacher.ravel()), answers(student.ravel())
+        else:
+            disagree = teacher.argmax(axis=1) != student.argmax(axis=1)
         display = cls(
             teacher.max(axis=1),
             normalised_entropy(student),
-            state.times_selected[labelled],
-            teacher.argmax(axis=1) != student.argmax(axis=1),
+            times_selected.ravel(),
+            disagree.ravel(),
         )
         return display.plot(ax=ax)
 
@@ -308,6 +319,9 @@ class ReliabilityDisplay(_Display):
     ) -> Self:
         """Draw the confidence of a classifier and its teacher against gold labels.
 
+        Of several classes a text, it is the probability of each class against the share
+        of the texts that have it.
+
         Parameters
         ----------
         estimator : LLKDClassifier
@@ -330,14 +344,21 @@ class ReliabilityDisplay(_Display):
         student = estimator.predict_proba(X)
         calibrated = estimator.known_teacher_proba(X)
         known = ~nan_rows(calibrated)
-        gold = np.asarray(y)[known]
+        if state.multilabel:
+            gold = gold_tags(y, state.classes.tolist())[known]
+        else:
+            gold = np.asarray(y)[known]
         raw = state.uncalibrated(calibrated)
         named = {} if raw is None else {"teacher, raw": raw[known]}
         named |= {"teacher, calibrated": calibrated[known], "student": student[known]}
-        curves = {
-            name: (proba.max(axis=1), state.classes[proba.argmax(axis=1)] == gold)
-            for name, proba in named.items()
-        }
+        if state.multilabel:
+            has = gold.ravel() == 1
+            curves = {name: (proba.ravel(), has) for name, proba in named.items()}
+        else:
+            curves = {
+                name: (proba.max(axis=1), state.classes[proba.argmax(axis=1)] == gold)
+                for name, proba in named.items()
+            }
         return cls(curves, n_bins).plot(ax=ax)
 
     @override

@@ -133,6 +133,20 @@ def confidence_above_guessing(proba: FloatArray) -> float | None:
     return above_guessing(float(highest.mean()), proba.shape[1])
 
 
+def tags_above_guessing(proba: FloatArray) -> float | None:
+    """Return how much the probabilities of a class differ with the text, 0 to 1.
+
+    It is the mean distance from the mean of the class over that of certain answers; the
+    mean over the classes. None if all are certain, or there is no text.
+    """
+    known = proba[~nan_rows(proba)]
+    if not len(known) or np.abs(known - 0.5).min() > 0.5 - 1e-6:
+        return None
+    share = known.mean(axis=0)
+    distance = np.abs(known - share).mean(axis=0)
+    return float(np.mean(distance / np.maximum(2 * share * (1 - share), 1e-12)))
+
+
 def estimated(signals: Signals, n_classes: int) -> tuple[Estimate, Estimate]:
     """Return the accuracies of teacher and student that the figures suggest."""
     o, n = signals.out_of_fold, signals.class_names

@@ -26,6 +26,9 @@ class ClassScores:
         The scores, in [0, 1]; NaN where there is nothing to judge.
     precision_interval, recall_interval : tuple of float
         The 95 % Wilson intervals.
+    calibration_error : float or None
+        The expected calibration error of the probability of the class, in [0, 1], where
+        a text may have several classes.
 
     Examples
     --------
@@ -45,6 +48,7 @@ class ClassScores:
     f1: float
     precision_interval: tuple[float, float]
     recall_interval: tuple[float, float]
+    calibration_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Rival:
         The classifier's accuracy less its, on these texts.
     lead_interval : tuple of float
         The 95 % interval of the lead, from the paired differences.
+    micro_f1 : float or None
+        Its micro-F1, where a text may have several classes.
 
     Examples
     --------
@@ -74,6 +80,7 @@ class Rival:
     accuracy: Accuracy
     lead: float
     lead_interval: tuple[float, float]
+    micro_f1: float | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,21 +92,25 @@ class Evaluation:
     classes : list
         The class names, in the order of rows and columns.
     accuracy : Accuracy
-        The accuracy.
+        The accuracy; where a text may have several classes, the share of the texts of
+        which all classes are right.
     macro_f1 : float
         The mean of the classes' F1 scores, over the classes that occur.
     macro_f1_interval : tuple of float
         Its 95 % interval, from 1,000 resamples of the texts.
     per_class : list of ClassScores
         The scores of each class.
-    confusion : ndarray of shape (n_classes, n_classes), int
-        The number of texts of each class (row) that are predicted as each (column).
+    confusion : ndarray of shape (n_classes, n_classes) or (n_classes, 2, 2), int
+        The number of texts of each class (row) that are predicted as each (column); of
+        several classes a text, for each class of those without and with it.
     confidence : ndarray of shape (n_texts,)
-        The probability of each prediction, in [0, 1].
+        The probability of each prediction, in [0, 1]; of several classes a text, the
+        smallest of those of its classes, with each threshold moved to one half.
     is_right : ndarray of shape (n_texts,), bool
         Whether each prediction is right.
     calibration_error : float
-        The expected calibration error, in [0, 1].
+        The expected calibration error, in [0, 1]; of several classes a text, of the
+        probabilities of all texts and classes.
     coverage : list of (float, float, float)
         Share of the texts kept, the most confident first, the confidence of the least
         confident of them, and the accuracy on them.
@@ -107,6 +118,10 @@ class Evaluation:
         The most frequent class, and the others that were given.
     cost : dict of str to float
         "model_bytes" and "texts_per_second", where they were measured.
+    micro_f1 : float or None
+        The F1 score of all texts and classes together, where a text may have several.
+    micro_f1_interval : tuple of float or None
+        Its 95 % interval.
 
     Examples
     --------
@@ -133,9 +148,16 @@ class Evaluation:
     coverage: list[tuple[float, float, float]]
     rivals: list[Rival]
     cost: dict[str, float]
+    micro_f1: float | None = None
+    micro_f1_interval: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
-        """Return the accuracy and macro-F1 in one line."""
+        """Return the accuracy and the F1 scores in one line."""
+        if self.micro_f1 is not None:
+            return (
+                f"<Evaluation: all classes right {self.accuracy}, micro-F1 "
+                f"{self.micro_f1:.3f}, macro-F1 {self.macro_f1:.3f}>"
+            )
         return f"<Evaluation: accuracy {self.accuracy}, macro-F1 {self.macro_f1:.3f}>"
 
     def to_markdown(self) -> str:

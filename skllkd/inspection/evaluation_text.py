@@ -12,9 +12,11 @@ _MOST_COLUMNS = 20
 def evaluation_markdown(evaluation: Any) -> str:
     """Return an evaluation in Markdown."""
     low, high = evaluation.macro_f1_interval
+    is_right = "Accuracy" if evaluation.micro_f1 is None else "All classes right"
     parts = [
         "# Evaluation",
-        f"- Accuracy: {evaluation.accuracy}\n"
+        f"- {is_right}: {evaluation.accuracy}\n"
+        f"{_micro_f1(evaluation)}"
         f"- Macro-F1: {evaluation.macro_f1:.3f} [{low:.3f}, {high:.3f}]\n"
         f"- Expected calibration error: {evaluation.calibration_error:.3f}"
         f"{_cost(evaluation)}",
@@ -24,10 +26,18 @@ def evaluation_markdown(evaluation: Any) -> str:
         "## Classes",
         _classes(evaluation),
         *_confusion(evaluation),
-        "## Accuracy of the most confident predictions",
+        f"## {is_right} of the most confident predictions",
         _coverage(evaluation),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _micro_f1(evaluation: Any) -> str:
+    """Return the line of micro-F1, where a text may have several classes."""
+    if evaluation.micro_f1 is None:
+        return ""
+    low, high = evaluation.micro_f1_interval
+    return f"- Micro-F1: {evaluation.micro_f1:.3f} [{low:.3f}, {high:.3f}]\n"
 
 
 def _cost(evaluation: Any) -> str:
@@ -52,12 +62,16 @@ def _rivals(evaluation: Any) -> str:
                 str(rival.accuracy),
                 f"{rival.lead:+.1%} [{low:+.1%}, {high:+.1%}]",
             ]
-        rows.append([rival.name, *cells])
-    return _table(["", "accuracy", "lead of the classifier"], rows)
+        f1 = [] if rival.micro_f1 is None else [f"{rival.micro_f1:.3f}"]
+        rows.append([rival.name, *cells, *f1])
+    if evaluation.micro_f1 is None:
+        return _table(["", "accuracy", "lead of the classifier"], rows)
+    return _table(["", "all classes right", "lead of the classifier", "micro-F1"], rows)
 
 
 def _classes(evaluation: Any) -> str:
     """Return the table of the classes."""
+    is_single = evaluation.micro_f1 is None
     rows = [
         [
             scores.name,
@@ -66,16 +80,18 @@ def _classes(evaluation: Any) -> str:
             _share(scores.precision, scores.precision_interval),
             _share(scores.recall, scores.recall_interval),
             _share(scores.f1),
+            *([] if is_single else [f"{scores.calibration_error:.3f}"]),
         ]
         for scores in evaluation.per_class
     ]
     head = ["class", "texts", "predicted", "precision", "recall", "F1"]
+    head += [] if is_single else ["calibration error"]
     return _table(head, rows)
 
 
 def _confusion(evaluation: Any) -> list[str]:
-    """Return the confusion matrix, if it is not too wide."""
-    if len(evaluation.classes) > _MOST_COLUMNS:
+    """Return the confusion matrix, if it is not too wide and a text has one class."""
+    if len(evaluation.classes) > _MOST_COLUMNS or evaluation.micro_f1 is not None:
         return []
     rows = [
         [name, *map(str, row)]

@@ -22,11 +22,13 @@ from skllkd.inspection.disagreements import (
     Confusion,
     find_confusions,
     find_label_issues,
+    find_tag_issues,
 )
 from skllkd.inspection.evaluation import Evaluation
 from skllkd.inspection.refinement_display import changed_labels
 from skllkd.inspection.report import Report
 from skllkd.inspection.scoring import evaluate_predictions
+from skllkd.inspection.tag_scoring import counts_of, evaluate_tags, f1_scores
 from skllkd.inspection.verdict import verdict_of
 from skllkd.refinement.answers import most_probable
 from skllkd.students import Student
@@ -42,6 +44,8 @@ def make_report(
 
     Rows of NaN have none. `n_calls` is the number of calls made to get them.
     """
+    if state.multilabel:
+        return tag_report(state, X, teacher_proba, n_calls)
     known = np.flatnonzero(~nan_rows(teacher_proba))
     every_proba, is_pool = state.student.predict_proba(X), state.is_pool(X)
     proba, student_proba = teacher_proba[known], every_proba[known]
@@ -73,6 +77,45 @@ def make_report(
     )
 
 
+def tag_report(
+    state: FittedState, X: Any, teacher_proba: FloatArray, n_calls: int
+) -> Report:
+    """Return the report of a classifier of texts that may have several classes."""
+    assert state.thresholds is not None
+    known = np.flatnonzero(~nan_rows(teacher_proba))
+    every_proba, is_pool = state.student.predict_proba(X), state.is_pool(X)
+    every = every_proba >= state.thresholds
+    proba, has = teacher_proba[known], every[known]
+    wanted, names = proba >= 0.5, state.classes.tolist()
+    macro_f1, micro_f1 = f1_scores(*counts_of(wanted, has))
+    is_sure = np.maximum(proba, 1 - proba) >= SURE
+    return Report(
+        overall=agreement_of("all classes", (wanted == has).all(axis=1)),
+        per_class=[
+            agreement_of(name, has[wanted[:, k], k]) for k, name in enumerate(names)
+        ],
+        is_pool=is_pool,
+        held_out=held_out_agreement(state),
+        predicted=dict(zip(names, every.sum(axis=0).tolist(), strict=True)),
+        label_issues=find_tag_issues(X, names, known, proba, every_proba[known]),
+        confusions=[],
+        share_sure=float(np.mean(is_sure)) if len(known) else 0.0,
+        n_teacher_calls=state.n_teacher_calls + n_calls,
+        n_teacher_calls_saved=state.n_teacher_calls_saved,
+        n_report_calls=n_calls,
+        share_selected=state.share_selected,
+        model_bytes=student_bytes(state.student),
+        texts_per_second=texts_per_second(state.student, X),
+        class_names={},
+        refinement=state.refinement,
+        changed_labels=changed_labels(state, X) if is_pool else [],
+        gold_accuracy=state.gold_accuracy or {},
+        verdict=None,
+        micro_f1=micro_f1 if len(known) else None,
+        macro_f1=macro_f1 if len(known) else None,
+    )
+
+
 def evaluate_classifier(
     classifier: Any,
     texts: Any,
@@ -89,12 +132,15 @@ def evaluate_classifier(
     rivals = {} if teacher_labels is None else {"the teacher": teacher_labels}
     cost = {"texts_per_second": _speed(classifier, texts)}
     state = getattr(classifier, "_fitted", None)
+    thresholds = getattr(classifier, "thresholds_", None)
     if state is not None:
         cost = {
             "texts_per_second": texts_per_second(state.student, texts),
             "model_bytes": student_bytes(state.student),
         }
-        closest = closest_class_names(state, list(texts))
+        closest = None
+        if thresholds is None:
+            closest = closest_class_names(state, list(texts))
         if closest is not None:
             rivals["the class names alone"] = [names[k] for k in closest]
     if level is not None:
@@ -102,6 +148,8 @@ def evaluate_classifier(
         rivals = {name: groups.of(labels) for name, labels in rivals.items()}
         names, proba = groups.names.tolist(), groups.sums(proba)
         gold = groups.of(column_entries(gold, "y"))
+    if thresholds is not None:
+        return evaluate_tags(names, proba, thresholds, gold, rivals, cost)
     return evaluate_predictions(names, proba, gold, rivals, cost)
 
 

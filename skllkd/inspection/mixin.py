@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 from skllkd._core.arrays import FloatArray
 from skllkd._core.labels import gold_accuracy
 from skllkd._core.sample_weight import check_sample_weight
+from skllkd._core.tags import tags_accuracy
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.evaluation import Evaluation
@@ -37,14 +38,19 @@ class InspectionMixin(ClassifierMixin):
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy against labels, or the agreement with the teacher.
 
+        Of several classes a text, the accuracy is the share of the texts of which all
+        classes are right, as in scikit-learn, and the agreement the micro-F1 that the
+        teacher's probabilities lead to expect.
+
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
         y : array-like of shape (n_texts,), optional
-            Their gold labels. Without, the teacher is asked about texts it has not
-            labelled before, and the score is the mean probability its calibrated
-            distribution gives to the student's prediction.
+            Their gold labels; of several classes a text, rows of 0 and 1 or lists of
+            names. Without, the teacher is asked about texts it has not labelled before,
+            and the score is the mean probability its calibrated distribution gives to
+            the student's prediction.
         sample_weight : array-like of shape (n_texts,), optional
             The weight of each text.
 
@@ -58,25 +64,29 @@ class InspectionMixin(ClassifierMixin):
         InvalidParameterError
             If there are neither labels nor a teacher, or a label is not in `classes`.
         """
+        state = fitted_state(self)
+        if y is not None and state.multilabel:
+            has = state.student.predict_proba(self._read(X)) >= state.thresholds
+            return tags_accuracy(has, y, state.classes.tolist(), sample_weight)
         if y is not None:
-            state, texts = fitted_state(self), self._read(X)
+            texts, names = self._read(X), state.predicted_classes
             most_probable = state.student.predict_proba(texts).argmax(axis=1)
-            predicted = state.predicted_classes[most_probable]
-            names, is_named = state.predicted_classes, self.classes is not None
-            return gold_accuracy(predicted, y, names, sample_weight, all_known=is_named)
+            is_named = self.classes is not None
+            given = (names[most_probable], y, names, sample_weight)
+            return gold_accuracy(*given, all_known=is_named)
         texts, weight = self._read(X), None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, len(texts))
         teacher_proba = self._teacher_columns(self._ask_teacher(texts))
-        student_proba = self._fitted.student.predict_proba(texts)
-        agreement, known = agreement_of_rows(student_proba, teacher_proba)
+        student_proba = state.student.predict_proba(texts)
+        agreement = agreement_of_rows(student_proba, teacher_proba, state.thresholds)
         if weight is None:
-            return float(np.mean(agreement))
-        if not weight[known].any():
+            return agreement.mean()
+        if not weight[agreement.rows].any():
             raise InvalidParameterError(
                 "`sample_weight` is 0 for each text that the teacher has a label of."
             )
-        return float(np.average(agreement, weights=weight[known]))
+        return agreement.mean(weight[agreement.rows])
 
     def label(self, X: Any) -> FloatArray:
         """Return the teacher's distribution for texts, calibrated as in `fit`.

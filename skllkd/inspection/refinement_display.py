@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from skllkd._core.params import optional_import
+from skllkd._core.tags import names_of
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.displays import _Display
@@ -29,7 +30,7 @@ class ChangedLabel:
     text : object
         The text, or the row of numbers.
     teacher, refined : object
-        The teacher's class and the one that took its place.
+        The teacher's class and the one that took its place; tuples of several classes.
     confidence : float
         The probability of the refined label, in [0, 1].
 
@@ -58,15 +59,18 @@ def changed_labels(state: FittedState, texts: Any) -> list[ChangedLabel]:
     record, proba = state.refinement, state.refined_proba
     if record is None or proba is None:
         return []
+    rows, names = record.changed, state.classes.tolist()
+    if state.multilabel:
+        has, had = proba[rows] >= 0.5, state.teacher_proba[rows] >= 0.5
+        refined = names_of(has, names).tolist()
+        change = np.where(has != had, np.maximum(proba[rows], 1 - proba[rows]), 0)
+        confidence = change.max(axis=1, initial=0)
+    else:
+        refined = [names[k] for k in proba[rows].argmax(axis=1)]
+        confidence = proba[rows].max(axis=1)
     return [
-        ChangedLabel(
-            row=int(row),
-            text=texts[row],
-            teacher=state.pseudo_labels[row],
-            refined=state.classes.tolist()[proba[row].argmax()],
-            confidence=float(proba[row].max()),
-        )
-        for row in record.changed
+        ChangedLabel(int(row), texts[row], state.pseudo_labels[row], label, float(sure))
+        for row, label, sure in zip(rows, refined, confidence, strict=True)
     ]
 
 

@@ -25,7 +25,8 @@ class Report:
     ----------
     overall : Agreement
         The agreement with the teacher on all texts; of no text if nothing is known of
-        the teacher's labels.
+        the teacher's labels. Of several classes a text, student and teacher agree if
+        they do on all classes.
     per_class : list of Agreement
         The agreement for each class of the teacher.
     is_pool : bool
@@ -71,7 +72,11 @@ class Report:
         The classifier's `gold_accuracy_`; empty without gold labels.
     verdict : Verdict or None
         The judgement of the classifier, with estimates of its accuracy; None if it
-        learned labels without confidences and nothing else is known of them.
+        learned labels without confidences and nothing else is known of them, or a text
+        may have several classes.
+    micro_f1, macro_f1 : float or None
+        The agreement with the teacher where a text may have several classes: the F1
+        score of all texts and classes together, and the mean of those of the classes.
 
     Examples
     --------
@@ -107,6 +112,8 @@ class Report:
     changed_labels: list[ChangedLabel]
     gold_accuracy: dict[str, Accuracy]
     verdict: Verdict | None
+    micro_f1: float | None = None
+    macro_f1: float | None = None
 
     def __repr__(self) -> str:
         """Return the report in one line: `report` has printed it already."""
@@ -162,6 +169,8 @@ class Report:
         lines += [
             f"{row.name!s:<{width}}  {' ' * (row.share < 0.9995)}{row}" for row in rows
         ]
+        if self.micro_f1 is not None:
+            lines[1:1] = [f"micro-F1 {self.micro_f1:.3f}, macro-F1 {self.macro_f1:.3f}"]
         if self.held_out is not None:
             lines.append(f"On held-out texts, by a quick student: {self.held_out}")
         elif self.is_pool:

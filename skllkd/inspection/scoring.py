@@ -14,7 +14,7 @@ from skllkd.inspection.evaluation import ClassScores, Evaluation, Rival
 from skllkd.refinement.gold import Accuracy
 
 #: Number of resamples of the texts for the interval of macro-F1.
-_N_RESAMPLES = 1000
+N_RESAMPLES = 1000
 #: Shares of the texts, the most confident first, at which the accuracy is given.
 _COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 
@@ -68,8 +68,8 @@ def evaluate_predictions(
         confusion=confusion,
         confidence=confidence,
         is_right=is_right,
-        calibration_error=_calibration_error(confidence, is_right),
-        coverage=_coverage(confidence, is_right),
+        calibration_error=calibration_error(confidence, is_right),
+        coverage=coverage_of(confidence, is_right),
         rivals=[
             _rival(name, labels, names, columns, is_right)
             for name, labels in (others | (rivals or {})).items()
@@ -121,20 +121,20 @@ def _macro_f1_interval(
     """Return the 95 % interval of macro-F1, by the bootstrap."""
     rng = np.random.RandomState(0)
     found = []
-    for _ in range(_N_RESAMPLES):
+    for _ in range(N_RESAMPLES):
         rows = rng.randint(len(gold), size=len(gold))
         found.append(_macro_f1(_confusion(gold[rows], predicted[rows], n_classes)))
     low, high = np.quantile(found, [0.025, 0.975])
     return float(low), float(high)
 
 
-def _calibration_error(confidence: FloatArray, is_right: BoolArray) -> float:
-    """Return the mean distance of accuracy and confidence, as `ReliabilityDisplay` does."""
+def calibration_error(confidence: FloatArray, is_right: BoolArray) -> float:
+    """Return the mean distance of probability and share, as `ReliabilityDisplay` does."""
     display = ReliabilityDisplay({"student": (confidence, is_right)})
     return display.calibration_error("student")
 
 
-def _coverage(
+def coverage_of(
     confidence: FloatArray, is_right: BoolArray
 ) -> list[tuple[float, float, float]]:
     """Return the accuracy on the most confident texts, for shares of all."""
@@ -158,10 +158,17 @@ def _rival(
     known = np.array([label is not None for label in given])
     right = np.array([label == names[k] for label, k in zip(given, gold, strict=True)])
     accuracy = Accuracy(int(known.sum()), int(right[known].sum()))
-    if not known.any():
+    return Rival(name, accuracy, *lead_over(is_right[known], right[known]))
+
+
+def lead_over(
+    is_right: BoolArray, other: BoolArray
+) -> tuple[float, tuple[float, float]]:
+    """Return the lead in accuracy over another, with its interval; NaN of no text."""
+    if not len(is_right):
         nothing = float("nan")
-        return Rival(name, accuracy, nothing, (nothing, nothing))
-    differences = is_right[known].astype(float) - right[known]
+        return nothing, (nothing, nothing)
+    differences = is_right.astype(float) - other
     lead = float(differences.mean())
     error = float(1.96 * differences.std() / np.sqrt(len(differences)))
-    return Rival(name, accuracy, lead, (lead - error, lead + error))
+    return lead, (lead - error, lead + error)

@@ -14,16 +14,23 @@ from skllkd.refinement.gold import GOLD_WORDS
 def summary_html(state: FittedState) -> str:
     """Return a fitted classifier's summary for a notebook, as an HTML table."""
     names = state.classes.tolist()
+    is_selected = state.times_selected.reshape(len(state.times_selected), -1).any(
+        axis=1
+    )
+    measure = "micro-F1, " if state.multilabel else ""
     shown = ", ".join(map(str, names[:12])) + (", ..." if len(names) > 12 else "")
     rows = {
         f"{len(names)} classes": shown,
         "teacher calls": f"{state.n_teacher_calls:,} made, "
         f"{state.n_teacher_calls_saved:,} saved",
         "selected": f"{state.share_selected:.1%} of what was presented, "
-        f"{np.mean(state.times_selected > 0):.1%} of the texts at least once",
+        f"{np.mean(is_selected):.1%} of the texts at least once",
         "agreement with the teacher": f"{state.agreement:.1%} "
-        "(on a sample of the texts it was fitted on)",
+        f"({measure}on a sample of the texts it was fitted on)",
     }
+    if state.thresholds is not None:
+        pairs = zip(names[:12], state.thresholds, strict=False)
+        rows["thresholds"] = ", ".join(f"{name} {value:.2f}" for name, value in pairs)
     if state.refinement is not None:
         record = state.refinement
         rows["refinement"] = f"{record.summary}; {record.sources_in_words}"

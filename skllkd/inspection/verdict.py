@@ -20,11 +20,12 @@ from skllkd.inspection.estimate import (
     confidence_above_guessing,
     estimated,
     signals_of,
+    tags_above_guessing,
 )
 from skllkd.refinement.answers import most_probable
 from skllkd.refinement.gold import Accuracy
 from skllkd.teachers import TeacherLabels
-from skllkd.teachers.calibration import mean_bias
+from skllkd.teachers.calibration import mean_bias, tag_bias
 
 #: Accuracy of a teacher, above guessing: hopeless under the first, good from the second.
 _HOPELESS, _GOOD = 0.3, 0.4
@@ -121,7 +122,12 @@ _WORDS = {
 
 
 def verdict_of(state: FittedState) -> Verdict | None:
-    """Return the verdict on a fitted classifier; None if nothing is known to judge by."""
+    """Return the verdict on a fitted classifier; None if nothing is known to judge by.
+
+    Its estimates were measured with one class a text: of several there is none.
+    """
+    if state.multilabel:
+        return None
     signals, n_classes = signals_of(state), len(state.classes)
     measured = _measured(state.gold_accuracy or {})
     if measured is None and signals.confidence is None and signals.out_of_fold is None:
@@ -154,9 +160,10 @@ def judge_labels(labels: TeacherLabels) -> str:
         return "The teacher gave no usable answer."
     bias = labels.class_bias
     if bias is not None and not bias.any():
-        bias = mean_bias(labels.log_prob, None)
+        bias = (tag_bias if labels.multilabel else mean_bias)(labels.log_prob, None)
         labels = replace(labels, class_bias=bias)
-    confidence = confidence_above_guessing(labels.proba)
+    judge = tags_above_guessing if labels.multilabel else confidence_above_guessing
+    confidence = judge(labels.proba)
     if confidence is None:
         return "The teacher gives labels without confidences, which say nothing of it."
     figure = f"Calibrated confidence: {confidence:.2f} (0 is guessing, 1 certainty)."

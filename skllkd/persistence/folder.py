@@ -18,7 +18,7 @@ from skllkd._core.atomic_files import (
     remove_file,
     replacing_contents,
 )
-from skllkd._core.classes import Classes, as_classes
+from skllkd._core.classes import described_classes
 from skllkd._core.digest import file_digest
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
@@ -28,11 +28,13 @@ from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
 from skllkd.refinement.record import Source
 from skllkd.selection import AcceptReject
+from skllkd.selection.per_class import one_selection
 from skllkd.students.hf_folder import OPTIONAL, READ_AGAIN, write_folder
 
 _SETTINGS, _EVIDENCE, _CARD = "skllkd.json", "evidence.safetensors", "README.md"
 _ARRAYS = ("teacher_proba", "label_mass", "times_selected", "validation_agreement")
-_IF_REFINED = ("refined_proba", "out_of_fold")
+#: Arrays that only some states have.
+_IF_KNOWN = ("refined_proba", "out_of_fold", "thresholds")
 _SCALARS = (
     "is_recalibrated",
     "agreement",
@@ -132,14 +134,10 @@ def _description(state: FittedState, params: dict[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "skllkd": __version__,
-        "classes": list(state.given_classes.names),
-        "descriptions": list(state.given_classes.descriptions),
-        "tree": None
-        if state.given_classes.tree is None
-        else state.given_classes.as_given(),
+        **state.given_classes.described(),
         "class_bias": state.class_bias,
         "history": list(state.history),
-        "selection": parts.described(state.selection),
+        "selection": parts.described_selection(state.selection),
         "refine": parts.described_refinement(params["refine"]),
         "acquisition": params["acquisition"] and params["acquisition"].get_params(),
         "parameters": {k: v for k, v in params.items() if k not in _OBJECTS}
@@ -153,7 +151,7 @@ def _description(state: FittedState, params: dict[str, Any]) -> dict[str, Any]:
 def _evidence(state: FittedState) -> parts.Arrays:
     """Return the arrays of a state by name."""
     evidence = {name: getattr(state, name) for name in _ARRAYS}
-    for name in _IF_REFINED:
+    for name in _IF_KNOWN:
         if getattr(state, name) is not None:
             evidence[name] = getattr(state, name)
     evidence |= {f"history.{name}": a for name, a in state.history.items()}
@@ -167,22 +165,19 @@ def _restored(
     """Return parameters and state from the contents of a folder."""
     student = parts.read_student(**description["student"], folder=folder)
     selection = parts.read_selection(**description["selection"], arrays=evidence)
-    names, descriptions = description["classes"], description["descriptions"]
-    given = Classes(tuple(names), tuple(descriptions))
-    if description.get("tree") is not None:
-        given = as_classes(description["tree"])
+    given = described_classes(description)
     acquisition, bias = description["acquisition"], description["class_bias"]
     params = description["parameters"] | {
         "classes": given.as_given(),
         "student": clone(student),
         "refine": parts.read_refinement(description["refine"]),
-        "selection": clone(selection),
+        "selection": clone(one_selection(selection)),
         "acquisition": AcceptReject(**acquisition) if acquisition else None,
     }
     arrays: dict[str, Any] = {name: evidence[name] for name in _ARRAYS}
-    arrays |= {name: evidence.get(name) for name in _IF_REFINED}
+    arrays |= {name: evidence.get(name) for name in _IF_KNOWN}
     state = FittedState(
-        classes=np.unique(np.array(names)),
+        classes=np.unique(np.array(given.names)),
         given_classes=given,
         student=student,
         selection=selection,
@@ -201,6 +196,10 @@ def _check(state: FittedState) -> None:
     n_classes = len(state.classes)
     if state.teacher_proba.shape[1:] != (n_classes,):
         raise ValueError(f"{n_classes} classes for labels of another number")
+    if state.multilabel != (state.thresholds is not None):
+        raise ValueError("thresholds are of classes of which a text has several")
+    if state.thresholds is not None and state.thresholds.shape != (n_classes,):
+        raise ValueError(f"{n_classes} classes for thresholds of another number")
     if len({len(getattr(state, name)) for name in _ARRAYS[:3]}) > 1:
         raise ValueError("the arrays are of different numbers of texts")
     proba = state.student.without_cache().predict_proba(["a text"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.inspection.verdict import verdict_of
 from skllkd.refinement.gold import GOLD_WORDS
 from skllkd.refinement.record import RefinementRecord
+from skllkd.selection.per_class import one_selection
 from skllkd.training.student_training import SAMPLE_SIZE
 
 _FIELDS = ("name", "description", "data", "language", "licence", "teacher")
@@ -86,11 +89,12 @@ def _sections(
         fields.get("teacher", _teacher(params["teacher"])),
         "## Student and selection",
         f"- Student: {_described(state.student)}\n"
-        f"- Selection: {_described(state.selection)}\n"
+        f"- Selection: {_described(one_selection(state.selection))}\n"
         f"- {params['n_epochs']} epochs; {state.share_selected:.1%} of the texts "
         "presented were selected",
         "## Agreement",
         _agreement(state),
+        *_thresholds(state),
         *_accuracy(state),
         *_verdict(state),
         "## Licence",
@@ -102,14 +106,16 @@ def _sections(
 def _classes(state: FittedState) -> list[str]:
     """Return the number of texts, and the table of their teacher labels."""
     labels = [label for label in state.pseudo_labels if label is not None]
-    counts = {name: labels.count(name) for name in state.classes.tolist()}
+    has = Counter(chain.from_iterable(labels) if state.multilabel else labels)
+    counts = {name: has[name] for name in state.classes.tolist()}
+    several = ", with none, one or several of the classes" if state.multilabel else ""
     rows = "\n".join(
         f"| {_cell(name)} | {n:,} | {n / len(labels):.1%} |"
         for name, n in counts.items()
     )
     return [
         f"{len(state.teacher_proba):,} texts {_n_gold(state)}, {len(labels):,} of which "
-        "the teacher labelled:",
+        f"the teacher labelled{several}:",
         f"| class | texts | share |\n|---|---|---|\n{rows}",
         *([] if state.refinement is None else [_refinement(state.refinement)]),
     ]
@@ -135,6 +141,13 @@ def _agreement(state: FittedState) -> str:
     """Return the agreement with the teacher, and a warning of its meaning."""
     n_labelled = sum(label is not None for label in state.pseudo_labels)
     n_measured = min(n_labelled, SAMPLE_SIZE)
+    if state.multilabel:
+        return (
+            f"On {n_measured:,} of the texts it was trained on, the student's classes "
+            f"agree with the teacher's to a micro-F1 of {state.agreement:.1%}. That is "
+            "agreement with the teacher: where the teacher errs, the student learned the "
+            "error."
+        )
     low, high = wilson_interval(round(state.agreement * n_measured), n_measured)
     return (
         f"On {n_measured:,} of the texts it was trained on, the student agrees with the "
@@ -142,6 +155,18 @@ def _agreement(state: FittedState) -> str:
         "That is agreement with the teacher, not accuracy: where the teacher errs, the "
         "student learned the error."
     )
+
+
+def _thresholds(state: FittedState) -> list[str]:
+    """Return the probabilities from which a text has each of several classes."""
+    if state.thresholds is None:
+        return []
+    pairs = zip(state.classes.tolist(), state.thresholds, strict=True)
+    rows = "\n".join(f"| {_cell(name)} | {value:.3f} |" for name, value in pairs)
+    return [
+        "A text has the classes whose probability reaches the threshold:",
+        f"| class | threshold |\n|---|---|\n{rows}",
+    ]
 
 
 def _accuracy(state: FittedState) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from typing_extensions import override
 
@@ -25,6 +25,7 @@ from skllkd._core.classes import Classes, as_classes
 from skllkd._core.labels import gold_accuracy
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.streaming import PredictMixin
+from skllkd._core.tags import tags_accuracy
 from skllkd._core.texts import as_texts
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches, load_tokenizer
 from skllkd._core.windows import WINDOWS, Window
@@ -51,6 +52,7 @@ class Loaded(NamedTuple):
     session: Any  # onnxruntime.InferenceSession
     tokenizer: Any  # tokenizers.Tokenizer
     classes: npt.NDArray[Any]
+    thresholds: FloatArray | None  # where a text may have several classes
     tree: Classes | None  # with the groups, in the order of the tree
     window: Window
     pad_id: int
@@ -75,6 +77,8 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class names: the order of `predict_proba`'s columns.
+    thresholds_ : ndarray of shape (n_classes,) or None
+        The probabilities from which a text has the classes, where it may have several.
 
     See Also
     --------
@@ -101,6 +105,8 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
     @override
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         predicted = self.predict(X)
+        if self.thresholds_ is not None:
+            return tags_accuracy(predicted, y, self.classes_.tolist(), sample_weight)
         return gold_accuracy(
             predicted, y, self.classes_, sample_weight, all_known=False
         )
@@ -134,6 +140,11 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         """The class names: the order of `predict_proba`'s columns."""
         return self._model.classes
 
+    @property
+    def thresholds_(self) -> FloatArray | None:
+        """The probabilities from which a text has the classes, if it may have several."""
+        return self._model.thresholds
+
     @override
     def predict_proba(self, X: Any, level: int | None = None) -> FloatArray:
         texts, model = as_texts(X), self._model
@@ -156,10 +167,12 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         batches = length_ordered_batches(*size)[::-1]
         with ThreadPoolExecutor(self._number_of_threads()) as pool:
             parts = list(pool.map(logits, batches))
+        logits_of_batches = np.concatenate(parts).astype(np.float64)
         proba = np.empty((len(texts), len(model.classes)))
-        proba[np.concatenate(batches)] = softmax(
-            np.concatenate(parts).astype(np.float64), axis=1
-        )
+        if model.thresholds is None:
+            proba[np.concatenate(batches)] = softmax(logits_of_batches, axis=1)
+        else:
+            proba[np.concatenate(batches)] = expit(logits_of_batches)
         return proba if groups is None else groups.sums(proba)
 
     @override
@@ -203,6 +216,7 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.string = tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         tags.target_tags.required = False
+        tags.classifier_tags.multi_label = True
         return tags
 
 
@@ -269,6 +283,7 @@ def _loaded(session: Any, path: Path) -> Loaded:
             settings["format"], repr(str(path)), f"skllkd {settings['skllkd']}"
         )
         _check_contents(path)
+        thresholds = settings["thresholds"]
         window = Window(str(settings["window"]), int(settings["max_length"]))
         if window.kind not in WINDOWS:
             raise ValueError(f"texts are read by {window.kind!r}")
@@ -276,6 +291,9 @@ def _loaded(session: Any, path: Path) -> Loaded:
             session=session,
             tokenizer=load_tokenizer(metadata[TOKENIZER], window),
             classes=np.array(settings["classes"]),
+            thresholds=None
+            if thresholds is None
+            else np.array(thresholds, dtype=float),
             tree=None if settings["tree"] is None else as_classes(settings["tree"]),
             window=window,
             pad_id=int(settings["pad_id"]),

@@ -36,7 +36,8 @@ class ONNXExport:
     Parameters
     ----------
     equal_labels : float
-        The share of the texts for which both predict the same class, in [0, 1].
+        The share of the texts for which both predict the same class, or all the same
+        where a text may have several, in [0, 1].
     largest_difference : float
         The largest difference of a probability, in [0, 1].
     n_texts : int
@@ -81,26 +82,25 @@ def export(
             "holds 2 GiB. Train a smaller `student`, or use `save`."
         )
     graph = onnx_graph(student, quantize)
-    given = state.given_classes
-    tree = None if given.tree is None else given.as_given()
-    _describe(graph, state.classes.tolist(), tree, student)
+    _describe(graph, state, student)
     with replacing_file(path) as unfinished:
         unfinished.write_bytes(with_checksum(graph.SerializeToString()))
         exported = ONNXClassifier(unfinished).predict_proba(texts)
-        result = _compare(exported, student.predict_proba(texts), unfinished)
+        own = student.predict_proba(texts)
+        result = _compare(exported, own, state.thresholds, unfinished)
         _check(result, quantize, max_disagreement)
     return result
 
 
-def _describe(
-    graph: Any, classes: list[Any], tree: Any, student: EncoderStudent
-) -> None:
-    """Add class names and tokenizer to a graph, as metadata."""
+def _describe(graph: Any, state: FittedState, student: EncoderStudent) -> None:
+    """Add class names, thresholds and tokenizer to a graph, as metadata."""
+    thresholds, given = state.thresholds, state.given_classes
     settings = {
         "format": FORMAT,
         "skllkd": __version__,
-        "classes": classes,
-        "tree": tree,
+        "classes": state.classes.tolist(),
+        "thresholds": None if thresholds is None else thresholds.tolist(),
+        "tree": None if given.tree is None else given.as_given(),
         "max_length": student.max_length_,
         "window": student.window,
         "pad_id": student.pad_id,
@@ -115,9 +115,14 @@ def _describe(
         entry.key, entry.value = key, value
 
 
-def _compare(exported: FloatArray, own: FloatArray, file: Path) -> ONNXExport:
-    """Return how two classifiers' distributions for the same texts compare."""
-    same = exported.argmax(axis=1) == own.argmax(axis=1)
+def _compare(
+    exported: FloatArray, own: FloatArray, thresholds: FloatArray | None, file: Path
+) -> ONNXExport:
+    """Return how two classifiers' probabilities for the same texts compare."""
+    if thresholds is None:
+        same = exported.argmax(axis=1) == own.argmax(axis=1)
+    else:
+        same = ((exported >= thresholds) == (own >= thresholds)).all(axis=1)
     same &= np.isfinite(exported).all(axis=1)  # argmax of NaN is a class too
     return ONNXExport(
         equal_labels=float(same.mean()),

@@ -18,6 +18,7 @@ from skllkd._fitted import FittedState
 from skllkd.refinement import Evidence, Refinement
 from skllkd.refinement.gold import Accuracy
 from skllkd.selection import Selection
+from skllkd.selection.per_class import PerClass, one_selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
 from skllkd.students.encoder_base import EncoderStudent
 from skllkd.students.hf_folder import read_folder
@@ -72,15 +73,25 @@ def read_student(
     return student
 
 
+def described_selection(selection: Selection) -> dict[str, Any]:
+    """Return a selection for JSON, or that of each class."""
+    per_class = isinstance(selection, PerClass)
+    return described(one_selection(selection)) | {"per_class": per_class}
+
+
 def selection_arrays(selection: Selection) -> Arrays:
     """Return the learned arrays of a selection by the names files have for them."""
-    _refuse_own("selection", selection, skllkd.selection)
+    _refuse_own("selection", one_selection(selection), skllkd.selection)
     return {f"{_SELECTION}{name}": a for name, a in selection.state().items()}
 
 
-def read_selection(kind: str, parameters: dict[str, Any], arrays: Arrays) -> Selection:
+def read_selection(
+    kind: str, parameters: dict[str, Any], per_class: bool, arrays: Arrays
+) -> Selection:
     """Return the selection of a state, with its learned arrays."""
     selection: Selection = _made(Selection, kind, parameters, skllkd.selection)
+    if per_class:
+        selection = PerClass(selection)
     selection.set_state(
         {
             name.removeprefix(_SELECTION): array

@@ -97,6 +97,8 @@ class Batch(_TeacherSignals):
 class Selected:
     """The decision of a strategy about the rows of a batch.
 
+    Of several classes a text, mask and weight have a column for each class.
+
     Parameters
     ----------
     mask : ndarray of shape (n_rows,), bool
@@ -120,3 +122,8 @@ class Selected:
     mask: BoolArray
     weight: FloatArray
     target: FloatArray | None = None
+
+    @property
+    def row_mask(self) -> BoolArray:
+        """The rows to train on, of all classes or of some."""
+        return self.mask if self.mask.ndim == 1 else self.mask.any(axis=1)

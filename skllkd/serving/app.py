@@ -63,7 +63,7 @@ class Query(BaseModel):
 class Prediction(BaseModel):
     """The answer to a text."""
 
-    label: str | int | float | bool | None
+    label: str | int | float | bool | list[str | int | bool] | None
     confidence: float = Field(ge=0, le=1)
     source: Literal["student", "teacher", "abstained"]
 

@@ -21,10 +21,11 @@ from typing_extensions import override
 
 from skllkd._classifier import LLKDClassifier
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
-from skllkd._core.classes import Classes, as_classes
+from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.labels import gold_accuracy, label_entries
 from skllkd._core.params import check_number, check_option, shown
+from skllkd._core.tags import holds_tags, tags_accuracy
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state
 from skllkd.exceptions import (
@@ -38,14 +39,13 @@ from skllkd.serving.coverage import CoverageCurve, coverage_curve, not_shown
 from skllkd.serving.decisions import ABSTAINED, STUDENT, TEACHER, Decisions, Traffic
 from skllkd.serving.drift import MAX_TEXTS, Sample
 from skllkd.serving.held_out import (
-    columns_of_labels,
     holds_strings,
     known_and_right,
-    most_probable,
     split,
     take_rows,
     unseen_rows,
 )
+from skllkd.serving.reading import Reading
 from skllkd.serving.watch import WatchMixin
 from skllkd.teachers import Teacher
 from skllkd.teachers.wrapping import as_teacher
@@ -101,7 +101,8 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         The held-out answers above each threshold, with bounds.
     threshold_ : float
         The confidence from which the student answers; infinity if no threshold is shown
-        to reach the target.
+        to reach the target. Of several classes a text, the confidence is the smallest of
+        max(p, 1 - p) over the classes, with their thresholds moved to one half.
     n_held_out_ : int
         Number of texts, with a label to compare with, that the threshold is chosen on.
     audit_ : AuditLog
@@ -117,7 +118,8 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    The promise is about new, distinct texts that are drawn as the held-out ones were:
+    Where a text may have several classes, an answer is right if all of them are. The
+    promise is about new, distinct texts that are drawn as the held-out ones were:
     `drift` tests whether they are, and `audit` whether the promise holds. The threshold
     is chosen by fixed-sequence testing [1]_, which needs no correction for the number of
     thresholds looked at.
@@ -208,17 +210,17 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         texts = self._read(X, reset=True)
         if y is not None:
             check_consistent_length(texts, y)
-            y = label_entries(y, "y")
+            y = y if holds_tags(y) else label_entries(y, "y")
         random_state = check_random_state(self.random_state)
         estimator, rows = self._fitted_part(texts, y, random_state)
         held_out = take_rows(texts, rows)
-        self._check_label(estimator.classes_)
         self.estimator_, self.classes_ = estimator, estimator.classes_
-        self._given_classes = _given_classes(estimator)
+        self._given_classes = given_classes(estimator)
+        self._check_label(estimator.classes_)
         proba = estimator.predict_proba(held_out)
         truth = self._truth(held_out, None if y is None else take_rows(y, rows))
-        known, right = known_and_right(proba.argmax(axis=1), truth)
-        sure = proba.max(axis=1)[known]
+        known, right = known_and_right(self._reading.label(proba), truth)
+        sure = self._reading.confidence(proba)[known]
         curve = coverage_curve(sure, right, self.target, self.confidence)
         some = random_state.permutation(len(rows))[:MAX_TEXTS]
         reference = self._sample(take_rows(held_out, some))
@@ -275,6 +277,11 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         label = self.abstention_label
         if label is None:
             return
+        if self._reading.multilabel:
+            raise InvalidParameterError(
+                "`abstention_label` must be None where a text may have several classes; "
+                f"got {shown(label)}."
+            )
         names = classes.tolist()
         if label in names or not isinstance(label, type(names[0])):
             raise InvalidParameterError(
@@ -288,14 +295,20 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         teacher = self._named_teacher()
         self._class_bias = self._calibration(teacher, texts)
         if self.metric == "agreement" and teacher is not None:
-            return most_probable(self._ask(teacher, texts))
+            return self._reading.teacher_label(self._ask(teacher, texts))
         if y is None:
             raise InvalidParameterError(
                 f'`metric="{self.metric}"` requires y to be passed, but the target y is '
                 "None: give labels of the held-out texts as `y`"
                 + (", or a teacher." if self.metric == "agreement" else ".")
             )
-        return columns_of_labels(y, self.classes_)
+        return self._reading.given_label(y)
+
+    @property
+    @override
+    def _reading(self) -> Reading:
+        thresholds = getattr(self.estimator_, "thresholds_", None)
+        return Reading(self.classes_, thresholds)
 
     @override
     def _named_teacher(self) -> Teacher | None:
@@ -327,10 +340,14 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_texts,)
-            The labels; the abstention label where neither answers.
+        ndarray of shape (n_texts,) or (n_texts, n_classes)
+            The labels; the abstention label where neither answers. Of several classes a
+            text, rows of 0 and 1, of -1 where neither answers.
         """
-        return self.decision(X).label
+        label = self.decision(X).label
+        if self._reading.multilabel:
+            label = np.maximum(self._reading.given_label(label), -1)
+        return label
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Return the distribution of whoever answers each text.
@@ -396,7 +413,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
 
     def _answered(self, proba: FloatArray) -> BoolArray:
         """Return where the student is sure enough to answer."""
-        return np.asarray(proba.max(axis=1) >= self.threshold_)
+        return np.asarray(self._reading.confidence(proba) >= self.threshold_)
 
     def _fallback(self) -> Teacher | None:
         """Return whom to ask the texts the student does not answer, None for nobody."""
@@ -410,10 +427,13 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         by_teacher = ~answered & ~nan_rows(said)
         source = np.full(len(proba), ABSTAINED, dtype=object)
         source[answered], source[by_teacher] = STUDENT, TEACHER
+        reading = self._reading
+        label, confidence = reading.label(proba), reading.confidence(proba)
+        self._add_checks(label[checked], reading.teacher_label(said[checked]))
+        label[by_teacher] = reading.teacher_label(said[by_teacher])
+        confidence[by_teacher] = reading.teacher_confidence(said[by_teacher])
         answer = np.where(by_teacher[:, None], said, proba)
-        label, confidence = answer.argmax(axis=1), answer.max(axis=1)
         answer[source == ABSTAINED] = np.nan
-        self._add_checks(label[checked], most_probable(said[checked]))
         self._traffic.add(source, int(checked.sum()))
         return Decisions(self._names(label, source), confidence, source, answer)
 
@@ -439,7 +459,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         self, label: IntArray, source: npt.NDArray[np.object_]
     ) -> npt.NDArray[Any]:
         """Return the names of the labels, the abstention label among them."""
-        names: npt.NDArray[Any] = self.classes_[label]
+        names = self._reading.names(label)
         abstained = source == ABSTAINED
         if self.abstention_label is not None:
             return np.where(abstained, np.array(self.abstention_label), names)
@@ -451,6 +471,8 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
     @override
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of the texts answered right; an abstention is not.
+
+        Of several classes a text all must be right.
 
         Parameters
         ----------
@@ -467,6 +489,8 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             The score, in [0, 1].
         """
         predicted = self.predict(X)
+        if self._reading.multilabel:
+            return tags_accuracy(predicted, y, self.classes_.tolist(), sample_weight)
         return gold_accuracy(
             predicted, y, self.classes_, sample_weight, all_known=False
         )
@@ -557,8 +581,10 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _given_classes(estimator: Any) -> Classes:
+def given_classes(estimator: Any) -> Classes:
     """Return the classes as the teacher knows them, with descriptions where known."""
     if isinstance(estimator, LLKDClassifier):
         return fitted_state(estimator).given_classes
-    return as_classes(estimator.classes_.tolist())
+    names = estimator.classes_.tolist()
+    is_several = getattr(estimator, "thresholds_", None) is not None
+    return as_classes(Multilabel(names) if is_several else names)

@@ -24,14 +24,16 @@ class Decisions:
     Parameters
     ----------
     label : ndarray of shape (n_texts,)
-        The labels; the abstention label where neither student nor teacher answered.
+        The labels; the abstention label where neither student nor teacher answered. Of
+        several classes a text, tuples of them.
     confidence : ndarray of shape (n_texts,)
         The probability of the label, in [0, 1]; of an abstention that of the student's
-        most probable class.
+        most probable class. Of several classes a text, the smallest of max(p, 1 - p)
+        over the classes, with each threshold moved to one half.
     source : ndarray of shape (n_texts,), object
         "student", "teacher" or "abstained".
     proba : ndarray of shape (n_texts, n_classes)
-        The distributions of the source; a row of NaN of an abstention.
+        The probabilities of the source; a row of NaN of an abstention.
 
     Examples
     --------

@@ -19,7 +19,9 @@ class Sample:
     """Answers of the student to texts, and how its encoder reads them."""
 
     confidence: FloatArray  # (n_texts,)
-    label: IntArray  # (n_texts,), columns of the classes
+    label: (
+        IntArray  # (n_texts,), columns of the classes; or (n_texts, n_classes), 0 and 1
+    )
     embedding: Float32Array | None  # (n_texts, n_features)
 
 
@@ -98,18 +100,15 @@ def compare(
     before: Sample, now: Sample, classes: list[object], alpha: float, seed: int = 0
 ) -> Drift:
     """Compare two samples by permutation tests that share their permutations."""
+    has = [_indicator(sample.label, len(classes)) for sample in (before, now)]
     pairs: dict[str, tuple[Any, Any]] = {
         "confidence": (before.confidence[:, None], now.confidence[:, None]),
-        "classes": (
-            np.eye(len(classes))[before.label],
-            np.eye(len(classes))[now.label],
-        ),
+        "classes": (has[0], has[1]),
     }
     if before.embedding is not None and now.embedding is not None:
         pairs["embedding"] = (before.embedding, now.embedding)
     side = _permuted_sides(len(before.label), len(now.label), seed)
-    shares = [np.bincount(s.label, minlength=len(classes)) for s in (before, now)]
-    shares = [count / count.sum() for count in shares]
+    shares = [indicator.mean(axis=0) for indicator in has]
     return Drift(
         p_values={name: _p_value(*pair, side) for name, pair in pairs.items()},
         alpha=alpha,
@@ -120,6 +119,12 @@ def compare(
         },
         n_texts=(len(before.label), len(now.label)),
     )
+
+
+def _indicator(label: IntArray, n_classes: int) -> FloatArray:
+    """Return labels as rows of 0 and 1."""
+    one_hot: FloatArray = np.eye(n_classes)[label] if label.ndim == 1 else label * 1.0
+    return one_hot
 
 
 def _permuted_sides(n_before: int, n_now: int, seed: int) -> Float32Array:

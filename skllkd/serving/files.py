@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from skllkd._classifier import LLKDClassifier
 from skllkd._core.atomic_files import replacing_file
-from skllkd._core.classes import Classes
+from skllkd._core.classes import Classes, described_classes
 from skllkd._core.digest import file_digest
 from skllkd._version import __version__
 from skllkd.exceptions import InvalidParameterError, SavedModelError
@@ -67,8 +67,7 @@ def save(
         "format": FORMAT,
         "skllkd": __version__,
         "parameters": {name: params[name] for name in _PARAMETERS},
-        "classes": list(classes.names),
-        "descriptions": list(classes.descriptions),
+        **classes.described(),
         "n_texts": curve.n_texts,
         "chosen": curve.chosen,
         "files": {n: file_digest(folder / n) for n in (_classifier(folder), _ARRAYS)},
@@ -133,10 +132,9 @@ def _learned(
         confidence=float(parameters["confidence"]),
         chosen=description["chosen"],
     )
-    names, descriptions = description["classes"], description["descriptions"]
     return {
         "curve": curve,
-        "classes": Classes(tuple(names), tuple(descriptions)),
+        "classes": described_classes(description),
         "class_bias": arrays["class_bias"],
         "reference": Sample(
             arrays["reference_confidence"],

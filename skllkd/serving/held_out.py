@@ -73,8 +73,10 @@ def known_and_right(
 ) -> tuple[BoolArray, BoolArray]:
     """Return which rows have a true label, and where the prediction is it."""
     truth = np.asarray(truth)
-    known = truth != -2
-    return known, (predicted == truth)[known]
+    known, is_right = truth != -2, predicted == truth
+    if truth.ndim == 2:  # of several classes a text all must be right
+        known, is_right = known.all(axis=1), is_right.all(axis=1)
+    return known, is_right[known]
 
 
 def holds_strings(X: Any) -> bool:

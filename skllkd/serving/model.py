@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import FloatArray
-from skllkd._core.classes import as_classes
 from skllkd.exceptions import InvalidParameterError, SkllkdError
 from skllkd.serving.batching import Batcher, QueueFullError
-from skllkd.serving.cascade import CascadeClassifier
+from skllkd.serving.cascade import CascadeClassifier, given_classes
 from skllkd.serving.coverage import CoverageCurve
 from skllkd.serving.decisions import Decisions, Traffic
 from skllkd.serving.drift import Sample
 from skllkd.serving.files import SETTINGS, load_classifier
-from skllkd.serving.held_out import most_probable
 
 #: Number of texts that are computed together: more gain nothing on a processor.
 MAX_BATCH = 256
@@ -37,7 +35,7 @@ def load_cascade(path: Path, teacher: Any = None) -> CascadeClassifier:
     clf = load_classifier(path)
     cascade = CascadeClassifier(clf, False, held_out="prefit")
     cascade.estimator_, cascade.classes_ = clf, clf.classes_
-    cascade._given_classes = as_classes(clf.classes_.tolist())
+    cascade._given_classes = given_classes(clf)
     cascade._class_bias = np.zeros(len(clf.classes_))
     nothing, none = np.empty(0), np.empty(0, dtype=np.int64)
     curve = CoverageCurve(
@@ -110,8 +108,9 @@ class ServedModel:
         except QueueFullError:
             return
         self.traffic.n_rechecked += len(rows)
-        label = proba[rows].argmax(axis=1)
-        self.cascade._add_checks(label, most_probable(said))
+        reading = self.cascade._reading
+        label = reading.label(proba[rows])
+        self.cascade._add_checks(label, reading.teacher_label(said))
 
     def close(self) -> None:
         """Let the threads end."""

@@ -21,13 +21,8 @@ from skllkd.serving.cascade_report import CascadeReport, cascade_report
 from skllkd.serving.coverage import CoverageCurve
 from skllkd.serving.decisions import Traffic
 from skllkd.serving.drift import MAX_TEXTS, Drift, Sample, compare
-from skllkd.serving.held_out import (
-    columns_of_labels,
-    keys_of,
-    known_and_right,
-    most_probable,
-    take_rows,
-)
+from skllkd.serving.held_out import keys_of, known_and_right, take_rows
+from skllkd.serving.reading import Reading
 from skllkd.teachers import Teacher
 
 
@@ -46,6 +41,11 @@ class WatchMixin(ABC):
     audit_: AuditLog
     _traffic: Traffic
     _reference: Sample
+
+    @property
+    @abstractmethod
+    def _reading(self) -> Reading:
+        """The labels and confidences of the classifier."""
 
     @abstractmethod
     def _read(self, X: Any, reset: bool = False) -> Any:
@@ -95,14 +95,15 @@ class WatchMixin(ABC):
         if y is not None:
             check_consistent_length(texts, y)
         proba = self.estimator_.predict_proba(texts)
-        rows = np.flatnonzero(proba.max(axis=1) >= self.threshold_)
+        reading = self._reading
+        rows = np.flatnonzero(reading.confidence(proba) >= self.threshold_)
+        label = truth = reading.label(proba[rows])
         if len(rows) and y is not None:
-            truth = columns_of_labels(take_rows(y, rows), self.classes_)
+            truth = reading.given_label(take_rows(y, rows))
         elif len(rows) and teacher is not None:
-            truth = most_probable(self._ask(teacher, take_rows(texts, rows)))
-        else:
-            truth = np.empty(0, dtype=np.int64)
-        self._add_checks(proba[rows].argmax(axis=1), truth)
+            said = self._ask(teacher, take_rows(texts, rows))
+            truth = reading.teacher_label(said)
+        self._add_checks(label, truth)
         return self.audit_
 
     def _add_checks(self, label: IntArray, truth: IntArray) -> None:
@@ -150,7 +151,8 @@ class WatchMixin(ABC):
                 embedding = fitted_state(self.estimator_).student.embed(texts)
             except SavedModelError:  # moved without the encoder it came from
                 embedding = None
-        return Sample(proba.max(axis=1), proba.argmax(axis=1), embedding)
+        reading = self._reading
+        return Sample(reading.confidence(proba), reading.label(proba), embedding)
 
     def report(self, price: float | None = None) -> CascadeReport:
         """Return the promise, the shares of the traffic, costs and latency since `fit`.

@@ -100,7 +100,13 @@ class Student(BaseEstimator, ABC):
 
     @abstractmethod
     def begin_fit(
-        self, texts: Any, n_classes: int, seed: int, *, resume: bool = False
+        self,
+        texts: Any,
+        n_classes: int,
+        seed: int,
+        *,
+        multilabel: bool = False,
+        resume: bool = False,
     ) -> None:
         """Prepare to learn from a pool.
 
@@ -112,6 +118,11 @@ class Student(BaseEstimator, ABC):
             Number of classes.
         seed : int
             Seed of all randomness.
+        multilabel : bool, default=False
+            Whether a text has none, one or several of the classes. Each of them is then
+            a question of its own: probabilities and targets are those of yes, columns
+            do not depend on each other, and a weight of shape (n, n_classes) is that of
+            each class's loss, of which the sum is taken.
         resume : bool, default=False
             Whether to go on from the weights learned before; the optimizer starts anew.
 
@@ -129,9 +140,9 @@ class Student(BaseEstimator, ABC):
         rows : ndarray of shape (n,), int
             Rows of the pool that may be learned from.
         target : ndarray of shape (n, n_classes)
-            The teacher's distribution for each of them.
-        weight : ndarray of shape (n,)
-            Weight of each row's loss.
+            The teacher's distribution for each of them, or its probability of each class.
+        weight : ndarray of shape (n,) or (n, n_classes)
+            Weight of each row's loss, or of each class's.
         """
 
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[IntArray]:
@@ -159,7 +170,7 @@ class Student(BaseEstimator, ABC):
 
     @abstractmethod
     def predict_rows(self, rows: IntArray) -> FloatArray:
-        """Return the student's distributions for some rows of the pool.
+        """Return the student's probabilities for some rows of the pool.
 
         Parameters
         ----------
@@ -169,7 +180,8 @@ class Student(BaseEstimator, ABC):
         Returns
         -------
         ndarray of shape (n, n_classes)
-            Distributions, rows summing to 1.
+            Distributions, rows summing to 1; of several classes a text, the probability
+            of each by itself.
         """
 
     @abstractmethod
@@ -183,9 +195,9 @@ class Student(BaseEstimator, ABC):
         rows : ndarray of shape (n,), int
             The rows.
         target : ndarray of shape (n, n_classes)
-            Distributions to learn.
-        weight : ndarray of shape (n,)
-            Weight of each row's loss.
+            Distributions to learn; of several classes a text, the probability of each.
+        weight : ndarray of shape (n,) or (n, n_classes)
+            Weight of each row's loss; of several classes a text, of each class's.
         progress : float
             Share of training done, in (0, 1].
 
@@ -228,7 +240,7 @@ class Student(BaseEstimator, ABC):
 
     @abstractmethod
     def predict_proba(self, texts: Any) -> FloatArray:
-        """Return the student's distributions for texts.
+        """Return the student's probabilities for texts.
 
         Parameters
         ----------
@@ -238,7 +250,8 @@ class Student(BaseEstimator, ABC):
         Returns
         -------
         ndarray of shape (n_texts, n_classes)
-            Distributions, rows summing to 1.
+            Distributions, rows summing to 1; of several classes a text, the probability
+            of each by itself.
 
         Warns
         -----

@@ -54,6 +54,7 @@ class EncoderStudent(Student):
     special_tokens_: dict[str, str]
     pooling_: str
     max_length_: int
+    multilabel_: bool
     _trainer: torch_part.trainer.Trainer  # during a fit only
 
     #: Parameters that are learning rates, and values of `pooling`.
@@ -64,6 +65,7 @@ class EncoderStudent(Student):
         "config",
         "pooling",
         "max_length",
+        "multilabel",
         "special_tokens",
     )
 
@@ -98,6 +100,11 @@ class EncoderStudent(Student):
     def _loss(self) -> Loss:
         """The loss trained with."""
         return CrossEntropy() if self.loss is None else self.loss
+
+    @property
+    def _objective(self) -> torch_part.objective.Objective:
+        """The loss of logits."""
+        return torch_part.objective.Objective(self._loss.per_sample, self.multilabel_)
 
     def _describe(self, encoder: Any) -> None:
         """Note the properties of an encoder read."""

@@ -74,6 +74,8 @@ class FrozenEncoderStudent(EncoderStudent):
         Pooling used.
     max_length_ : int
         Longest input in tokens, special ones included.
+    multilabel_ : bool
+        Whether a text has none, one or several of the classes.
     encoder_digest_ : str
         Digest of the encoder, under which features are kept.
 
@@ -138,8 +140,15 @@ class FrozenEncoderStudent(EncoderStudent):
 
     @override
     def begin_fit(
-        self, texts: list[str], n_classes: int, seed: int, *, resume: bool = False
+        self,
+        texts: list[str],
+        n_classes: int,
+        seed: int,
+        *,
+        multilabel: bool = False,
+        resume: bool = False,
     ) -> None:
+        self.multilabel_ = multilabel
         learned = torch_part.heads.head_weights(self.weights_) if resume else None
         if learned is None:
             self._read_encoder()
@@ -150,7 +159,7 @@ class FrozenEncoderStudent(EncoderStudent):
             seed,
             self.learning_rate,
             self.dropout,
-            self._loss.per_sample,
+            self._objective,
         )
         if learned is not None:
             self.restore(learned)
@@ -200,4 +209,7 @@ class FrozenEncoderStudent(EncoderStudent):
 
     @override
     def predict_proba(self, texts: list[str]) -> FloatArray:
-        return torch_part.inference.head_proba(self.weights_, self._features(texts))
+        features = self._features(texts)
+        return torch_part.inference.head_proba(
+            self.weights_, features, self.multilabel_
+        )

@@ -72,6 +72,8 @@ def _write_network(
             "id2label": {str(k): name for k, name in enumerate(class_names)},
             "label2id": {name: k for k, name in enumerate(class_names)},
         }
+        if student.multilabel_:
+            config["problem_type"] = "multi_label_classification"
     _save_json(config, folder / "config.json")
     (folder / _TOKENIZER).write_text(student.tokenizer_, encoding="utf-8")
     tokenizer = {

@@ -33,8 +33,8 @@ class SklearnStudent(Student):
 
     Attributes
     ----------
-    classifier_ : estimator
-        The fitted classifier.
+    classifier_ : estimator or list of estimator
+        The fitted classifier; of several classes a text, one for each class.
     vectorizer_ : transformer or None
         The fitted vectorizer; None for "passthrough".
 
@@ -55,6 +55,8 @@ class SklearnStudent(Student):
     >>> SklearnStudent(MultinomialNB(alpha=0.1))
     SklearnStudent(classifier=MultinomialNB(alpha=0.1))
     """
+
+    _learner: Learner
 
     def __init__(self, classifier: Any = None, *, vectorizer: Any = None) -> None:
         self.classifier = classifier
@@ -83,18 +85,29 @@ class SklearnStudent(Student):
 
     @override
     def begin_fit(
-        self, texts: Any, n_classes: int, seed: int, *, resume: bool = False
+        self,
+        texts: Any,
+        n_classes: int,
+        seed: int,
+        *,
+        multilabel: bool = False,
+        resume: bool = False,
     ) -> None:
         if resume:
             self.restore(self.snapshot())  # a copy: the original may be needed yet
         else:
-            self.classifier_ = self._new_classifier(seed)
+            self._learner = Learner(self._new_classifier(seed), n_classes)
+            if multilabel:
+                self._learner = LearnerPerClass(self._new_classifier(seed), n_classes)
             self.vectorizer_ = self._new_vectorizer()
             if self.vectorizer_ is not None:
                 self._fit_vectorizer(texts)
-            self._n_classes = n_classes
-            self._started = False
         self._features = self._transform(texts)
+
+    @property
+    def classifier_(self) -> Any:
+        """The fitted classifier; of several classes a text, one for each class."""
+        return self._learner.classifier
 
     def _fit_vectorizer(self, texts: Any) -> None:
         """Fit the vectorizer, or raise that there is nothing in the texts for it."""
@@ -130,32 +143,22 @@ class SklearnStudent(Student):
 
     @override
     def predict_rows(self, rows: IntArray) -> FloatArray:
-        return self._proba(self._features[rows])
+        return self._learner.proba(self._features[rows])
 
     @override
     def train_step(
         self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
     ) -> float:
-        row, label = np.nonzero(target > 1e-6)
-        if not weight[row].any():  # which scikit-learn refuses
-            return float("nan")
-        self.classifier_.partial_fit(
-            self._features[rows[row]],
-            label,
-            classes=np.arange(self._n_classes),
-            sample_weight=weight[row] * target[row, label],
-        )
-        self._started = True
+        self._learner.learn(self._features[rows], target, weight)
         return float("nan")
 
     @override
     def snapshot(self) -> Any:
-        return copy.deepcopy(self.classifier_), self._started
+        return copy.deepcopy(self._learner)
 
     @override
     def restore(self, snapshot: Any) -> None:
-        classifier, self._started = snapshot
-        self.classifier_ = copy.deepcopy(classifier)
+        self._learner = copy.deepcopy(snapshot)
 
     @override
     def end_fit(self) -> None:
@@ -163,14 +166,59 @@ class SklearnStudent(Student):
 
     @override
     def predict_proba(self, texts: Any) -> FloatArray:
-        return self._proba(self._transform(texts))
+        return self._learner.proba(self._transform(texts))
 
-    def _proba(self, features: Any) -> FloatArray:
+
+class Learner:
+    """A classifier that learns in steps, and knows nothing before the first."""
+
+    def __init__(self, classifier: Any, n_classes: int) -> None:
+        self.classifier, self._n_classes = classifier, n_classes
+        self._started = False
+
+    def learn(self, features: Any, target: FloatArray, weight: FloatArray) -> None:
+        """Learn rows with their distributions and weights."""
+        row, label = np.nonzero(target > 1e-6)
+        if not weight[row].any():  # which scikit-learn refuses
+            return
+        self.classifier.partial_fit(
+            features[row],
+            label,
+            classes=np.arange(self._n_classes),
+            sample_weight=weight[row] * target[row, label],
+        )
+        self._started = True
+
+    def proba(self, features: Any) -> FloatArray:
         """Return distributions; uniform before anything was learned."""
         if not self._started:
             return np.full((features.shape[0], self._n_classes), 1 / self._n_classes)
-        proba: FloatArray = self.classifier_.predict_proba(features)
+        proba: FloatArray = self.classifier.predict_proba(features)
         return proba
+
+
+class LearnerPerClass(Learner):
+    """A classifier for each of the classes of which a text has several."""
+
+    def __init__(self, classifier: Any, n_classes: int) -> None:
+        self._learners = [Learner(clone(classifier), 2) for _ in range(n_classes)]
+
+    @property
+    def classifier(self) -> list[Any]:  # type: ignore[override]
+        """The classifiers."""
+        return [learner.classifier for learner in self._learners]
+
+    @override
+    def learn(self, features: Any, target: FloatArray, weight: FloatArray) -> None:
+        for k, learner in enumerate(self._learners):
+            rows = np.flatnonzero(weight[:, k])  # those that are trained on for others
+            answers = np.column_stack([1 - target[rows, k], target[rows, k]])
+            learner.learn(features[rows], answers, weight[rows, k])
+
+    @override
+    def proba(self, features: Any) -> FloatArray:
+        yes = [learner.proba(features)[:, 1] for learner in self._learners]
+        return np.column_stack(yes)
 
 
 def _default_classifier(given: Any) -> Any:

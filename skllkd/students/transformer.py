@@ -95,6 +95,8 @@ class TransformerStudent(EncoderStudent):
         Pooling used.
     max_length_ : int
         Longest input in tokens, special ones included.
+    multilabel_ : bool
+        Whether a text has none, one or several of the classes.
 
     See Also
     --------
@@ -191,8 +193,15 @@ class TransformerStudent(EncoderStudent):
 
     @override
     def begin_fit(
-        self, texts: list[str], n_classes: int, seed: int, *, resume: bool = False
+        self,
+        texts: list[str],
+        n_classes: int,
+        seed: int,
+        *,
+        multilabel: bool = False,
+        resume: bool = False,
     ) -> None:
+        self.multilabel_ = multilabel
         check = available_device if resume else checked_device
         device = check(self.device)
         if resume:
@@ -207,7 +216,7 @@ class TransformerStudent(EncoderStudent):
         hint = 'Choose a smaller `model`, or device="cpu".'
         with named_memory_errors("the student", hint):
             self._trainer = torch_part.trainer.encoder_trainer(
-                model, pool, device, seed, self, self._loss.per_sample
+                model, pool, device, seed, self, self._objective
             )
 
     def _new_classifier(self, n_classes: int) -> Any:
@@ -244,7 +253,11 @@ class TransformerStudent(EncoderStudent):
         predicting = named_memory_errors("predicting a batch", SMALLER_BATCHES)
         with predicting, cpu_threads(self.n_threads):
             return torch_part.inference.text_proba(
-                self._predictor.to(device), tokenized, self.predict_batch_size, device
+                self._predictor.to(device),
+                tokenized,
+                self.predict_batch_size,
+                device,
+                self.multilabel_,
             )
 
     @override

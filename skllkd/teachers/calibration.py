@@ -157,7 +157,7 @@ def pool_bias(
 
 
 def tag_bias(
-    log_prob: FloatArray, share: FloatArray | None, *, is_estimated: bool
+    log_prob: FloatArray, share: FloatArray | None, *, is_estimated: bool = False
 ) -> FloatArray:
     """Estimate the bias of the log-odds of each class, of which a text may have several.
 

@@ -117,9 +117,9 @@ class CallableTeacher(MeteredTeacher):
                 "`cache_key` must be a name for what the function does, or None; got "
                 f"{self.cache_key!r}."
             )
-        own = {"teacher": "callable", "key": self.cache_key}
-        own |= {"multilabel": True} if classes.multilabel else {}
-        return {**own, "classes": list(map(repr, classes.names))}
+        names = list(map(repr, classes.names))
+        own = {"teacher": "callable", "key": self.cache_key, "classes": names}
+        return own | {"multilabel": True} if classes.multilabel else own
 
     @override
     def score_batch(self, texts: list[str], classes: Classes) -> Scores:

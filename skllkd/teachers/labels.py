@@ -324,7 +324,7 @@ def names_of_proba(proba: FloatArray, classes: Sequence[Any]) -> Any:
     """Return the list of classes of each text with a probability of one half or more."""
     lists = np.empty(len(proba), dtype=object)
     for row, has in enumerate(proba >= 0.5):
-        lists[row] = [classes[place] for place in np.flatnonzero(has)]
+        lists[row] = [name for name, it in zip(classes, has, strict=True) if it]
     return lists
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -116,12 +117,15 @@ def _fit_lines(proba: FloatArray, gold: FloatArray) -> Recalibration:
     return partial(_on_lines, lines=lines)
 
 
-def _on_curves(proba: FloatArray, curves: list[tuple[FloatArray, ...]]) -> FloatArray:
+def _on_curves(
+    proba: FloatArray, curves: Sequence[tuple[FloatArray, FloatArray]]
+) -> FloatArray:
     """Read the probability of each class off its curve."""
-    columns = [np.interp(p, *c) for p, c in zip(proba.T, curves, strict=True)]
-    risen: FloatArray = np.column_stack(columns)
-    risen[np.isnan(proba)] = np.nan
-    return risen
+    pairs = zip(proba.T, curves, strict=True)
+    columns = [np.interp(p, given, risen) for p, (given, risen) in pairs]
+    calibrated: FloatArray = np.column_stack(columns)
+    calibrated[np.isnan(proba)] = np.nan
+    return calibrated
 
 
 def _fit_curves(proba: FloatArray, gold: FloatArray) -> Recalibration:

@@ -108,7 +108,7 @@ class SklearnTeacher(Teacher):
         kind, known = type(self.estimator).__name__, self.estimator.classes_
         if isinstance(known, list):
             known = range(len(known))  # a classifier for each class
-        known = np.asarray(known).tolist()
+        known = list(np.asarray(known).tolist())
         if set(known) == set(classes.names):
             return [known.index(name) for name in classes.names]
         if classes.multilabel and known == [*range(len(classes))]:

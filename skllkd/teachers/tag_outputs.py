@@ -14,8 +14,8 @@ from skllkd._core.params import shown
 from skllkd.exceptions import TeacherOutputError
 from skllkd.teachers.scored import column_of, number, pairs_in_answer
 
-#: Signs between the classes in a cell of a table; the first is the one written.
-SEPARATORS = (";", "|", ",")
+#: Signs between the classes in a cell of a table.
+_SEPARATORS = (";", "|", ",")
 #: Containers of the classes of a text.
 _CONTAINERS = (list, tuple, set, frozenset, np.ndarray)
 
@@ -136,11 +136,11 @@ def _listed(cell: str, classes: Classes) -> list[Any] | None:
             listed = None
         if isinstance(listed, list):
             return listed
-    for sign in SEPARATORS:
+    for sign in _SEPARATORS:
         parts = [part.strip() for part in cell.split(sign)]
         if all(part in classes.words for part in parts):
             return parts
-    return [part.strip() for part in cell.split(SEPARATORS[0])]
+    return [part.strip() for part in cell.split(_SEPARATORS[0])]
 
 
 def _named(label: Any, classes: Classes) -> Any:
@@ -150,11 +150,3 @@ def _named(label: Any, classes: Classes) -> Any:
         return label
     word = str(label).strip().removesuffix(".0")
     return dict(zip(classes.words, classes.names, strict=True)).get(word, label)
-
-
-def cell_of_tags(names: Any) -> str:
-    """Write classes into a cell: with ";" between them, or else as a JSON list."""
-    words = [str(name) for name in names]
-    written = SEPARATORS[0].join(words)
-    is_plain = not any(sign in word for word in words for sign in (SEPARATORS[0], "["))
-    return written if words and is_plain else json.dumps(words, ensure_ascii=False)

@@ -9,7 +9,8 @@ import numpy as np
 
 from skllkd._core.arrays import BoolArray, FloatArray, nan_rows
 from skllkd._core.classes import Classes
-from skllkd.selection import AcceptReject, Pool, TopConfidence
+from skllkd.selection import AcceptReject, Pool, Selection, TopConfidence
+from skllkd.selection.per_class import PerClass, answers
 from skllkd.students import Student
 from skllkd.teachers import Teacher, TeacherLabels
 from skllkd.teachers.labels import spread_labels
@@ -45,9 +46,10 @@ def label_in_rounds(
     whole = _spread(labels, is_asked)
     for index, n_wanted in enumerate(rounds):
         share = rule.confident_seed if index == 0 else 1.0
-        proba = _student_proba(
-            student, texts, whole.proba, is_asked, share, rng, schedule
-        )
+        given = (student, texts, whole.proba, is_asked, share, rng, schedule)
+        proba = _student_proba(*given, classes.multilabel)
+        if classes.multilabel:
+            proba = _most_uncertain(proba)
         is_new = np.zeros(len(texts), dtype=bool)
         is_new[np.flatnonzero(~is_asked)[rule.accept(proba, n_wanted, rng)]] = True
         some = take(texts, np.flatnonzero(is_new))
@@ -86,20 +88,30 @@ def _student_proba(
     share: float,
     rng: np.random.RandomState,
     schedule: Schedule,
+    multilabel: bool,
 ) -> FloatArray:
     """Train a student on the most confident labels so far; predict the other texts."""
     known = np.flatnonzero(is_asked & ~nan_rows(teacher_proba))
     others = take(texts, np.flatnonzero(~is_asked))
     n_classes = teacher_proba.shape[1]
     if not len(known):
-        return np.full((len(others), n_classes), 1 / n_classes)
+        return np.full((len(others), n_classes), 1 / (2 if multilabel else n_classes))
     quick, n_epochs = student.fast_proxy(schedule.n_epochs)
     n_batches = -(-len(known) // schedule.batch_size)
     n_epochs = max(n_epochs, min(-(-_MIN_STEPS // n_batches), _MAX_EPOCHS))
     seed = int(rng.randint(2**31 - 1))
-    quick.begin_fit(take(texts, known), n_classes, seed)
+    quick.begin_fit(take(texts, known), n_classes, seed, multilabel=multilabel)
     proba, weight = teacher_proba[known], np.ones(len(known))
-    selection = TopConfidence(share, per_class=True)
+    selection: Selection = TopConfidence(share, per_class=True)
+    if multilabel:
+        selection = PerClass(selection)
     selection.begin(Pool(proba), n_epochs * n_batches, rng)
     own = Schedule(n_epochs, schedule.batch_size, np.random.RandomState(seed))
-    return train_and_predict(quick, selection, proba, weight, own, others)
+    given = (quick, selection, proba, weight, own, others)
+    return train_and_predict(*given, multilabel)
+
+
+def _most_uncertain(proba: FloatArray) -> FloatArray:
+    """Return the distribution over no and yes of each text's most uncertain class."""
+    column = np.abs(proba - 0.5).argmin(axis=1)
+    return answers(proba[np.arange(len(proba)), column])

@@ -6,9 +6,11 @@ import copy
 from typing import Any
 
 import numpy as np
+from numpy.random import RandomState
 
 from skllkd._core.arrays import FloatArray
-from skllkd.selection import SelectAll, Selection
+from skllkd.selection import Pool, SelectAll, Selection
+from skllkd.selection.per_class import PerClass
 from skllkd.students import Student
 from skllkd.training.loop import distil
 from skllkd.training.schedule import Schedule
@@ -23,6 +25,7 @@ def out_of_fold_proba(
     n_folds: int,
     schedule: Schedule,
     *,
+    multilabel: bool = False,
     resume: bool = False,
 ) -> FloatArray:
     """Return predictions for every row by students trained on the other folds.
@@ -34,21 +37,24 @@ def out_of_fold_proba(
     from sklearn.model_selection import KFold  # slow to import
 
     n_rows, n_classes = teacher_proba.shape
-    student_proba = np.full(teacher_proba.shape, 1 / n_classes)
+    student_proba = np.full(teacher_proba.shape, 1 / (2 if multilabel else n_classes))
     if n_rows < 2:
         return student_proba
     quick, n_epochs = student, schedule.n_epochs
     if not resume:
         quick, n_epochs = student.fast_proxy(schedule.n_epochs)
     seed = int(schedule.random_state.randint(2**31 - 1))
-    schedule = Schedule(n_epochs, schedule.batch_size, np.random.RandomState(seed))
+    schedule = Schedule(n_epochs, schedule.batch_size, RandomState(seed))
     folds = KFold(min(n_folds, n_rows), shuffle=True, random_state=seed)
     for train, test in folds.split(np.zeros(n_rows)):
         own = copy.deepcopy(quick)
-        own.begin_fit(take(texts, train), n_classes, seed, resume=resume)
+        pool = take(texts, train)
+        own.begin_fit(pool, n_classes, seed, multilabel=multilabel, resume=resume)
         labels = (teacher_proba[train], row_weight[train])
+        every: Selection = PerClass(SelectAll()) if multilabel else SelectAll()
+        every.begin(Pool(labels[0]), schedule.n_steps(len(train)), RandomState(0))
         student_proba[test] = train_and_predict(
-            own, SelectAll(), *labels, schedule, take(texts, test)
+            own, every, *labels, schedule, take(texts, test), multilabel
         )
     return student_proba
 
@@ -60,8 +66,10 @@ def train_and_predict(
     row_weight: FloatArray,
     schedule: Schedule,
     other_texts: Any,
+    multilabel: bool = False,
 ) -> FloatArray:
     """Train a student that has begun to fit its pool; predict other texts."""
-    distil(student, selection, teacher_proba, row_weight, schedule)
+    labels = (teacher_proba, row_weight)
+    distil(student, selection, *labels, schedule, multilabel=multilabel)
     student.end_fit()
     return student.predict_proba(other_texts)

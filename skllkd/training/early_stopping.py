@@ -9,6 +9,7 @@ import numpy as np
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd.students import Student
 from skllkd.training.schedule import Schedule
+from skllkd.training.thresholds import best_threshold
 
 #: The smallest gain in agreement that counts as better.
 _TOLERANCE = 1e-4
@@ -18,9 +19,14 @@ class EarlyStopping:
     """Holds rows out of training, and keeps the student that agrees most on them."""
 
     def __init__(
-        self, student: Student, teacher_proba: FloatArray, schedule: Schedule
+        self,
+        student: Student,
+        teacher_proba: FloatArray,
+        schedule: Schedule,
+        multilabel: bool = False,
     ) -> None:
         self._student, self._teacher_proba = student, teacher_proba
+        self._multilabel = multilabel
         self._batch_size, self._patience = schedule.batch_size, schedule.patience
         n_rows = len(teacher_proba)
         n_held_out = int(np.ceil(schedule.validation_fraction * n_rows))
@@ -48,16 +54,30 @@ class EarlyStopping:
         """Measure the agreement with the teacher, and remember the best student."""
         if not len(self._rows):
             return
-        size = self._batch_size
-        predicted = [
-            self._student.predict_rows(self._rows[i : i + size]).argmax(axis=1)
-            for i in range(0, len(self._rows), size)
-        ]
-        proba = self._teacher_proba[self._rows, np.concatenate(predicted)]
-        agreement = float(proba.mean())
+        agreement = self._agreement()
         if agreement > max(self.agreement, default=-1.0) + _TOLERANCE:
             self._best = self._student.snapshot()
         self.agreement.append(agreement)
+
+    def _agreement(self) -> float:
+        """Return the teacher's mean probability of the class predicted.
+
+        Of several classes a text, the micro-F1 expected at the best threshold: at any
+        fixed one, a student that still has no class for any text would not be seen to
+        learn.
+        """
+        size = self._batch_size
+        student_proba = np.concatenate(
+            [
+                self._student.predict_rows(self._rows[i : i + size])
+                for i in range(0, len(self._rows), size)
+            ]
+        )
+        proba = self._teacher_proba[self._rows]
+        if self._multilabel:
+            return best_threshold(student_proba.ravel(), proba.ravel())[1]
+        chosen = student_proba.argmax(axis=1)
+        return float(proba[np.arange(len(proba)), chosen].mean())
 
     @property
     def has_stalled(self) -> bool:

@@ -55,8 +55,8 @@ _COLUMNS = ("epoch", "n_presented", "n_scored", "n_selected", "loss")
 class TrainingLog:
     """Record of a training run, step by step."""
 
-    def __init__(self, n_rows: int) -> None:
-        self.times_selected = np.zeros(n_rows, dtype=np.int32)  # of each row
+    def __init__(self, shape: int | tuple[int, ...]) -> None:
+        self.times_selected = np.zeros(shape, dtype=np.int32)  # of each row, or class
         self.agreement: list[float] = []  # on held-out rows after each epoch
         self._steps: list[tuple[int, int, int, int, float]] = []
 
@@ -85,8 +85,8 @@ class TrainingLog:
         losses: Sequence[float],
     ) -> None:
         """Record a step."""
-        self.times_selected[batch.rows[selected.mask]] += 1
-        n_selected = int(selected.mask.sum())
+        self.times_selected[batch.rows] += selected.mask
+        n_selected = int(selected.row_mask.sum())
         loss = float(np.mean(losses)) if losses else float("nan")
         self._steps.append((epoch, len(batch.rows), n_scored, n_selected, loss))
 

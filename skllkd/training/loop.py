@@ -25,6 +25,8 @@ def distil(
     teacher_proba: FloatArray,
     row_weight: FloatArray,
     schedule: Schedule,
+    *,
+    multilabel: bool = False,
 ) -> TrainingLog:
     """Train a student on the rows of its pool that a selection keeps.
 
@@ -32,12 +34,15 @@ def distil(
     or with a student that wants full batches gathers them until they fill one; an
     incomplete batch at the end of an epoch is trained on as it is. The student has begun
     to fit the pool, the selection has begun; `teacher_proba` and `row_weight` have an
-    entry for each row of the pool.
+    entry for each row of the pool. With `multilabel` the selection is a `PerClass`.
     """
-    n_rows, n_classes = teacher_proba.shape
-    log, n_steps = TrainingLog(n_rows), schedule.n_steps(n_rows)
-    early_stopping = EarlyStopping(student, teacher_proba, schedule)
-    accumulator = BatchAccumulator(n_classes, schedule.batch_size)
+    if multilabel:  # a weight for each class
+        row_weight = np.broadcast_to(row_weight[:, None], teacher_proba.shape)
+    log, n_steps = TrainingLog(row_weight.shape), schedule.n_steps(len(row_weight))
+    early_stopping = EarlyStopping(student, teacher_proba, schedule, multilabel)
+    accumulator = BatchAccumulator(
+        teacher_proba[:0], row_weight[:0], schedule.batch_size
+    )
     if schedule.first_step == 0:
         rows = early_stopping.training_rows
         student.warm_up(rows, take(teacher_proba, rows), take(row_weight, rows))
@@ -97,16 +102,16 @@ def _warn_if_nothing_was_selected(log: TrainingLog, selection: Selection) -> Non
 class BatchAccumulator:
     """Gathers selected rows until they fill a batch."""
 
-    def __init__(self, n_classes: int, batch_size: int) -> None:
-        self._one_hot = np.eye(n_classes)
-        self._batch_size = batch_size
+    def __init__(
+        self, no_target: FloatArray, no_weight: FloatArray, batch_size: int
+    ) -> None:
+        self._one_hot, self._batch_size = np.eye(no_target.shape[1]), batch_size
         self._rows = np.empty(0, dtype=np.int64)
-        self._target = np.empty((0, n_classes))
-        self._weight = np.empty(0)
+        self._target, self._weight = no_target, no_weight
 
     def add(self, batch: Batch, selected: Selected, row_weight: FloatArray) -> None:
         """Add the selected rows of a batch."""
-        mask, target = selected.mask, selected.target
+        mask, target = selected.row_mask, selected.target
         target = self._one_hot[batch.pseudo_label] if target is None else target
         weight = selected.weight[mask] * row_weight[mask]
         self._rows = np.concatenate([self._rows, batch.rows[mask]])

@@ -14,6 +14,7 @@ from skllkd._core.params import check_number, check_option, shown
 from skllkd.exceptions import InvalidParameterError, SkllkdWarning
 from skllkd.refinement import Refinement
 from skllkd.selection import AcceptReject, RankedImportance, Selection
+from skllkd.selection.per_class import PerClass
 from skllkd.students import Student, as_student
 
 #: A selection or a student.
@@ -80,7 +81,10 @@ def _check_part(part: Any, name: str, kind: type[Any], without: str) -> None:
 def prepare_selection(given: Any, learned: Selection | None) -> Selection:
     """Return a checked selection: unused, or a copy of the learned one to go on with."""
     if learned is not None:
-        return _with_parameters(copy.deepcopy(learned), given)
+        learned = copy.deepcopy(learned)
+        for part in learned.selections_ if isinstance(learned, PerClass) else [learned]:
+            _with_parameters(part, given)
+        return learned
     if given is None:
         return RankedImportance()
     if not isinstance(given, Selection):

@@ -58,7 +58,8 @@ def refined(
     refined_proba[rows] = in_class_order(found.proba, classes)
     out_of_fold = None
     if found.out_of_fold is not None:
-        out_of_fold = np.full(len(refined_proba), -1)
+        shape = (len(refined_proba), *found.out_of_fold.shape[1:])
+        out_of_fold = np.full(shape, -1)
         out_of_fold[rows] = labels_in_class_order(found.out_of_fold, classes)
     return replace(
         training_set,

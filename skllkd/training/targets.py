@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, is_missing
-from skllkd._core.classes import Classes, as_classes, refuse_multilabel
+from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._core.labels import label_entries
 from skllkd._core.params import shown
+from skllkd._core.tags import as_indicator, holds_tags, tag_names
 from skllkd._core.texts import column_entries, is_blank
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.teachers import TeacherLabels
@@ -35,8 +36,6 @@ def label_pool(
     verbose: int,
 ) -> tuple[TeacherLabels, Classes]:
     """Return the distributions given, else the teacher's labels, else those in `y`."""
-    if classes is not None:
-        refuse_multilabel(as_classes(classes), "LLKDClassifier")
     if teacher_proba is not None:
         return _labels_in_proba(texts, teacher_proba, classes)
     if teacher is None:
@@ -51,7 +50,7 @@ def holds_codes(y: Any, classes: Classes) -> bool:
 
     Votes and stacks encode labels so, and combine predictions that are encoded too.
     """
-    if y is None or getattr(y, "ndim", 1) != 1:
+    if y is None or classes.multilabel or getattr(y, "ndim", 1) != 1:
         return False
     try:
         labels = {label for label in column_entries(y, "y") if not is_missing(label)}
@@ -72,14 +71,16 @@ def holds_codes(y: Any, classes: Classes) -> bool:
 def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classes]:
     """Return the user's labels as those of a teacher, and their classes.
 
-    `y` holds a label for each text; None, NaN or NA where there is none. Classes of None
-    are those in `y`. Warns of texts without a label.
+    `y` holds a label for each text, or several; None, NaN or NA where there is none.
+    Classes of None are those in `y`. Warns of texts without a label.
     """
     if y is None:
         raise InvalidParameterError(
             "without a `teacher` the classifier requires y to be passed, but the target "
             "y is None. Set teacher=..., or call fit(X, y) with labels bought elsewhere."
         )
+    if as_classes(classes).multilabel if classes is not None else holds_tags(y):
+        return _tags_in_y(texts, y, classes)
     given = label_entries(y, "y")
     if len(given) != len(texts):
         raise InvalidParameterError(
@@ -91,6 +92,23 @@ def _labels_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Class
     named = as_classes(_distinct(given) if classes is None else classes)
     _check_known(given, named)
     log_prob = log_prob_of_output(given, len(texts), named)
+    return _known_labels(named, log_prob, is_blank_row, "y"), named
+
+
+def _tags_in_y(texts: Any, y: Any, classes: Any) -> tuple[TeacherLabels, Classes]:
+    """Return the user's labels, several a text, as those of a teacher."""
+    given = Multilabel(tag_names(y, "y")) if classes is None else classes
+    named = as_classes(given)
+    indicator = as_indicator(y, named, "y")
+    if len(indicator) != len(texts):
+        raise InvalidParameterError(
+            f"`y` must hold the labels of each text; got {len(indicator)} rows for "
+            f"{len(texts)} texts."
+        )
+    is_blank_row = blank_rows(texts)
+    indicator[is_blank_row] = np.nan
+    with np.errstate(divide="ignore"):
+        log_prob = np.log(indicator)
     return _known_labels(named, log_prob, is_blank_row, "y"), named
 
 
@@ -118,6 +136,7 @@ def _known_labels(
         log_prob=log_prob,
         label_mass=np.broadcast_to(np.nan, len(log_prob)),
         n_blank=int(is_blank_row.sum()),
+        multilabel=classes.multilabel,
     )
     n_missing = int(labels.missing.sum())
     if n_missing:
@@ -126,7 +145,7 @@ def _known_labels(
             f"or white space, {n_missing - labels.n_blank} without one in `{name}`). "
             f"{_CONSEQUENCE[name]}",
             MissingLabelWarning,
-            stacklevel=7,
+            stacklevel=8 if name == "y" and classes.multilabel else 7,
         )
     return labels
 

@@ -1,10 +1,12 @@
 """Classes in a tree: what is read of a nested mapping, and sums over its groups."""
 
+import json
+
 import numpy as np
 import pytest
 from skllkd import Multilabel
 from skllkd._core.class_tree import level_of
-from skllkd._core.classes import as_classes
+from skllkd._core.classes import as_classes, described_classes
 from skllkd.exceptions import InvalidParameterError
 
 TREE = {
@@ -29,6 +31,24 @@ def test_the_classes_are_the_leaves_and_know_their_groups():
     assert classes.tree.about == (("sport", "games"),)
     assert as_classes(classes.as_given()) == classes
     assert as_classes(["a", "b"]).tree is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        TREE,
+        ["a", "b"],
+        [2, 1],
+        {"a": "x", "b": ""},
+        Multilabel(["a"]),
+        Multilabel({"a": "x"}),
+    ],
+)
+def test_files_hold_classes_as_json(given):
+    classes = as_classes(given)
+    description = json.loads(json.dumps(classes.described()))
+    assert described_classes(description) == classes
+    assert as_classes(classes.as_given()) == classes
 
 
 def test_the_same_classes_in_another_order_are_in_the_same_groups():

@@ -126,6 +126,7 @@ def test_figures_are_those_of_the_held_out_stories():
 
 
 def test_either_back_end_asks_the_same_question(monkeypatch):
+    pytest.importorskip("llama_cpp")
     for name, kind in BACK_ENDS.items():
         teacher = demo_teacher(name)
         assert type(teacher) is kind

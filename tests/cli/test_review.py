@@ -7,6 +7,7 @@ import shlex
 import socket
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from skllkd import CascadeClassifier, LLKDClassifier
@@ -234,8 +235,7 @@ def test_a_cascade_s_threshold_is_known(fitted, tmp_path):
 
 
 def test_a_classifier_of_several_classes_a_text_is_refused(tmp_path, monkeypatch):
-    classes = SimpleNamespace(multilabel=True)
-    classifier = SimpleNamespace(_fitted=SimpleNamespace(given_classes=classes))
+    classifier = SimpleNamespace(predict=lambda texts: np.zeros((len(texts), 3)))
     monkeypatch.setattr(pool, "load_classifier", lambda path: classifier)
     with pytest.raises(InvalidParameterError, match="none, one or several"):
         load_reviewed(tmp_path)

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def test_a_search_in_two_processes(news, tiny_path, own_store):
     grid = {"student__learning_rate": [1e-3, 1e-2]}
     search = GridSearchCV(classifier, grid, cv=2, n_jobs=2, error_score="raise")
     search.fit(news[0][:64], news[1][:64])
-    with sqlite3.connect(own_store.parent / "features.sqlite") as connection:
+    with closing(sqlite3.connect(own_store.parent / "features.sqlite")) as connection:
         (count,) = connection.execute("SELECT COUNT(*) FROM features").fetchone()
     assert count == 64
 

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -226,7 +227,7 @@ def test_disk_is_bounded_and_drops_what_was_used_least_lately(
     for some in (texts[:10], texts[40:80]):  # the first ten are used again
         forget_features()
         classifier.predict_proba(some)
-    with sqlite3.connect(own_store.parent / "features.sqlite") as connection:
+    with closing(sqlite3.connect(own_store.parent / "features.sqlite")) as connection:
         (count,) = connection.execute("SELECT COUNT(*) FROM features").fetchone()
     assert 45 <= count <= 54
     forget_features()

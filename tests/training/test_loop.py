@@ -20,7 +20,7 @@ class Recorder(Student):
     def __init__(self):
         self.log = []
 
-    def begin_fit(self, texts, n_classes, seed, *, resume=False):
+    def begin_fit(self, texts, n_classes, seed, *, multilabel=False, resume=False):
         pass
 
     @property

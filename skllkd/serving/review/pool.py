@@ -18,6 +18,8 @@ from skllkd.serving.cascade import CascadeClassifier
 from skllkd.serving.files import SETTINGS, load_classifier
 from skllkd.serving.held_out import most_probable
 
+#: Number of texts that a review reads, drawn at random where there are more.
+MAX_TEXTS = 5000
 STUDENT, TEACHER, LABELS = "student", "teacher", "refined labels"
 
 
@@ -80,12 +82,12 @@ def read_pool(classifier: Any, texts: list[str], teacher: Any = None) -> ReviewP
 
 
 def _drawn(texts: list[str]) -> tuple[IntArray, list[str]]:
-    """Return a row of each distinct text, and its key, in the order of the keys."""
+    """Return rows of distinct texts and their keys, in the order of the keys."""
     row_of: dict[str, int] = {}
     for row, text in enumerate(texts):
         if not is_blank(text):
             row_of.setdefault(text, row)
-    keyed = sorted((_key(text), row) for text, row in row_of.items())
+    keyed = sorted((_key(text), row) for text, row in row_of.items())[:MAX_TEXTS]
     return np.array([row for _, row in keyed], dtype=np.int64), [k for k, _ in keyed]
 
 
@@ -120,8 +122,7 @@ def load_reviewed(path: Path) -> tuple[Any, float | None]:
     if (path / SETTINGS).exists():
         threshold = CascadeClassifier.load(path).threshold_
     classifier = load_classifier(path)
-    state = getattr(classifier, "_fitted", None)
-    if getattr(getattr(state, "given_classes", None), "multilabel", False):
+    if np.ndim(classifier.predict(["a text"])) == 2:  # a column a class
         raise InvalidParameterError(
             f"the classifier in {str(path)!r} gives a text none, one or several classes, "
             "and a review asks for one. Judge it with `skllkd evaluate` on texts with "

@@ -12,8 +12,8 @@ from sklearn.preprocessing import normalize
 from skllkd._core.arrays import FloatArray
 from skllkd.serving.review.pool import ReviewPool
 
-#: Texts shown as the nearest, and texts of the pool that are compared.
-_N_NEAREST, _MAX_TEXTS = 5, 5000
+#: Number of texts shown as the nearest.
+_N_NEAREST = 5
 
 
 class Neighbour(NamedTuple):
@@ -52,7 +52,7 @@ class TextTrials:
         proba = self._classifier.predict_proba([text])[0]
         with self._lock:
             if self._features is None:
-                self._features = self._of_pool(self._pool.texts[:_MAX_TEXTS])
+                self._features = self._of_pool(self._pool.texts)
         likeness = self._features @ self._of_text(text).T
         likeness = np.asarray(likeness.todense() if self._words else likeness).ravel()
         nearest = np.argsort(-likeness, kind="stable")[:_N_NEAREST].tolist()

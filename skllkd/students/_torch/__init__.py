@@ -7,6 +7,7 @@ from skllkd.students._torch import dropout as dropout
 from skllkd.students._torch import encoder as encoder
 from skllkd.students._torch import heads as heads
 from skllkd.students._torch import inference as inference
+from skllkd.students._torch import objective as objective
 from skllkd.students._torch import onnx as onnx
 from skllkd.students._torch import pools as pools
 from skllkd.students._torch import pretrained as pretrained

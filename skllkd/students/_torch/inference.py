@@ -12,6 +12,7 @@ from skllkd._core.device import any_shape_attention, own_generators
 from skllkd._core.tokens import TokenizedTexts, length_ordered_batches
 from skllkd.students._torch.encoder import Classifier
 from skllkd.students._torch.heads import Head, head_kind, head_weights
+from skllkd.students._torch.objective import probabilities
 
 #: Texts in a batch where the user names no number: a larger one leaves a GPU idle less.
 _BATCH_SIZE, _BATCH_SIZE_ON_GPU = 64, 256
@@ -59,24 +60,22 @@ def text_proba(
     texts: TokenizedTexts,
     batch_size: int | None,
     device: torch.device,
+    multilabel: bool,
 ) -> FloatArray:
-    """Return a classifier's distributions for all texts."""
+    """Return a classifier's probabilities for all texts."""
     every = np.arange(len(texts))
     logits = in_length_order(model, texts, every, batch_size, device)
-    return distributions(torch.from_numpy(logits))
+    return probabilities(torch.from_numpy(logits), multilabel)
 
 
 @torch.no_grad()
-def head_proba(weights: Weights, features: Float32Array) -> FloatArray:
-    """Return the distributions for features by the head among a student's weights."""
+def head_proba(
+    weights: Weights, features: Float32Array, multilabel: bool
+) -> FloatArray:
+    """Return the probabilities for features by the head among a student's weights."""
     n_classes, n_features = weights["head.weight"].shape
     as_given = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
     with own_generators():  # the initial weights are replaced
         head = Head(*as_given, n_classes, head_kind(weights)).eval()
     head.set_weights(head_weights(weights))
-    return distributions(head(torch.from_numpy(features)))
-
-
-def distributions(logits: torch.Tensor) -> FloatArray:
-    """Return logits as distributions, in double precision."""
-    return torch.softmax(logits.float().cpu().double(), dim=1).numpy()
+    return probabilities(head(torch.from_numpy(features)), multilabel)

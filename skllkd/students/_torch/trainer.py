@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -27,15 +27,14 @@ from skllkd.students._torch.heads import (
     head_kind,
     head_weights,
 )
-from skllkd.students._torch.inference import distributions, in_length_order
+from skllkd.students._torch.inference import in_length_order
+from skllkd.students._torch.objective import Objective
 from skllkd.students._torch.pools import FeaturePool, Indices, Pool, TextPool
 from skllkd.students._torch.precision import autocast, compute_dtype
 
 _MAX_GRADIENT_NORM = 1.0
 _WEIGHT_DECAY, _WARMUP = 0.01, 0.1
 _PROBE_BATCH, _PROBE_RATE, _FEATURE_BATCH = 32, 3e-3, 64
-#: From log-probabilities and targets of rows to the loss of each.
-PerSample: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Settings(NamedTuple):
@@ -62,10 +61,10 @@ class Trainer:
         model: WeightedModel,
         pool: Pool,
         rates: list[tuple[list[nn.Parameter], float]],
-        per_sample: PerSample,
+        objective: Objective,
         settings: Settings,
     ) -> None:
-        self.model, self.pool, self.per_sample = model, pool, per_sample
+        self.model, self.pool, self.objective = model, pool, objective
         self.settings, self._device = settings, settings.device
         self._optimizer = torch.optim.AdamW(
             [
@@ -99,20 +98,21 @@ class Trainer:
 
     @torch.no_grad()
     def proba(self, rows: IntArray) -> FloatArray:
-        """Return the distributions of some rows, (n_rows, n_classes)."""
+        """Return the probabilities of some rows, (n_rows, n_classes)."""
         self.model.eval()
         logits = torch.zeros(len(rows), self.model.n_classes, device=self._device)
         with cpu_threads(self.settings.n_threads):
             for indices in self._passes(rows):
                 logits[indices] = self._logits(rows[indices])
-            return distributions(self._sum(logits))
+            return self.objective.proba(self._sum(logits))
 
     def step(
         self, rows: IntArray, target: FloatArray, weight: FloatArray, progress: float
     ) -> float:
         """Take one step of gradient descent, and return the mean of weight times loss.
 
-        `progress`, in (0, 1], is how much of training is done.
+        Of several classes a text it is the sum over them. `progress`, in (0, 1], is how
+        much of training is done.
         """
         self._set_learning_rates(progress)
         targets = torch.as_tensor(target, dtype=torch.float32, device=self._device)
@@ -124,8 +124,7 @@ class Trainer:
             for indices in self._passes(rows):  # the gradient is the sum over passes
                 with self.settings.randomness():
                     logits = self._logits(rows[indices])
-                log_proba = torch.log_softmax(logits, dim=1)
-                losses = self.per_sample(log_proba, targets[indices])
+                losses = self.objective.losses(logits, targets[indices])
                 loss = (weights[indices] * losses).sum() / len(rows)
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
@@ -165,7 +164,7 @@ def encoder_trainer(
     device: torch.device,
     seed: int,
     recipe: FineTuning,
-    per_sample: PerSample,
+    objective: Objective,
 ) -> Trainer:
     """Return a trainer of an encoder and its head."""
     processes = ProcessGroup()
@@ -186,7 +185,7 @@ def encoder_trainer(
         (list(model.encoder.parameters()), recipe.learning_rate),
         (model.head_parameters(), recipe.head_learning_rate),
     ]
-    return Trainer(model, TextPool(texts), rates, per_sample, settings)
+    return Trainer(model, TextPool(texts), rates, objective, settings)
 
 
 def head_trainer(
@@ -196,7 +195,7 @@ def head_trainer(
     seed: int,
     learning_rate: float,
     dropout: float,
-    per_sample: PerSample,
+    objective: Objective,
     warmup: float = _WARMUP,
 ) -> Trainer:
     """Return a trainer of a head alone, on the CPU."""
@@ -206,7 +205,7 @@ def head_trainer(
         model = Head(pool.mean, pool.scale, n_classes, head, dropout)
     rates = [(list(model.parameters()), learning_rate)]
     settings = Settings(seed, randomness, warmup=warmup)
-    return Trainer(model, pool, rates, per_sample, settings)
+    return Trainer(model, pool, rates, objective, settings)
 
 
 def linear_probe(
@@ -231,7 +230,7 @@ def linear_probe(
         settings.seed,
         _PROBE_RATE,
         model.dropout.p,
-        trainer.per_sample,
+        trainer.objective,
         warmup=0.0,
     )
     head.model.set_weights(own)

@@ -8,7 +8,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,11 +62,19 @@ class StoreFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=_WAIT_S)
-            self._connection.create_function("row_checksum", 2, answer_checksum)
-            self._create()
-            self._use_write_ahead_log()
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            self._set_up()
+            on_failure.pop_all()
+
+    def _set_up(self) -> None:
+        """Make the connection that of a label store."""
+        with self._guarded() as connection:
+            connection.create_function("row_checksum", 2, answer_checksum)
+            self._create()
+            self._use_write_ahead_log()
 
     def _use_write_ahead_log(self) -> None:
         """Let readers and a writer work at once, from any number of processes."""

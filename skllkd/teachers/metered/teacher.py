@@ -160,8 +160,12 @@ class MeteredTeacher(Teacher):
 
     def _describe(self, classes: Classes) -> dict[str, Any]:
         """Describe the answers for the store's table of contents."""
-        named = {"teacher": type(self).__name__, "classes": list(classes.words)}
-        named |= {"multilabel": True} if classes.multilabel else {}
+        named: dict[str, Any] = {
+            "teacher": type(self).__name__,
+            "classes": list(classes.words),
+        }
+        if classes.multilabel:
+            named["multilabel"] = True
         model = getattr(self, "model", None) or getattr(self, "model_path", None)
         return named | ({"model": Path(str(model)).name} if model else {})
 

@@ -72,10 +72,13 @@ class TagReader(AnswerReader):
         inside = text.strip().strip("[]{}")
         if folded(inside) in _NONE:
             return np.zeros(len(self.codes), dtype=bool)
-        named = [self.chosen(part) for part in re.split(r"[,;\n]", inside)]
-        if None in named:
-            return None
-        return np.isin(np.arange(len(self.codes)), named)
+        has = np.zeros(len(self.codes), dtype=bool)
+        for part in re.split(r"[,;\n]", inside):
+            column = self.chosen(part)
+            if column is None:
+                return None
+            has[column] = True
+        return has
 
     def _values(self, text: str) -> dict[int, _Value]:
         """Return the value of each class that an answer gives one, by its column."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from skllkd import LLKDClassifier
 from skllkd.exceptions import InvalidParameterError
+from skllkd.serving.review import pool as pool_module
 from skllkd.serving.review.answers import AnswerFile
 from skllkd.serving.review.order import DISAGREEMENT, ISSUE, RANDOM, REST, asking_order
 from skllkd.serving.review.pool import LABELS, STUDENT, TEACHER, ReviewPool, read_pool
@@ -12,6 +13,7 @@ from skllkd.serving.review.session import AnsweredError, ReviewSession
 from skllkd.students import SklearnStudent
 
 from tests.serving.review.reviewed import CLASSES, one_sided, some_pool
+from tests.serving.told import ToldStudent
 
 
 @pytest.fixture
@@ -80,6 +82,14 @@ def test_the_sample_is_the_same_however_the_table_is_sorted():
     assert (asked.said(TEACHER) == 0).all()
     with pytest.raises(InvalidParameterError, match="all are empty"):
         read_pool(clf, ["", " "])
+
+
+def test_of_many_texts_some_are_drawn_at_random(monkeypatch):
+    texts = [f"{i} 0.9 ham ham" for i in range(50)]
+    student = ToldStudent().fit(texts)
+    every = read_pool(student, texts).texts
+    monkeypatch.setattr(pool_module, "MAX_TEXTS", 20)
+    assert read_pool(student, texts).texts == every[:20]
 
 
 def test_gold_labels_that_were_learned_judge_nobody(begun):

@@ -132,19 +132,17 @@ def test_an_interrupted_program_waits_for_no_thread():
             def score_batch(self, texts, classes):
                 if texts == ["5"]:
                     os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.01 if len(texts[0]) < 2 else 60)
+                time.sleep(0.01 if len(texts[0]) < 2 else 600)
                 return Scores(np.zeros((len(texts), 2)))
 
         SlowTeacher().label([str(i) for i in range(40, -1, -1)][35:] + ["slow"] * 1
                             + [f"slow {i}" for i in range(9)], ["a", "b"])
     """)
-    start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
     assert "KeyboardInterrupt" in done.stderr
-    assert time.monotonic() - start < 20

@@ -3,6 +3,7 @@ import os
 import signal
 import sqlite3
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,8 +94,11 @@ def test_another_version_is_refused(own_store, version):
     connection.execute(f"PRAGMA user_version = {version}")
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match=f"another version.*{version}"):
+    with pytest.raises(StoreError, match=f"another version.*{version}") as refused:
         LabelStore()
+    # While the error is at hand, nothing is closed by being forgotten.
+    opened = {os.path.realpath(entry) for entry in Path("/proc/self/fd").glob("*")}
+    assert str(own_store) not in opened, refused
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
