@@ -12,8 +12,10 @@ texts on; "over-confident" ones are less accurate than they say, and the surest 
 "bump" students are their worst, so that a looser threshold is the more accurate one.
 
 On data, a head on frozen MiniLM learns from three quarters of up to 2,000 labelled train
-texts, thresholds are chosen on the last quarter, and the answers to other texts counted:
-agreement with the language model, where it labelled the split, and accuracy on gold.
+texts. The last quarter and the texts of another split are drawn anew 20 times, some to
+choose a threshold on and the others to count the answers to: agreement with the language
+model, where it labelled the split, and accuracy on gold. The number of sequences and their
+first thresholds are varied as well.
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from sklearn.base import clone
-from skllkd import CascadeClassifier, LLKDClassifier
+from skllkd import LLKDClassifier
 from skllkd.exceptions import SkllkdWarning
 from skllkd.serving.audit import AuditLog
 from skllkd.serving.coverage import coverage_curve
@@ -39,8 +42,9 @@ from benchmarks.tables import markdown_table
 
 N_DRAWS, CONFIDENCE = 2000, 0.95
 TARGETS, N_HELD_OUT = [0.9, 0.97], [150, 300, 1000]
-N_CHECKS, N_DRIFT, N_MOST, N_NEW = 1000, 100, 2000, 1000
-DATA_TARGETS = [0.85, 0.9, 0.95, 0.97]
+N_CHECKS, N_DRIFT, N_MOST = 1000, 100, 2000
+DATA_TARGETS, DATA_HELD_OUT, N_SPLITS = [0.8, 0.85, 0.9, 0.95], [300, 500], 20
+FIRST_SHARES = [(0.15,), (0.25,), (0.4,), (0.15, 0.4), (0.1, 0.25, 0.5)]
 
 
 def flat(sure: np.ndarray, target: float) -> np.ndarray:
@@ -165,8 +169,10 @@ def simulate(cells: Cells) -> None:
         cells.run(f"drift/{N_DRIFT}/{shift}", drift_alarms, N_DRIFT, shift)
 
 
-def task_of(folder: Path, split: str, seed: int) -> dict[str, Any]:
-    """Return a fitted classifier, held-out texts and new ones, with labels of each."""
+def unseen_answers(
+    folder: Path, split: str, seed: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return confidences on texts not learned, and where they are right, by metric."""
     pool = labelled_pool(folder)
     names = np.array(pool.classes)
     order = np.random.RandomState(seed).permutation(len(pool.texts))[:N_MOST]
@@ -182,40 +188,65 @@ def task_of(folder: Path, split: str, seed: int) -> dict[str, Any]:
         random_state=seed,
         verbose=0,
     )
-    texts = [pool.texts[i] for i in learned]
-    clf.fit(texts, teacher_proba=pool.teacher_proba[learned])
-    new, gold = gold_texts(folder, split, N_NEW)
-    said = None
+    clf.fit([pool.texts[i] for i in learned], teacher_proba=pool.teacher_proba[learned])
+    said = names[pool.teacher_proba.argmax(axis=1)]
+    new = {"accuracy": gold_texts(folder, split, N_MOST)}
     if (folder / "llm.jsonl").exists():
-        other = load_pool(folder, split, N_NEW)
-        said = other.texts, names[other.teacher_proba.argmax(axis=1)]
-    return {
-        "clf": clf,
-        "held_out": [pool.texts[i] for i in held_out],
-        "agreement": names[pool.teacher_proba[held_out].argmax(axis=1)],
-        "accuracy": pool.gold[held_out],
-        "new": {"agreement": said, "accuracy": (new, gold)},
-    }
+        other = load_pool(folder, split, N_MOST)
+        new["agreement"] = other.texts, names[other.teacher_proba.argmax(axis=1)]
+    known = {"agreement": said[held_out], "accuracy": pool.gold[held_out]}
+    answers = {}
+    for metric, (texts, truth) in new.items():
+        proba = clf.predict_proba([*(pool.texts[i] for i in held_out), *texts])
+        predicted = clf.classes_[proba.argmax(axis=1)]
+        right = predicted == np.concatenate([known[metric], truth])
+        answers[metric] = proba.max(axis=1), right
+    return answers
 
 
-def on_data(task: dict[str, Any], metric: str, target: float) -> dict[str, float]:
-    """Return the share of new texts answered, and the share of the answers right."""
-    cascade = CascadeClassifier(
-        task["clf"], target=target, metric=metric, held_out="prefit", random_state=0
-    ).fit(task["held_out"], task[metric])
-    texts, truth = task["new"][metric]
-    decided = cascade.decision(texts)
-    own = decided.source == "student"
-    right = decided.label[own] == truth[own]
-    everything = task["clf"].predict(texts) == truth
-    return {
-        "held_out": cascade.n_held_out_,
-        "promised": round(cascade.curve_.chosen_coverage, 4),
-        "answered": round(float(own.mean()), 4),
-        "right": round(float(right.mean()), 4) if own.any() else None,
-        "right_of_all": round(float(everything.mean()), 4),
-        "n_new": len(texts),
+def best_share(sure: np.ndarray, right: np.ndarray, target: float) -> float:
+    """Return the share of the texts above the loosest threshold that is good enough."""
+    share_right = np.cumsum(right[np.argsort(-sure)]) / np.arange(1, len(sure) + 1)
+    enough = np.flatnonzero(share_right >= target)
+    return (enough[-1] + 1) / len(sure) if len(enough) else 0.0
+
+
+def answered(
+    sure: np.ndarray, right: np.ndarray, target: float, n: int
+) -> tuple[float, float | None]:
+    """Return the mean share of new texts answered, and the share of those right."""
+    shares, n_right, n_own = [], 0, 0
+    for draw in range(N_SPLITS):
+        order = np.random.default_rng([draw, n]).permutation(len(sure))
+        chosen, new = order[:n], order[n:]
+        curve = coverage_curve(sure[chosen], right[chosen], target, CONFIDENCE)
+        own = sure[new] >= curve.chosen_threshold
+        shares.append(own.mean())
+        n_own, n_right = n_own + own.sum(), n_right + right[new][own].sum()
+    return float(np.mean(shares)), float(n_right / n_own) if n_own else None
+
+
+def named(first: tuple[float, ...]) -> str:
+    """Return the shares of the first thresholds as text."""
+    return " and ".join(f"{share:g}" for share in first)
+
+
+def on_data(sure: np.ndarray, right: np.ndarray, target: float) -> dict[str, Any]:
+    """Return the share of new texts answered, by the number of texts held out."""
+    found: dict[str, Any] = {
+        "n_texts": len(sure),
+        "right_of_all": round(float(right.mean()), 4),
+        "best": round(best_share(sure, right, target), 4),
     }
+    for n in DATA_HELD_OUT:
+        share, share_right = answered(sure, right, target, n)
+        found[f"answered/{n}"] = round(share, 4)
+        found[f"right/{n}"] = share_right and round(share_right, 4)
+    for first in FIRST_SHARES:
+        with patch("skllkd.serving.coverage._FIRST_SHARES", first):
+            share, _ = answered(sure, right, target, DATA_HELD_OUT[-1])
+        found[f"first/{named(first)}"] = round(share, 4)
+    return found
 
 
 def measure(
@@ -230,17 +261,15 @@ def measure(
                 continue  # kept apart
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SkllkdWarning)
-                task = task_of(data / name, split, seed)
-                for metric in ("agreement", "accuracy"):
-                    if task["new"][metric] is None:
-                        continue
-                    for target in DATA_TARGETS:
-                        key = f"{split}/{name}/{metric}/{target}/{seed}"
-                        cells.run(key, on_data, task, metric, target)
+                answers = unseen_answers(data / name, split, seed)
+            for metric, (sure, right) in answers.items():
+                for target in DATA_TARGETS:
+                    key = f"{split}/{name}/{metric}/{target}/{seed}"
+                    cells.run(key, on_data, sure, right, target)
 
 
 def table(cells: dict[str, Any]) -> str:
-    """Return the tables of docs/put-to-work.md."""
+    """Return the tables of docs/put-to-work.md, and of the first thresholds."""
     parts = []
     rows = [
         [kind]
@@ -256,32 +285,45 @@ def table(cells: dict[str, Any]) -> str:
     header = ["student"] + [f"{t:g}, {n} texts" for t in TARGETS for n in N_HELD_OUT]
     parts.append(markdown_table(header, rows))
     for split in ("dev", "test"):
-        keys = {tuple(k.split("/")[1:3]) for k in cells if k.startswith(f"{split}/")}
-        rows = []
-        for name, metric in sorted(keys, key=lambda key: (key[1], key[0])):
-            of = {
-                t: [
-                    cell
-                    for key, cell in cells.items()
-                    if key.startswith(f"{split}/{name}/{metric}/{t}/")
-                ]
-                for t in DATA_TARGETS
-            }
-            rest = [cell["right_of_all"] for cell in of[DATA_TARGETS[0]]]
-            row = [name, metric, f"{np.mean(rest):.3f}"]
-            for found in of.values():
-                answered = np.mean([cell["answered"] for cell in found])
-                right = [cell["right"] for cell in found if cell["right"] is not None]
-                row.append(
-                    f"{answered:.0%} ({np.mean(right):.3f})".replace("%", " %")
-                    if right
-                    else "0 %"
-                )
-            rows.append(row)
-        header = ["set", "metric", "all answered", *(f"{t:g}" for t in DATA_TARGETS)]
-        if rows:
-            parts.append(f"{split}\n\n" + markdown_table(header, rows))
+        if any(key.startswith(f"{split}/") for key in cells):
+            parts += [split, data_table(cells, split), first_table(cells, split)]
     return "\n\n".join(parts)
+
+
+def data_table(cells: dict[str, Any], split: str) -> str:
+    """Return the share of the texts answered, of the share that could be, by set."""
+    keys = {tuple(k.split("/")[1:3]) for k in cells if k.startswith(f"{split}/")}
+    rows = []
+    for name, metric in sorted(keys, key=lambda key: (key[1], key[0])):
+        prefix = f"{split}/{name}/{metric}"
+        everything = mean_of(cells, f"{prefix}/{DATA_TARGETS[0]}/", "right_of_all")
+        row = [name, metric, f"{everything:.2f}"]
+        for target in DATA_TARGETS:
+            share, best = (
+                mean_of(cells, f"{prefix}/{target}/", value)
+                for value in (f"answered/{DATA_HELD_OUT[-1]}", "best")
+            )
+            row.append(f"{share:.0%} of {best:.0%}".replace("%", " %"))
+        rows.append(row)
+    header = ["set", "right is", "of all", *(f"{t:g}" for t in DATA_TARGETS)]
+    return markdown_table(header, rows)
+
+
+def first_table(cells: dict[str, Any], split: str) -> str:
+    """Return the mean share of the texts answered, by the first threshold."""
+    rows = []
+    for first in FIRST_SHARES:
+        shares = []
+        for target in DATA_TARGETS:
+            at = [k for k in cells if k.startswith(split) and f"/{target}/" in k]
+            shares.append(np.mean([cells[k][f"first/{named(first)}"] for k in at]))
+        rows.append([named(first), *(f"{share:.3f}" for share in shares)])
+    return markdown_table(["first", *(f"{t:g}" for t in DATA_TARGETS)], rows)
+
+
+def mean_of(cells: dict[str, Any], prefix: str, name: str) -> float:
+    """Return the mean of a value over the seeds."""
+    return float(np.mean([v[name] for k, v in cells.items() if k.startswith(prefix)]))
 
 
 def main() -> None:
@@ -290,14 +332,16 @@ def main() -> None:
     parser.add_argument("--simulate", action="store_true", help="needs no data")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--split", choices=["dev", "test"], default="dev")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--sets", nargs="+", default=SETS)
-    add_data_option(parser)
+    add_data_option(parser, required=False)
     options = parser.parse_args()
     if options.table:
         found = json.loads(options.output.read_text(encoding="utf-8"))["cells"]
         print(table(found))
         return
+    if not options.simulate and options.data is None:
+        parser.error("--data is needed without --simulate")
     with Cells(options.output, about("cascade", "numpy", "scipy")) as cells:
         if options.simulate:
             simulate(cells)

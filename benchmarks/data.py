@@ -30,13 +30,13 @@ class Pool(NamedTuple):
     classes: list[str]
 
 
-def add_data_option(parser):
+def add_data_option(parser, *, required=True):
     """Add `--data` to a parser."""
     parser.add_argument(
         "--data",
         type=Path,
         default=os.environ.get("SKLLKD_DATA"),
-        required="SKLLKD_DATA" not in os.environ,
+        required=required and "SKLLKD_DATA" not in os.environ,
         help="folder of the data sets (SKLLKD_DATA by default)",
     )
 

@@ -34,10 +34,10 @@ from benchmarks.tables import difference, interval, markdown_table, marked_diffe
 
 WINDOWS = ["head", "head_tail", "mean"]
 CUT, LONG = 256, 512  # tokens of stories that are cut, and of long ones
-N_STORIES, N_TIMED = 300, 20
+N_STORIES, N_TIMED = 240, 20
 PLANS = {  # of a student: class, epochs, stories to learn from, and to be judged by
-    "frozen": (FrozenEncoderStudent, 20, 100, 200),
-    "tuned": (TransformerStudent, 3, 100, 200),
+    "frozen": (FrozenEncoderStudent, 20, 100, 140),
+    "tuned": (TransformerStudent, 3, 100, 140),
 }
 
 

@@ -119,7 +119,7 @@ def answers_path(options: argparse.Namespace) -> Path:
 
 
 def _tell(answers: Any, path: Path) -> None:
-    """Say how many answers there are already, and what was lost."""
+    """Say how many answers there are already, and whether one was cut off."""
     if answers.torn:
         torn = answers.torn.decode("utf-8", "replace")
         say(f"{path}: the last line was cut off, and is left out: {torn!r:.200}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import ipaddress
 import os
 from pathlib import Path
 from typing import Any
 
 from skllkd.cli.arguments import add_command
+from skllkd.cli.console import say
 from skllkd.cli.teacher import teacher_of
 from skllkd.cli.teacher_options import add_teacher
 from skllkd.exceptions import InvalidParameterError
@@ -48,13 +48,14 @@ def add_commands(commands: Any) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     """Serve a classifier until told to stop."""
-    from skllkd._core.params import optional_import
+    from skllkd._core.params import check_number, optional_import
 
+    check_number(options.port, "--port", 0, 65535, integer=True)
     uvicorn = optional_import("uvicorn", "serve")
     optional_import("fastapi", "serve")
     optional_import("prometheus_client", "serve")
     from skllkd.serving.app import make_app
-    from skllkd.serving.model import load_cascade
+    from skllkd.serving.model import described, load_cascade
 
     token = os.environ.get(options.token_env) or None
     if token is None and not is_loopback(options.host):
@@ -63,7 +64,12 @@ def _serve(options: argparse.Namespace) -> None:
             f"the environment variable {options.token_env}, or listen at 127.0.0.1."
         )
     teacher = None if options.teacher is None else teacher_of(options)
-    load = functools.partial(load_cascade, Path(options.model), teacher)
+
+    def load() -> Any:
+        cascade = load_cascade(Path(options.model), teacher)
+        say(described(cascade))
+        return cascade
+
     uvicorn.run(
         make_app(load, token),
         host=options.host,

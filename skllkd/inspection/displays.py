@@ -125,11 +125,13 @@ class SelectionDisplay(_Display):
         """
         state = fitted_state(estimator)
         learned, history = state.attributes(), state.history
-        thresholds = [learned.get(f"{of}_thresholds_") for of in ("teacher", "student")]
-        if state.multilabel:
-            thresholds = [of if of is None else of[:, :, 1] for of in thresholds]
+        teacher, student = (
+            learned.get(f"{of}_thresholds_") for of in ("teacher", "student")
+        )
+        if state.multilabel and teacher is not None and student is not None:
+            teacher, student = teacher[:, :, 1], student[:, :, 1]
         share_selected = history["n_selected"] / history["n_presented"]
-        display = cls(share_selected, *thresholds, state.classes)
+        display = cls(share_selected, teacher, student, state.classes)
         return display.plot(ax=ax)
 
     @override

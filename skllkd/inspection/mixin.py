@@ -65,7 +65,7 @@ class InspectionMixin(ClassifierMixin):
             If there are neither labels nor a teacher, or a label is not in `classes`.
         """
         state = fitted_state(self)
-        if y is not None and state.multilabel:
+        if y is not None and state.thresholds is not None:
             has = state.student.predict_proba(self._read(X)) >= state.thresholds
             return tags_accuracy(has, y, state.classes.tolist(), sample_weight)
         if y is not None:

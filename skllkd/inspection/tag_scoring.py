@@ -45,7 +45,7 @@ def evaluate_tags(
         (has == wanted).all(axis=1),
         tag_confidence(proba, thresholds),
     )
-    others = {"no class for any text": [[]] * len(proba)}
+    others: dict[str, Any] = {"no class for any text": [[]] * len(proba)}
     return Evaluation(
         classes=names,
         accuracy=Accuracy(len(wanted), int(is_right.sum())),

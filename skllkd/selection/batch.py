@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray
 
 
@@ -126,4 +128,4 @@ class Selected:
     @property
     def row_mask(self) -> BoolArray:
         """The rows to train on, of all classes or of some."""
-        return self.mask if self.mask.ndim == 1 else self.mask.any(axis=1)
+        return self.mask if self.mask.ndim == 1 else np.asarray(self.mask.any(axis=1))

@@ -97,7 +97,7 @@ class PerClass(Selection):
             for part, own in zip(self.selections_, _batches(batch), strict=True)
         ]
         self._candidates: BoolArray | None = np.column_stack(masks)
-        return self._candidates.any(axis=1)
+        return np.asarray(self._candidates.any(axis=1))
 
     @override
     def select(self, batch: Batch) -> Selected:

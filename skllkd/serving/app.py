@@ -51,6 +51,15 @@ _FAILURES = {
     413: _failure(413, "The body is too large"),
     503: _failure(503, "Too many texts wait"),
 }
+#: Of a path whose other answers are plain text.
+_REFUSED_METRICS: dict[int | str, dict[str, Any]] = {
+    401: {
+        "description": "The token is missing or wrong",
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}
+        },
+    }
+}
 
 
 class Query(BaseModel):
@@ -136,7 +145,7 @@ def make_app(
         "/metrics",
         dependencies=protected,
         response_class=PlainTextResponse,
-        responses=refusals,
+        responses=None if token is None else _REFUSED_METRICS,
     )
     async def prometheus() -> Response:
         """Return counts and durations for Prometheus."""

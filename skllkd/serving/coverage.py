@@ -1,10 +1,12 @@
 """Threshold of a cascade: selective accuracy with a bound that holds for the choice.
 
 Each threshold has a hypothesis, that the answers above it are right less often than the
-target. From the strictest threshold to the loosest, a hypothesis is rejected where the
-Clopper-Pearson bound reaches the target; at the first that is not, the sequence ends, and
-the last threshold rejected is chosen. No correction for the number of thresholds is due:
-fixed-sequence testing, as in "Learn then Test" (arXiv:2110.01052).
+target. From the strictest threshold to the loosest, hypotheses are tested in sequences,
+each of which ends at the first that is not rejected; the last threshold rejected is chosen.
+The error is divided by the number of sequences, not of thresholds: fixed-sequence testing
+with several starts, as in "Learn then Test" (arXiv:2110.01052). A sequence that comes as
+far as the start of the next has the error of both from there on: Wiens, "A fixed sequence
+Bonferroni procedure for testing multiple endpoints", Pharmaceutical Statistics 2(3), 2003.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.special import betaincinv, expit
+from scipy.special import bdtrc, betaincinv, expit
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray
 
 #: Thresholds, from the strictest: evenly spaced log-odds, whatever the texts.
 _GRID = np.append(expit(np.linspace(36, -7, 43_001)), 0.0)
-#: Number of wrong answers that the first bound of a sequence may tolerate at most.
-_MAX_WRONG = 5
+#: Shares of the texts that the first thresholds of the sequences answer, about: a strict
+#: one for students of whom few answers are good enough, and one that errors among the
+#: surest do not end.
+_FIRST_SHARES = (0.15, 0.4)
 #: Number of points of a curve that an estimate of the texts needed looks at.
 _N_LOOKED_AT = 25
 
@@ -37,8 +41,6 @@ class CoverageCurve:
         Number of texts with at least that confidence.
     n_right : ndarray of shape (n_points,), int
         Number of them that the student answers right.
-    lower_bound : ndarray of shape (n_points,)
-        One-sided Clopper-Pearson bound of the share of right answers, in [0, 1].
     n_texts : int
         Number of texts.
     target, confidence : float
@@ -59,7 +61,6 @@ class CoverageCurve:
     threshold: FloatArray
     n_answered: IntArray
     n_right: IntArray
-    lower_bound: FloatArray
     n_texts: int
     target: float
     confidence: float
@@ -74,6 +75,11 @@ class CoverageCurve:
     def share_right(self) -> FloatArray:
         """The share of the answers that is right at each threshold, in [0, 1]."""
         return self.n_right / self.n_answered
+
+    @property
+    def lower_bound(self) -> FloatArray:
+        """The one-sided Clopper-Pearson bound of the share of right answers, in [0, 1]."""
+        return lower_bounds(self.n_right, self.n_answered, self.confidence)
 
     @property
     def expected_share(self) -> FloatArray:
@@ -123,11 +129,10 @@ def coverage_curve(
 ) -> CoverageCurve:
     """Choose the loosest threshold whose answers reach a target, and the curve around it.
 
-    The order of the thresholds and the first of them depend on no label. That first
-    threshold leaves out those which too few texts reach to prove anything. The chance that
-    the threshold chosen misses the target is at most 1 - confidence where a looser
-    threshold is never the more accurate one; `benchmarks.cascade` measures it, also where
-    that does not hold.
+    The order of the thresholds and the starts of the sequences depend on no label. The
+    chance that the threshold chosen misses the target is at most 1 - confidence where a
+    looser threshold is never the more accurate one; `benchmarks.cascade` measures it, also
+    where that does not hold.
     """
     order = np.argsort(-confidence_of_text, kind="stable")
     n_above = np.searchsorted(-confidence_of_text[order], -_GRID, side="right")
@@ -136,22 +141,33 @@ def coverage_curve(
     strictest = np.flatnonzero(np.diff(n_above, prepend=0))
     n_answered = n_above[strictest]
     n_right = np.cumsum(is_right[order], dtype=np.int64)[n_answered - 1]
-    bound = lower_bounds(n_right, n_answered, confidence)
-    first = np.searchsorted(
-        n_answered, first_count(len(order), target, confidence), side="left"
+    starts = np.searchsorted(
+        n_answered, first_counts(len(order), target, confidence), side="left"
     )
-    rejected = bound[first:] >= target
-    n_rejected = len(rejected) if rejected.all() else int(rejected.argmin())
+    # the chance of as many right answers, were the target just missed
+    p_value = bdtrc(n_right - 1.0, n_answered, target)
     return CoverageCurve(
         threshold=_GRID[strictest],
         n_answered=n_answered,
         n_right=n_right,
-        lower_bound=bound,
         n_texts=len(order),
         target=target,
         confidence=confidence,
-        chosen=int(first) + n_rejected - 1 if n_rejected else None,
+        chosen=last_rejected(p_value.tolist(), starts.tolist(), 1 - confidence),
     )
+
+
+def last_rejected(p_values: list[float], starts: list[int], alpha: float) -> int | None:
+    """Return the last hypothesis rejected, of sequences with equal shares of alpha."""
+    level = 0.0
+    last: int | None = None
+    for i in range(starts[0], len(p_values)):
+        level += alpha * starts.count(i) / len(starts)
+        if level > 0 and p_values[i] <= level:
+            last = i
+        else:
+            level = 0.0
+    return last
 
 
 def not_shown(curve: CoverageCurve) -> str:
@@ -201,14 +217,24 @@ def fewest_texts(target: float, confidence: float, n_wrong: int = 0) -> int:
     return n
 
 
-def first_count(n_texts: int, target: float, confidence: float) -> int:
-    """Return how many texts the first threshold of a sequence must answer at least.
+def first_counts(n_texts: int, target: float, confidence: float) -> list[int]:
+    """Return how many texts the first threshold of each sequence must answer at least.
 
-    Up to a third of the texts, so that a few wrong answers among the surest do not end
-    the sequence, and as few as can prove anything.
+    As many as suffice for one more wrong answer, of its share of the texts; and one
+    sequence only, with the whole error, of few texts.
     """
-    counts = [fewest_texts(target, confidence, k) for k in range(_MAX_WRONG + 1)]
-    return max([counts[0], *(n for n in counts if n <= n_texts / 3)])
+    of_each = 1 - (1 - confidence) / len(_FIRST_SHARES)
+    shares = [share * n_texts for share in _FIRST_SHARES]
+    counts = sorted({_next_proof(n, target, of_each) for n in shares})
+    return counts if len(counts) > 1 else [_next_proof(shares[0], target, confidence)]
+
+
+def _next_proof(n: float, target: float, confidence: float) -> int:
+    """Return the fewest answers from n on that tolerate one more wrong answer."""
+    n_wrong = 0
+    while fewest_texts(target, confidence, n_wrong) < n:
+        n_wrong += 1
+    return fewest_texts(target, confidence, n_wrong)
 
 
 def _bound(n: int, n_wrong: int, confidence: float) -> float:

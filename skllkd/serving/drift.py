@@ -123,7 +123,9 @@ def compare(
 
 def _indicator(label: IntArray, n_classes: int) -> FloatArray:
     """Return labels as rows of 0 and 1."""
-    one_hot: FloatArray = np.eye(n_classes)[label] if label.ndim == 1 else label * 1.0
+    if label.ndim == 2:
+        return label.astype(np.float64)
+    one_hot: FloatArray = np.eye(n_classes)[label]
     return one_hot
 
 

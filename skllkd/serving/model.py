@@ -12,6 +12,7 @@ from skllkd._core.arrays import FloatArray
 from skllkd.exceptions import InvalidParameterError, SkllkdError
 from skllkd.serving.batching import Batcher, QueueFullError
 from skllkd.serving.cascade import CascadeClassifier, given_classes
+from skllkd.serving.cascade_report import promise
 from skllkd.serving.coverage import CoverageCurve
 from skllkd.serving.decisions import Decisions, Traffic
 from skllkd.serving.drift import Sample
@@ -39,11 +40,21 @@ def load_cascade(path: Path, teacher: Any = None) -> CascadeClassifier:
     cascade._class_bias = np.zeros(len(clf.classes_))
     nothing, none = np.empty(0), np.empty(0, dtype=np.int64)
     curve = CoverageCurve(
-        nothing, none, none, nothing, 0, cascade.target, cascade.confidence, None
+        nothing, none, none, 0, cascade.target, cascade.confidence, None
     )
     cascade._begin(curve, Sample(nothing, none, None), np.random.RandomState())
     cascade.threshold_ = 0.0
     return cascade
+
+
+def described(cascade: CascadeClassifier) -> str:
+    """Return who answers which texts, for the person who starts a server."""
+    if not cascade.curve_.n_texts:
+        return "The student answers every text: this is no cascade."
+    said = promise(cascade.curve_, cascade.metric)[0]
+    if cascade._fallback() is None:
+        return f"{said}. All other texts are abstained from, as no teacher is named."
+    return f"{said}. All other texts go to the teacher."
 
 
 class ServedModel:

@@ -34,7 +34,7 @@ class Reading:
     def label(self, proba: FloatArray) -> IntArray:
         """Return the classifier's labels."""
         if self.thresholds is None:
-            return proba.argmax(axis=1)
+            return np.asarray(proba.argmax(axis=1))
         return (proba >= self.thresholds).astype(np.int64)
 
     def confidence(self, proba: FloatArray) -> FloatArray:

@@ -14,6 +14,9 @@ from skllkd._core.nested import Defaults
 from skllkd.exceptions import InvalidParameterError
 from skllkd.students.base import Student
 
+#: Smallest probability of each of several classes a text.
+_NEVER = 1e-15
+
 
 class SklearnStudent(Student):
     """A vectorizer and an incremental scikit-learn classifier.
@@ -204,7 +207,7 @@ class LearnerPerClass(Learner):
         self._learners = [Learner(clone(classifier), 2) for _ in range(n_classes)]
 
     @property
-    def classifier(self) -> list[Any]:  # type: ignore[override]
+    def classifier(self) -> list[Any]:
         """The classifiers."""
         return [learner.classifier for learner in self._learners]
 
@@ -218,7 +221,8 @@ class LearnerPerClass(Learner):
     @override
     def proba(self, features: Any) -> FloatArray:
         yes = [learner.proba(features)[:, 1] for learner in self._learners]
-        return np.column_stack(yes)
+        # Neither 0 nor 1, whose log-odds are infinite; scikit-learn's checks ask for it.
+        return np.clip(np.column_stack(yes), _NEVER, 1 - _NEVER)
 
 
 def _default_classifier(given: Any) -> Any:

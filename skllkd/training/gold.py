@@ -161,7 +161,7 @@ def _words(column: IntArray, classes: Classes) -> list[Any]:
     """Return labels as the user gave them."""
     if column.ndim == 1:
         return [classes.names[k] for k in column]
-    return names_of(column, classes.names).tolist()
+    return list(names_of(column, classes.names))
 
 
 def _refuse_two_labels(row: int, one: Any, other: Any) -> None:

@@ -12,6 +12,7 @@ from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.progress import progress_bar
 from skllkd.exceptions import SkllkdWarning
 from skllkd.selection import Batch, Selected, Selection
+from skllkd.selection.per_class import one_selection
 from skllkd.students import Student
 from skllkd.training.early_stopping import EarlyStopping
 from skllkd.training.log import TrainingLog
@@ -92,8 +93,9 @@ def _warn_if_nothing_was_selected(log: TrainingLog, selection: Selection) -> Non
     """Warn of a student that was not trained."""
     if not log.times_selected.any():
         warnings.warn(
-            f"{type(selection).__name__} kept none of the {len(log.times_selected)} "
-            "texts, so the student learned nothing. Loosen the selection.",
+            f"{type(one_selection(selection)).__name__} kept none of the "
+            f"{len(log.times_selected)} texts, so the student learned nothing. Loosen the "
+            "selection.",
             SkllkdWarning,
             stacklevel=5,
         )

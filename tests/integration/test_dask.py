@@ -3,8 +3,6 @@
 import joblib
 import numpy as np
 import pytest
-from skllkd import LLKDClassifier, ONNXClassifier
-from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import LabelStore, LlamaCppTeacher
 
 TOPICS = ["business", "sports"]
@@ -45,28 +43,3 @@ def test_a_pool_is_spread_over_a_cluster_and_one_process_stores(
     difference = np.abs(alone.label(texts[:20], TOPICS).log_prob - spread.log_prob[:20])
     assert np.median(difference) < 0.2  # each text has its own answer
     assert teacher.label(texts, TOPICS).n_asked == 0
-
-
-@pytest.mark.enable_socket
-@pytest.mark.filterwarnings("default")
-def test_predictions_are_spread_and_each_worker_reads_the_model_once(
-    cluster, news, tiny_path, tmp_path
-):
-    pytest.importorskip("onnxruntime")
-    texts, gold = news
-    student = FrozenEncoderStudent(tiny_path, device="cpu")
-    clf = LLKDClassifier(student=student, random_state=0).fit(texts, gold)
-    clf.export_onnx(tmp_path / "student.onnx", texts[:20])
-    reader = ONNXClassifier(tmp_path / "student.onnx", n_threads=1)
-
-    # As in docs/put-to-work.md.
-    everywhere = cluster.scatter(reader, broadcast=True)
-    chunks = [texts[i : i + 50] for i in range(0, len(texts), 50)]
-    labels = cluster.map(lambda chunk, clf: clf.predict(chunk), chunks, clf=everywhere)
-    predicted = np.concatenate(cluster.gather(labels))
-
-    assert predicted.tolist() == reader.predict(texts).tolist()
-    has_read = cluster.run(
-        lambda key, dask_worker: "_model" in vars(dask_worker.data[key]), everywhere.key
-    )
-    assert list(has_read.values()) == [True, True]

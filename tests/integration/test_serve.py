@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,8 +12,11 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import packages_distributions, requires
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from skllkd import CascadeClassifier, LLKDClassifier, ONNXClassifier
 from skllkd.cli.main import main
 from skllkd.exceptions import GuaranteeWarning
@@ -20,6 +24,7 @@ from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import PrecomputedTeacher
 
 from tests.conftest import TOPICS
+from tests.recipes import recipe
 
 for package in ("fastapi", "uvicorn", "prometheus_client", "onnx", "onnxruntime"):
     pytest.importorskip(package)
@@ -28,18 +33,46 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals"),
 ]
 RUN = "import sys\nfrom skllkd.cli.main import main\nsys.exit(main(sys.argv[1:]))"
-WITHOUT_TORCH = f"""
+IN_THE_IMAGE = """
 import sys
 
-class Nothing:
+class Others:
     @staticmethod
     def find_spec(name, *_):
-        if name.partition(".")[0] in ("torch", "transformers", "sentence_transformers"):
-            raise ImportError(name)
+        if name.partition(".")[0] in {others!r}:
+            raise ModuleNotFoundError(name)
 
-sys.meta_path.insert(0, Nothing)
-{RUN}
+sys.meta_path.insert(0, Others)
+{run}
 """
+
+
+def packages_of_the_image():
+    """Return the packages that the Dockerfile of the page installs, with all they need."""
+    (installed,) = re.findall(
+        r"--no-cache-dir (?!--no-deps)((?:.*\\\n)*.*)", recipe("put-to-work.md", "FROM")
+    )
+    left, found = installed.replace("\\", " ").split(), {"skllkd"}
+    while left:
+        name = canonicalize_name(left.pop())
+        if name not in found:
+            found.add(name)
+            needed = map(Requirement, requires(name) or ())
+            left += [r.name for r in needed if not r.marker or r.marker.evaluate()]
+    return found
+
+
+@pytest.fixture(scope="module")
+def in_the_image():
+    """Return a program that serves, and finds no package that is not in the image."""
+    packages = packages_of_the_image()
+    others = {
+        module
+        for module, names in packages_distributions().items()
+        if packages.isdisjoint(map(canonicalize_name, names))
+    }
+    assert {"torch", "transformers", "pandas"} <= others
+    return IN_THE_IMAGE.format(others=others, run=RUN)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +98,7 @@ def onnx_path(classifier, news, tmp_path_factory):
 class Server:
     """A process that serves a model, stopped on leaving."""
 
-    def __init__(self, *arguments, code=WITHOUT_TORCH):
+    def __init__(self, *arguments, code=RUN):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -74,7 +107,7 @@ class Server:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
     def __enter__(self):
-        for _ in range(300):
+        for _ in range(1200):
             assert self.process.poll() is None, self.process.stderr.read()
             try:
                 self.get("/health")
@@ -82,6 +115,7 @@ class Server:
                 time.sleep(0.1)
             else:
                 return self
+        self.process.kill()
         raise AssertionError("the server did not start")
 
     def __exit__(self, *_):
@@ -103,11 +137,14 @@ class Server:
             return [row["label"] for row in json.load(answer)["predictions"]]
 
 
-def test_an_onnx_file_is_served_without_torch(onnx_path, news):
+def test_an_onnx_file_is_served_with_the_packages_of_the_image(
+    onnx_path, news, in_the_image
+):
     texts = news[0]
     expected = ONNXClassifier(onnx_path).predict(texts).tolist()
     chunks = [slice(i, i + 1 + i % 3) for i in range(0, 360, 3)]
-    with Server(onnx_path) as server, ThreadPoolExecutor(24) as clients:
+    program = Server(onnx_path, code=in_the_image)
+    with program as server, ThreadPoolExecutor(24) as clients:
         assert server.predict(texts[0]) == expected[:1]
         found = list(clients.map(lambda chunk: server.predict(texts[chunk]), chunks))
         assert found == [expected[chunk] for chunk in chunks]
@@ -141,6 +178,7 @@ def test_a_reload_and_a_client_that_goes_lose_no_answer(onnx_path, news, tmp_pat
         assert server.predict(texts[:5]) == expected[:5]
         server.process.terminate()
         log = server.process.communicate(timeout=30)[1]
+    assert log.count("The student answers every text") == 2
     assert "the model was read anew" in log
     assert "was not read anew" in log
 
@@ -173,13 +211,39 @@ def test_a_saved_cascade_asks_the_teacher_named(classifier, news, tmp_path):
     answers = tmp_path / "answers.jsonl"
     rows = ({"text": t, "label": y} for t, y in zip(texts, gold, strict=True))
     answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with Server(tmp_path / "model", "--teacher", answers, code=RUN) as server:
+    with Server(tmp_path / "model", "--teacher", answers) as server:
         assert server.predict(texts[:50]) == gold[:50]
         assert 'skllkd_texts_total{source="teacher"} 50.0' in server.get("/metrics")
         assert json.loads(server.get("/health"))["threshold"] is None
+
+
+@pytest.mark.parametrize("token", ["", "secret"])
+def test_schemathesis_finds_nothing(token, onnx_path, monkeypatch, tmp_path):
+    """It is not part of the development extra: `.ci/tools` installs it."""
+    pytest.importorskip("schemathesis")
+    monkeypatch.setenv("SKLLKD_TOKEN", token)
+    config = tmp_path / "schemathesis.toml"  # a body may be too large: 413
+    config.write_text('[checks.negative_data_rejection]\nexpected-statuses = ["4xx"]')
+    command = [sys.executable, "-m", "schemathesis.cli", f"--config-file={config}"]
+    command += ["run", "--max-examples=100", "--no-color", "--seed=0"]
+    command += [f"--header=Authorization: Bearer {token}"]
+    with Server(onnx_path) as server:
+        url = f"http://127.0.0.1:{server.port}/openapi.json"
+        done = subprocess.run(
+            [*command, url], capture_output=True, text=True, cwd=tmp_path
+        )
+    said = [line[:300] for line in (done.stdout + done.stderr).splitlines()]
+    assert done.returncode == 0, "\n".join(said)
 
 
 def test_other_machines_need_a_token(onnx_path, monkeypatch, capsys):
     monkeypatch.delenv("SKLLKD_TOKEN", raising=False)
     assert main(["serve", str(onnx_path), "--host", "0.0.0.0"]) == 1
     assert "SKLLKD_TOKEN" in capsys.readouterr().err
+
+
+def test_a_port_that_is_none_is_named(onnx_path, capsys):
+    assert main(["serve", str(onnx_path), "--port", "99999"]) == 1
+    assert (
+        "--port` must be an integer in [0, 65535]; got 99999" in capsys.readouterr().err
+    )

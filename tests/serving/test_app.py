@@ -1,13 +1,14 @@
 """The HTTP interface: answers, limits, tokens and metrics."""
 
 import asyncio
+import re
 
 import numpy as np
 import pytest
-from skllkd.exceptions import TeacherAccessError
+from skllkd.exceptions import GuaranteeWarning, TeacherAccessError
 from skllkd.teachers import CallableTeacher
 
-from tests.serving.test_cascade import told
+from tests.serving.test_cascade import told, truth_of
 from tests.serving.told import ToldTeacher, told_texts
 
 pytest.importorskip("fastapi")
@@ -16,7 +17,7 @@ pytest.importorskip("prometheus_client")
 from fastapi.testclient import TestClient
 from skllkd.serving.app import MAX_BODY_BYTES, MAX_CHARACTERS, make_app
 from skllkd.serving.batching import Batcher, QueueFullError
-from skllkd.serving.model import MAX_WAITING_TEACHER, ServedModel
+from skllkd.serving.model import MAX_WAITING_TEACHER, ServedModel, described
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,16 @@ def test_answers_are_those_of_the_cascade(client, cascade):
     np.testing.assert_allclose([row["confidence"] for row in found], decided.confidence)
     assert predictions(client, texts[0]) == found[:1]  # one text needs no list
     assert len(predictions(client, texts[:1] * 1024)) == 1024
+
+
+def test_it_is_told_who_answers(cascade):
+    texts = told_texts(800)
+    alone = told(teacher=False, metric="accuracy").fit(texts, truth_of(texts))
+    with pytest.warns(GuaranteeWarning):
+        nothing = told(ToldTeacher()).fit(told_texts(30))
+    assert re.search("from confidence .* go to the teacher", described(cascade))
+    assert re.search("are right.* abstained from", described(alone))
+    assert "answers nothing" in described(nothing)
 
 
 def test_without_a_teacher_it_abstains(cascade):

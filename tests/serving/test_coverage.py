@@ -7,7 +7,8 @@ import pytest
 from skllkd.serving.coverage import (
     coverage_curve,
     fewest_texts,
-    first_count,
+    first_counts,
+    last_rejected,
     lower_bounds,
 )
 
@@ -66,10 +67,36 @@ def test_a_few_wrong_answers_among_the_surest_do_not_end_the_sequence():
     assert coverage_curve(sure, right, 0.97, 0.95).chosen_coverage == 1
 
 
-def test_the_first_threshold_depends_on_the_number_of_texts_only():
-    assert first_count(10, 0.97, 0.95) == first_count(296, 0.97, 0.95) == 99
-    assert first_count(600, 0.97, 0.95) == fewest_texts(0.97, 0.95, 1)
-    assert first_count(10**6, 0.97, 0.95) == fewest_texts(0.97, 0.95, 5)
+def test_the_first_thresholds_depend_on_the_number_of_texts_only():
+    assert first_counts(10, 0.97, 0.95) == first_counts(300, 0.97, 0.95) == [99]
+    strict, loose = first_counts(2000, 0.97, 0.95)
+    for count, share in ((strict, 0.15), (loose, 0.4)):
+        assert share * 2000 <= count <= share * 2000 + 50
+        assert any(fewest_texts(0.97, 0.975, k) == count for k in range(40))
+
+
+def test_a_sequence_hands_its_error_to_the_next():
+    half, whole = 0.025, 0.05
+    assert last_rejected([half, half, whole], [0, 2], whole) == 2
+    assert last_rejected([half, whole, whole], [0, 2], whole) == 0
+    assert last_rejected([whole, 0.0, half, half], [0, 2], whole) == 3
+    assert last_rejected([whole, 0.0, 0.03, 0.0], [0, 2], whole) is None
+    assert last_rejected([0.06, whole, 0.0], [1], whole) == 2
+    assert last_rejected([0.0], [1], whole) is None
+
+
+def test_a_student_with_few_good_answers_gives_those():
+    sure = np.linspace(0.99, 0.5, 500)
+    right = np.arange(500) < 130  # nothing is right at 40 %
+    curve = coverage_curve(sure, right, 0.9, 0.95)
+    assert 130 <= curve.n_answered[curve.chosen] <= 145
+
+
+def test_wrong_answers_among_the_surest_do_not_hide_the_right_ones_behind_them():
+    sure = np.linspace(0.99, 0.5, 500)
+    right = np.arange(500) % 10 > 0  # 90 %
+    right[:40] = np.arange(40) % 5 > 0  # the surest only 80 %
+    assert coverage_curve(sure, right, 0.8, 0.95).chosen_coverage > 0.9
 
 
 @pytest.mark.parametrize("n", [1, 98, 99])

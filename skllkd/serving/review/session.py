@@ -159,6 +159,6 @@ class ReviewSession:
             )
 
     def results(self) -> ReviewResults:
-        """Return what the answers say so far."""
+        """Return the results so far."""
         with self._lock:
             return results_of(self.pool, dict(self.gold), self.sample)
