@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from skllkd import Multilabel
+from skllkd import LLKDClassifier, Multilabel
 from skllkd._core.classes import as_classes
 from skllkd.cli.classes import classes_of, tags_of
 from skllkd.cli.gold import gold_of
@@ -13,6 +13,7 @@ from skllkd.cli.main import main, parser_of_all
 from skllkd.cli.settings import with_settings
 from skllkd.cli.teacher import teacher_of
 from skllkd.exceptions import InvalidParameterError
+from skllkd.students import SklearnStudent
 from skllkd.teachers import PrecomputedTeacher
 
 NAMES = ["billing", "urgent", "legal"]
@@ -112,3 +113,40 @@ def test_an_empty_cell_says_nothing():
     classes = as_classes(TAGS)
     assert tags_of("", classes) is tags_of(None, classes) is None
     assert tags_of("[]", classes) == []
+
+
+def test_predictions_are_lists_with_a_probability_for_each_class(tmp_path):
+    texts = [f"{a} {b} {i}" for i in range(15) for a in "xy" for b in "uv"]
+    frame = pd.DataFrame({"text": texts})
+    frame["a"], frame["b"] = (
+        [float("x" in t) for t in texts],
+        [float("u" in t) for t in texts],
+    )
+    classifier = LLKDClassifier(
+        PrecomputedTeacher(texts, {"a": frame["a"], "b": frame["b"]}),
+        Multilabel(["a", "b"]),
+        student=SklearnStudent(),
+        random_state=0,
+        verbose=0,
+    ).fit(texts)
+    classifier.save(tmp_path / "model")
+    frame[["text"]].to_csv(source := tmp_path / "in.csv", index=False)
+    for suffix in ("csv", "jsonl"):
+        target = tmp_path / f"out.{suffix}"
+        assert (
+            main(["predict", str(tmp_path / "model"), str(source), "-o", str(target)])
+            == 0
+        )
+        found = (
+            pd.read_csv(target) if suffix == "csv" else pd.read_json(target, lines=True)
+        )
+        assert list(found) == ["text", "predicted", "proba_a", "proba_b"]
+        lists = (
+            found["predicted"].map(json.loads)
+            if suffix == "csv"
+            else found["predicted"]
+        )
+        names = classifier.classes_
+        assert [names[row > 0].tolist() for row in classifier.predict(texts)] == [
+            *lists
+        ]
