@@ -1,6 +1,7 @@
 """Several classes a text on the command line: asked for, written, and read again."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -115,38 +116,26 @@ def test_an_empty_cell_says_nothing():
     assert tags_of("[]", classes) == []
 
 
-def test_predictions_are_lists_with_a_probability_for_each_class(tmp_path):
+def test_predictions_are_lists_with_a_probability_for_each_class(tmp_path, monkeypatch):
     texts = [f"{a} {b} {i}" for i in range(15) for a in "xy" for b in "uv"]
     frame = pd.DataFrame({"text": texts})
-    frame["a"], frame["b"] = (
-        [float("x" in t) for t in texts],
-        [float("u" in t) for t in texts],
-    )
+    has = {name: [float(sign in t) for t in texts] for name, sign in ("ax", "bu")}
     classifier = LLKDClassifier(
-        PrecomputedTeacher(texts, {"a": frame["a"], "b": frame["b"]}),
+        PrecomputedTeacher(texts, has),
         Multilabel(["a", "b"]),
         student=SklearnStudent(),
         random_state=0,
         verbose=0,
     ).fit(texts)
-    classifier.save(tmp_path / "model")
-    frame[["text"]].to_csv(source := tmp_path / "in.csv", index=False)
+    monkeypatch.setattr("skllkd.cli.classifier.load_model", lambda path: classifier)
+    frame.to_csv(source := tmp_path / "in.csv", index=False)
     for suffix in ("csv", "jsonl"):
         target = tmp_path / f"out.{suffix}"
-        assert (
-            main(["predict", str(tmp_path / "model"), str(source), "-o", str(target)])
-            == 0
-        )
-        found = (
-            pd.read_csv(target) if suffix == "csv" else pd.read_json(target, lines=True)
-        )
+        assert main(["predict", "model", str(source), "-o", str(target)]) == 0
+        read = pd.read_csv if suffix == "csv" else partial(pd.read_json, lines=True)
+        found = read(target)
         assert list(found) == ["text", "predicted", "proba_a", "proba_b"]
-        lists = (
-            found["predicted"].map(json.loads)
-            if suffix == "csv"
-            else found["predicted"]
-        )
+        said = found["predicted"].tolist()
         names = classifier.classes_
-        assert [names[row > 0].tolist() for row in classifier.predict(texts)] == [
-            *lists
-        ]
+        expected = [names[row > 0].tolist() for row in classifier.predict(texts)]
+        assert expected == (list(map(json.loads, said)) if suffix == "csv" else said)
