@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from skllkd import Multilabel
+from skllkd import LLKDClassifier, Multilabel
 from skllkd._core.classes import as_classes
 from skllkd._core.log_odds import log_complement, log_odds, log_prob_of_odds
 from skllkd.exceptions import (
@@ -54,6 +54,11 @@ def test_a_teacher_of_one_class_a_text_refuses_several():
     for ask in (Old().label, Old().plan):
         with pytest.raises(InvalidParameterError, match=r"Multilabel\(\['billing'"):
             ask(["a text"], TAGS)
+
+
+def test_the_classifier_takes_no_single_names_for_several_classes_a_text():
+    with pytest.raises(InvalidParameterError, match="Put a single name in a list"):
+        LLKDClassifier(classes=TAGS).fit(["a", "b"], ["billing", "urgent"])
 
 
 def test_log_odds_are_exact_at_both_ends():
