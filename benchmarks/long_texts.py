@@ -125,7 +125,7 @@ def show(cells: Cells, kind: str, seeds: range) -> None:
             shown = "" if window == "head" else f", {marked_difference(gain)}"
             row.append(f"{interval(of(window, name))[0]:.3f}{shown}")
         row.append(f"{cells[f'reading/{window}']['milliseconds']:.0f}")
-        rows.append([*row, f"{of(window, 'fit_s').mean():.0f}"])
+        rows.append([*row, f"{np.median(of(window, 'fit_s')):.1f}"])  # most are read
     header = [kind, "all stories", f"over {LONG} tokens", "ms a story", "s a fit"]
     print(markdown_table(header, rows))
     gain = of("mean", "accuracy_long") - of("head_tail", "accuracy_long")

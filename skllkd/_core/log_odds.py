@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import log_expit
 
 from skllkd._core.arrays import FloatArray
 
@@ -25,7 +24,9 @@ def log_odds(log_prob: FloatArray) -> FloatArray:
 
 def log_prob_of_odds(odds: FloatArray) -> FloatArray:
     """Return log p of log(p / (1 - p))."""
-    log_prob: FloatArray = log_expit(odds)
+    with np.errstate(invalid="ignore"):  # no answer stays none
+        # As scipy's log_expit, which takes half a second to import.
+        log_prob: FloatArray = -np.logaddexp(0.0, -odds)
     return log_prob
 
 

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows, normalise
 from skllkd._core.atomic_files import replacing_file
-from skllkd._core.log_odds import log_odds
+from skllkd._core.log_odds import log_odds, log_prob_of_odds
 from skllkd._core.params import check_number, optional_import
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
@@ -174,7 +173,8 @@ class TeacherLabels:
         if not self.multilabel:
             return normalise(self.log_prob, class_bias)
         odds = log_odds(self.log_prob)
-        proba: FloatArray = expit(odds if class_bias is None else odds - class_bias)
+        odds = odds if class_bias is None else odds - class_bias
+        proba: FloatArray = np.exp(log_prob_of_odds(odds))
         return proba
 
     @property

@@ -56,8 +56,8 @@ def test_a_teacher_of_one_class_a_text_refuses_several():
             ask(["a text"], TAGS)
 
 
-def test_the_classifier_refuses_several_classes_a_text():
-    with pytest.raises(InvalidParameterError, match="LLKDClassifier"):
+def test_the_classifier_takes_no_single_names_for_several_classes_a_text():
+    with pytest.raises(InvalidParameterError, match="Put a single name in a list"):
         LLKDClassifier(classes=TAGS).fit(["a", "b"], ["billing", "urgent"])
 
 
