@@ -119,7 +119,10 @@ def test_an_empty_cell_says_nothing():
 def test_predictions_are_lists_with_a_probability_for_each_class(tmp_path, monkeypatch):
     texts = [f"{a} {b} {i}" for i in range(15) for a in "xy" for b in "uv"]
     frame = pd.DataFrame({"text": texts})
-    has = {name: [float(sign in t) for t in texts] for name, sign in ("ax", "bu")}
+    has = {
+        name: [float(sign in t) for t in texts]
+        for name, sign in zip("ab", "xu", strict=True)
+    }
     classifier = LLKDClassifier(
         PrecomputedTeacher(texts, has),
         Multilabel(["a", "b"]),
