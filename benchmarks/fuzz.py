@@ -122,7 +122,7 @@ def drawn_answer(n_texts: int, classes: list, draw: random.Random) -> object:
             lambda: rows.T,
             lambda: torch.tensor(rows).to(draw.choice([torch.bfloat16, torch.half])),
             lambda: draw.choice([dict, pd.DataFrame, pl.DataFrame, pa.table])(named),
-            lambda: [dict(zip(named, row, strict=True)) for row in rows.tolist()],
+            lambda: [dict(zip(named, row, strict=False)) for row in rows.tolist()],
             lambda: draw.choice(ODD),
         ]
     )()

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from skllkd._core.arrays import FloatArray
 from skllkd._core.classes import Classes
+from skllkd._core.params import shown
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers.base import Teacher
@@ -127,8 +128,16 @@ class PrecomputedTeacher(Teacher):
 
     @override
     def _label_rows(self, rows: FloatArray, classes: Classes) -> TeacherLabels:
-        labelled = np.ascontiguousarray(self.texts, dtype=np.float64)
         wanted = np.ascontiguousarray(rows, dtype=np.float64)
+        try:
+            labelled = np.ascontiguousarray(self.texts, dtype=np.float64)
+        except (TypeError, ValueError):
+            labelled = np.empty(0)
+        if labelled.shape[1:] != wanted.shape[1:]:
+            raise InvalidParameterError(
+                f"`texts` must hold rows of {wanted.shape[1]} numbers, as those that are "
+                f"asked about; got {shown(self.texts)}."
+            )
         keys = [row.tobytes() for row in labelled]
         return self._labels(keys, [row.tobytes() for row in wanted], classes)
 

@@ -1,11 +1,12 @@
 """Several classes a text on the command line: asked for, written, and read again."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
-from skllkd import Multilabel
+from skllkd import LLKDClassifier, Multilabel
 from skllkd._core.classes import as_classes
 from skllkd.cli.classes import classes_of, tags_of
 from skllkd.cli.gold import gold_of
@@ -13,6 +14,7 @@ from skllkd.cli.main import main, parser_of_all
 from skllkd.cli.settings import with_settings
 from skllkd.cli.teacher import teacher_of
 from skllkd.exceptions import InvalidParameterError
+from skllkd.students import SklearnStudent
 from skllkd.teachers import PrecomputedTeacher
 
 NAMES = ["billing", "urgent", "legal"]
@@ -112,3 +114,31 @@ def test_an_empty_cell_says_nothing():
     classes = as_classes(TAGS)
     assert tags_of("", classes) is tags_of(None, classes) is None
     assert tags_of("[]", classes) == []
+
+
+def test_predictions_are_lists_with_a_probability_for_each_class(tmp_path, monkeypatch):
+    texts = [f"{a} {b} {i}" for i in range(15) for a in "xy" for b in "uv"]
+    frame = pd.DataFrame({"text": texts})
+    has = {
+        name: [float(sign in t) for t in texts]
+        for name, sign in zip("ab", "xu", strict=True)
+    }
+    classifier = LLKDClassifier(
+        PrecomputedTeacher(texts, has),
+        Multilabel(["a", "b"]),
+        student=SklearnStudent(),
+        random_state=0,
+        verbose=0,
+    ).fit(texts)
+    monkeypatch.setattr("skllkd.cli.classifier.load_model", lambda path: classifier)
+    frame.to_csv(source := tmp_path / "in.csv", index=False)
+    for suffix in ("csv", "jsonl"):
+        target = tmp_path / f"out.{suffix}"
+        assert main(["predict", "model", str(source), "-o", str(target)]) == 0
+        read = pd.read_csv if suffix == "csv" else partial(pd.read_json, lines=True)
+        found = read(target)
+        assert list(found) == ["text", "predicted", "proba_a", "proba_b"]
+        said = found["predicted"].tolist()
+        names = classifier.classes_
+        expected = [names[row > 0].tolist() for row in classifier.predict(texts)]
+        assert expected == (list(map(json.loads, said)) if suffix == "csv" else said)

@@ -69,12 +69,13 @@ def test_stacks(method):
     assert stack.fit(TEXTS, GOLD).score(TEXTS, GOLD) > 0.6
 
 
-@pytest.mark.parametrize("several", [OneVsRestClassifier, OneVsOneClassifier])
-def test_several_classifiers_of_two_classes_say_that_they_are_not_needed(several):
+def test_one_versus_the_rest_says_that_it_is_not_needed():
     with pytest.raises(InvalidParameterError, match="OneVsRestClassifier"):
-        several(classifier()).fit(TEXTS, GOLD)
+        OneVsRestClassifier(classifier()).fit(TEXTS, GOLD)
     labelled = LLKDClassifier(student=SklearnStudent(), random_state=0, verbose=0)
-    assert several(labelled).fit(TEXTS, GOLD).score(TEXTS, GOLD) > 0.9
+    assert OneVsRestClassifier(labelled).fit(TEXTS, GOLD).score(TEXTS, GOLD) > 0.9
+    with pytest.raises(ValueError, match="convert string to float"):  # its own words
+        OneVsOneClassifier(labelled).fit(TEXTS, GOLD)
 
 
 def test_optuna():

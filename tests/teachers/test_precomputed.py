@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 from skllkd._core.classes import as_classes
-from skllkd.exceptions import (
-    MissingLabelWarning,
-)
+from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
 from skllkd.teachers import (
     PrecomputedTeacher,
 )
@@ -36,3 +34,16 @@ def test_texts_without_an_answer_are_not_reused():
     teacher = PrecomputedTeacher(["y", "z"], ["a", None])
     with pytest.warns(MissingLabelWarning, match="2 of 3"):
         assert teacher.label(["y", "z", "new"], AB).n_reused == 1
+
+
+@pytest.mark.parametrize(
+    "known", [["x", "y"], [[1.0], [2.0]], [1.0, 2.0], [None, {}], []], ids=str
+)
+def test_rows_of_numbers_are_found_among_rows_alone(known):
+    rows = np.array([[1.0, 2.0], [3.0, 4.0]])
+    labels = PrecomputedTeacher(rows, ["a", "b"]).label(rows[::-1], AB)
+    np.testing.assert_array_equal(labels.proba, [[0, 1], [1, 0]])
+    with pytest.raises(
+        InvalidParameterError, match="`texts` must hold rows of 2 numbers"
+    ):
+        PrecomputedTeacher(known, ["a"] * len(known)).label(rows, AB)

@@ -179,7 +179,7 @@ def test_answers_in_many_forms(answer, has):
 def test_values_are_read_from_tokens_of_other_cuts():
     """Quotes, braces and beginnings of the values in the same token."""
     request = chat_request("m", CLASSES, None, (), "logprobs", 0, Limit(100, 0))
-    pieces = ['{"A', '":tr', "ue", ',"B":', '"fal', 'se"', ',"C":false}']
+    pieces = ['{"A', '":tru', "e", ',"B":', '"fal', 'se"', ',"C":false}']
     listed = {1: {'":fal': 0.2}, 4: {'"tr': 0.3}, 6: {',"C":true}': 0.1}}
     tokens = []
     for place, piece in enumerate(pieces):
