@@ -104,6 +104,24 @@ class ONNXClassifier(PredictMixin, ClassifierMixin, BaseEstimator):
 
     @override
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of the texts whose label is right.
+
+        Of several classes a text all must be right.
+
+        Parameters
+        ----------
+        X : sequence of str of shape (n_texts,)
+            The texts.
+        y : array-like of shape (n_texts,)
+            Their labels.
+        sample_weight : array-like of shape (n_texts,), optional
+            The weight of each text.
+
+        Returns
+        -------
+        float
+            The accuracy, in [0, 1].
+        """
         predicted = self.predict(X)
         if self.thresholds_ is not None:
             return tags_accuracy(predicted, y, self.classes_.tolist(), sample_weight)
