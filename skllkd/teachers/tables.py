@@ -137,7 +137,7 @@ def _numbers(entries: list[Any], column: Any) -> list[float]:
 
 def _number(entry: Any, column: Any, row: int) -> float:
     """Return the number in a cell."""
-    if entry == "" or is_missing(entry):
+    if is_missing(entry) or (isinstance(entry, str) and not entry):
         return float("nan")
     if isinstance(entry, str) and entry.strip().casefold() in _TRUTH:
         return _TRUTH[entry.strip().casefold()]
