@@ -27,6 +27,7 @@ from skllkd.teachers import (
 )
 from skllkd.training.thresholds import best_thresholds
 
+from benchmarks.cells import RESULTS, about
 from benchmarks.data import add_data_option
 
 #: The topics with their descriptions.
@@ -63,10 +64,15 @@ def read(folder: Path, name: str) -> list[dict]:
         return [json.loads(line) for line in file]
 
 
-def joined_texts(folder: Path, n: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
-    """Join texts of none, one or two topics; return them with their indicator."""
+def joined_texts(
+    folder: Path, n: int, seed: int = 0, *, half: int = 0
+) -> tuple[list[str], np.ndarray]:
+    """Join texts of none, one or two topics; return them with their indicator.
+
+    They are made of every second text: those of the other half are of other texts.
+    """
     rng = np.random.RandomState(seed)
-    news, tweets = read(folder, "agnews"), read(folder, "emotion")
+    news, tweets = (read(folder, name)[half::2] for name in ("agnews", "emotion"))
     of_topic = {
         tag: [row["text"] for row in news if row["label"] == tag] for tag in TAGS
     }
@@ -91,13 +97,18 @@ class Result(NamedTuple):
     n_tokens: int
     seconds: float
 
-    def against(self, has: np.ndarray) -> str:
-        """Write the scores and costs in a line."""
+    def scores(self, has: np.ndarray) -> dict[str, float]:
+        """Return micro-F1, macro-F1 and average precision."""
         micro, macro = (
-            f1_score(has, self.said, average=mean, zero_division=0)
+            float(f1_score(has, self.said, average=mean, zero_division=0))
             for mean in ("micro", "macro")
         )
-        ranking = average_precision_score(has, self.proba, average="macro")
+        ranking = float(average_precision_score(has, self.proba, average="macro"))
+        return {"micro_f1": micro, "macro_f1": macro, "ap": ranking}
+
+    def against(self, has: np.ndarray) -> str:
+        """Write the scores and costs in a line."""
+        micro, macro, ranking = self.scores(has).values()
         return (
             f"{self.name:30s} micro-F1 {micro:.3f}  macro-F1 {macro:.3f}  AP {ranking:.3f}"
             f"  {self.n_calls:6,d} calls  {self.n_tokens:8,d} tokens  {self.seconds:5.0f} s"
@@ -203,15 +214,25 @@ def main() -> None:
     add_data_option(parser)
     parser.add_argument("--n", type=int, default=1500, help="texts of the pool")
     parser.add_argument("--teacher", choices=["smollm2", "encoder"], default="smollm2")
+    parser.add_argument("--seeds", type=int, default=1, help="pools and test texts")
+    parser.add_argument("--output", type=Path, default=RESULTS / "multilabel.json")
     options = parser.parse_args()
-    texts, has = joined_texts(options.data, options.n)
-    test, truth = joined_texts(options.data, _N_TEST, seed=1)
-    print(f"{options.teacher}, {len(texts)} texts; {_N_TEST} test texts", flush=True)
-    for result in teachers(options.teacher, texts):
-        print(result.against(has), flush=True)
-    compare_priors(options.teacher, texts, has)
-    for result in classifiers(options.teacher, texts, test):
-        print(result.against(truth), flush=True)
+    found: dict[str, dict[str, float]] = {}
+    for seed in range(options.seeds):
+        texts, has = joined_texts(options.data, options.n, seed)
+        test, truth = joined_texts(options.data, _N_TEST, seed, half=1)
+        print(f"{options.teacher}, {len(texts)} texts, seed {seed}", flush=True)
+        told = [(result, has) for result in teachers(options.teacher, texts)]
+        of_students = classifiers(options.teacher, texts, test)
+        told += [(result, truth) for result in of_students]
+        for result, gold in told:
+            print(result.against(gold), flush=True)
+            found[f"{options.teacher}/{result.name}/{seed}"] = result.scores(gold)
+        if seed == 0:
+            compare_priors(options.teacher, texts, has)
+    head = about(f"multilabel --teacher {options.teacher}", "torch", "scikit-learn")
+    content = head | {"n_texts": options.n, "cells": found}
+    options.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

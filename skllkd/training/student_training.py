@@ -107,12 +107,17 @@ def _thresholds(
     """Return the thresholds of classes of which a text may have several.
 
     Those of a teacher's labels have the largest expected F1 on texts of the pool, those
-    of the user's own labels are 0.5. `rows` are the texts that the student learned.
+    of the user's own labels are 0.5. The expectation is the calibrated teacher's, whose
+    shares of the classes are kept level; refinement makes rare classes rarer. `rows` are
+    the texts that the student learned.
     """
     if training_set.is_given:
         return np.full(len(training_set.classes), 0.5)
     sampled = _sample(np.arange(len(rows)), _MOST_TEXTS)
-    found = best_thresholds(predict(sampled), training_set.proba[rows[sampled]])
+    known = rows[sampled]
+    expected = training_set.teacher_proba[known]
+    expected = np.where(np.isnan(expected), training_set.proba[known], expected)
+    found = best_thresholds(predict(sampled), expected)
     if training_set.gold is None:
         return found
     gold = training_set.gold[rows]
