@@ -96,6 +96,13 @@ def _class_scores(confusion: IntArray, k: int, name: Any) -> ClassScores:
     n_right, n_texts, n_predicted = (
         int(n) for n in (confusion[k, k], confusion[k].sum(), confusion[:, k].sum())
     )
+    return counted_scores(name, n_right, n_texts, n_predicted)
+
+
+def counted_scores(
+    name: Any, n_right: int, n_texts: int, n_predicted: int
+) -> ClassScores:
+    """Return the scores of a class of its counts."""
     nan = float("nan")
     return ClassScores(
         name=name,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd._core.classes import Multilabel, as_classes
-from skllkd._core.intervals import wilson_interval
 from skllkd._core.tags import as_indicator, gold_tags, tag_confidence
 from skllkd.exceptions import InvalidParameterError
 from skllkd.inspection.evaluation import ClassScores, Evaluation, Rival
 from skllkd.inspection.scoring import (
     N_RESAMPLES,
     calibration_error,
+    counted_scores,
     coverage_of,
     lead_over,
 )
@@ -94,18 +95,8 @@ def class_scores(
     n_right, n_texts, n_predicted = (
         int(mask.sum()) for mask in (wanted & has, wanted, has)
     )
-    nan = float("nan")
-    return ClassScores(
-        name=name,
-        n_texts=n_texts,
-        n_predicted=n_predicted,
-        precision=n_right / n_predicted if n_predicted else nan,
-        recall=n_right / n_texts if n_texts else nan,
-        f1=2 * n_right / (n_texts + n_predicted) if n_texts + n_predicted else nan,
-        precision_interval=wilson_interval(n_right, n_predicted),
-        recall_interval=wilson_interval(n_right, n_texts),
-        calibration_error=calibration_error(proba, wanted),
-    )
+    scores = counted_scores(name, n_right, n_texts, n_predicted)
+    return replace(scores, calibration_error=calibration_error(proba, wanted))
 
 
 def _confusions(wanted: BoolArray, has: BoolArray) -> IntArray:

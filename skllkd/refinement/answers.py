@@ -57,18 +57,26 @@ def teacher_answer(teacher_proba: FloatArray) -> Answer:
         return Answer(None, _floored(np.log(teacher_proba)))
 
 
-def ask(source: Evidence, context: EvidenceContext) -> Answer:
-    """Ask a source, and check its answer."""
-    log_prob = source.log_prob(context)
-    if log_prob is None:
-        return Answer(source, None)
-    log_prob = np.asarray(log_prob, dtype=np.float64)
+def checked_log_prob(source: Evidence, context: EvidenceContext) -> FloatArray | None:
+    """Return the log-probabilities of a source, whose shape is checked."""
+    found = source.log_prob(context)
+    if found is None:
+        return None
+    log_prob: FloatArray = np.asarray(found, dtype=np.float64)
     if log_prob.shape != context.labels.shape:
         raise InvalidParameterError(
             f"{type(source).__name__}.log_prob must return an array of shape "
             f"{context.labels.shape}, a row a text and a column a class; got "
             f"{log_prob.shape}."
         )
+    return log_prob
+
+
+def ask(source: Evidence, context: EvidenceContext) -> Answer:
+    """Ask a source."""
+    log_prob = checked_log_prob(source, context)
+    if log_prob is None:
+        return Answer(source, None)
     answer = _floored(log_softmax(log_prob, axis=1))
     return Answer(source, answer, agreement=_agreement(answer, context.teacher_proba))
 

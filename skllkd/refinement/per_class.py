@@ -11,7 +11,7 @@ from typing_extensions import override
 from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd._core.classes import Classes
 from skllkd._core.log_odds import yes_no_columns
-from skllkd.exceptions import InvalidParameterError
+from skllkd.refinement.answers import checked_log_prob
 from skllkd.refinement.base import Evidence, EvidenceContext
 from skllkd.refinement.gold import Accuracy
 from skllkd.refinement.record import Source
@@ -54,16 +54,9 @@ def heard(source: Evidence, context: EvidenceContext) -> Evidence:
     """Ask a source about all classes at once, unless it learns from the labels."""
     if source.uses_labels:
         return source
-    log_prob = source.log_prob(context)
+    log_prob = checked_log_prob(source, context)
     if log_prob is None:
         return Heard(source, None)
-    log_prob = np.asarray(log_prob, dtype=np.float64)
-    if log_prob.shape != context.labels.shape:
-        raise InvalidParameterError(
-            f"{type(source).__name__}.log_prob must return an array of shape "
-            f"{context.labels.shape}, a row a text and a column a class; got "
-            f"{log_prob.shape}."
-        )
     return Heard(source, np.minimum(log_prob, 0.0))
 
 

@@ -1,11 +1,18 @@
 """Thresholds with the largest expected F1."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
+from skllkd import Multilabel
+from skllkd._core.classes import as_classes
+from skllkd.teachers import TeacherLabels
+from skllkd.training.student_training import _thresholds
 from skllkd.training.thresholds import best_threshold, best_thresholds
+from skllkd.training.training_set import TrainingSet
 
 #: Few values, so that there are ties.
 proba = st.integers(0, 8).map(lambda i: i / 8)
@@ -37,3 +44,18 @@ def test_each_class_has_its_own():
     labels = np.array([[1, 1], [0, 1], [0, 0]])
     found = best_thresholds(student, labels)
     np.testing.assert_allclose(found, [0.85, 0.125])
+
+
+def test_they_follow_the_calibrated_teacher_and_where_it_is_silent_the_labels():
+    """Refinement makes rare classes rarer: its shares would raise the thresholds."""
+    student = np.array([[0.9], [0.7], [0.5], [0.3]])
+    teacher = np.array([[0.9], [0.8], [0.8], [np.nan]])
+    refined = np.array([[1.0], [0.0], [0.0], [0.9]])
+    labels = TeacherLabels(("a",), np.log(teacher), np.ones(4), multilabel=True)
+    texts = ["one", "two", "three", "four"]
+    pool = TrainingSet.of(texts, labels, as_classes(Multilabel(["a"])))
+    pool = replace(pool, refined_proba=refined)
+    found = _thresholds(lambda rows: student[rows], pool, np.arange(4))
+    np.testing.assert_allclose(found, [0.15])  # 0.8 under the refined labels alone
+    alone = replace(pool, teacher_proba=refined)
+    assert _thresholds(lambda rows: student[rows], alone, np.arange(4)) > 0.15
