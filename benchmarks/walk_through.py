@@ -3,9 +3,9 @@
     python -m benchmarks.walk_through folder
 
 Runs the demonstration in a folder, reviews its classifier in Chromium with the known topics
-as the answers, fits again, reviews new stories for a promise, makes a cascade, serves it, and
-sends 1,000 other stories: once with nobody to ask, once with the language model. All by the
-commands of the page. Writes the figures and the pictures of docs/walk-through.md to the folder.
+as the answers, fits again, reviews new stories for a promise, makes a cascade, serves it,
+and sends 1,000 other stories: once with nobody to ask, once with the language model. All by
+the commands of docs/walk-through.md, whose figures and pictures it writes to the folder.
 """
 
 from __future__ import annotations

@@ -145,10 +145,8 @@ class _OfClassifier:
 class _OfCascade:
     """Labels, confidences and sources; no label where nobody answers."""
 
-    others = ("confidence", "source")
-
     def __init__(self, cascade: Any) -> None:
-        self.cascade = cascade
+        self.cascade, self.others = cascade, ["confidence", "source"]
 
     def columns(self, texts: list[str]) -> list[list[Any]]:
         """Return a column for the labels, and for each of the others."""

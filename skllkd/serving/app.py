@@ -165,7 +165,7 @@ class _Current:
     def __init__(
         self,
         load: Callable[[], CascadeClassifier],
-        at_end: Callable[[CascadeClassifier], None] | None,
+        at_end: Callable[[CascadeClassifier], None] | None = None,
     ) -> None:
         self.load, self.at_end = load, at_end
         self.served = ServedModel(load())
