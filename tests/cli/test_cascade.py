@@ -138,13 +138,13 @@ def test_where_nothing_can_be_promised_nothing_is_saved(run, tmp_path, words, me
 
 def test_gold_labels_that_are_no_class_are_told(run, tmp_path, folder):
     table = pd.read_csv(folder / "new.csv")
-    table.loc[:2, "gold"] = "buisness"
+    table.loc[:2, "gold"] = "businesss"
     table.loc[3:9, "gold"] = None
     table.to_csv(tmp_path / "typo.csv", index=False)
     command = ["cascade", "model", tmp_path / "typo.csv", "--gold-column", "gold"]
     status, said = run(*command, "--target", "0.7", "-o", tmp_path / "made")
     assert status == 0, said.err
-    assert "3 texts have the gold label 'buisness'" in said.err
+    assert "3 texts have the gold label 'businesss'" in said.err
     assert "Did you mean 'business'?" in said.err
     assert "7 rows without a text or gold label are left out" in said.err
     assert CascadeClassifier.load(tmp_path / "made").n_held_out_ == 293

@@ -25,6 +25,12 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
     pytest.mark.skipif(os.name != "posix", reason="signals"),
 ]
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "is_mobile": True,
+    "has_touch": True,
+}
+OF_TWO_DIRECTIONS = " <i>ספורט</i>"
 HOSTILE = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
 
 
@@ -179,9 +185,11 @@ def test_hostile_texts_on_a_phone_are_shown_and_not_run(reviewed, page):
         assert all(said.startswith(url) for said in page.said), page.said
 
 
-def test_many_classes_are_filtered_as_one_types(news, tiny_path, tmp_path, page):
+def test_many_classes_are_filtered_as_one_types(
+    news, tiny_path, tmp_path, browser, page
+):
     texts, gold = (part[:60] for part in news)
-    gold = [f"{name} {row % 4}" for row, name in enumerate(gold)]
+    gold = [f"{name} {row % 4}{OF_TWO_DIRECTIONS}" for row, name in enumerate(gold)]
     write_reviewed(tmp_path, texts, gold, tiny_path)
     with review(tmp_path) as (_, url):
         page.goto(url)
@@ -198,6 +206,16 @@ def test_many_classes_are_filtered_as_one_types(news, tiny_path, tmp_path, page)
         page.goto(f"{url}#results")
         page.wait_for_selector("#results-content table")
         assert page.text_content("#model") == "model"
+        assert page.query_selector("main i") is None  # a class is shown and not run
+        phone = browser.new_page(**PHONE)
+        phone.goto(url)
+        shown(phone)  # and no field has the focus, which would open the keyboard
+        assert phone.evaluate("document.activeElement.tagName") == "BODY"
+        phone.tap("#classes button >> nth=3")
+        phone.wait_for_selector("#last-said dd")
+        name = phone.text_content("#last-said bdi >> nth=0")
+        phone.close()
     found = [gold for _, gold, _ in answers_in(tmp_path)]
-    assert found == ["sports 1", ""]
+    assert found == [f"sports 1{OF_TWO_DIRECTIONS}", "", name]
+    assert name in gold
     assert set(TOPICS) > {"politics", "sports", "tech"}
