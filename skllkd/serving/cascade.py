@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from skllkd._classifier import LLKDClassifier
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
-from skllkd._core.classes import Classes, Multilabel, as_classes
+from skllkd._core.class_tree import Level
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.labels import gold_accuracy, label_entries
 from skllkd._core.params import check_number, check_option, shown
@@ -35,6 +35,7 @@ from skllkd.exceptions import (
 )
 from skllkd.serving import files
 from skllkd.serving.audit import AuditLog
+from skllkd.serving.classes import given_classes, groups_at
 from skllkd.serving.coverage import CoverageCurve, coverage_curve, not_shown
 from skllkd.serving.decisions import ABSTAINED, STUDENT, TEACHER, Decisions, Traffic
 from skllkd.serving.drift import MAX_TEXTS, Sample
@@ -330,13 +331,16 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
 
     # ---- predict
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    def predict(self, X: Any, level: int | None = None) -> npt.NDArray[Any]:
         """Return the label of each text, by the student or the teacher.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. Who answers is decided by the classes, as without.
 
         Returns
         -------
@@ -344,7 +348,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             The labels; the abstention label where neither answers. Of several classes a
             text, rows of 0 and 1, of -1 where neither answers.
         """
-        label = self.decision(X).label
+        label = self.decision(X, level).label
         if self._reading.multilabel:
             label = np.maximum(self._reading.given_label(label), -1)
         return label
@@ -364,13 +368,16 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         """
         return self.decision(X).proba
 
-    def decision(self, X: Any) -> Decisions:
+    def decision(self, X: Any, level: int | None = None) -> Decisions:
         """Return label, confidence and source of the answer to each text.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. Who answers is decided by the classes, as without.
 
         Returns
         -------
@@ -385,7 +392,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             If the random checks say that the promise no longer holds.
         """
         check_is_fitted(self)
-        texts = self._read(X)
+        texts, groups = self._read(X), self._groups(level)
         proba = self._student_proba(texts)
         teacher = self._fallback()
         said = np.full_like(proba, np.nan)
@@ -395,7 +402,14 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             asked = np.flatnonzero(checked | ~self._answered(proba))
             if len(asked):
                 said[asked] = self._teacher_proba(teacher, take_rows(texts, asked))
-        return self._decide(proba, said, checked)
+        decided = self._decide(proba, said, checked)
+        return decided if groups is None else decided.in_groups(groups)
+
+    def _groups(self, level: int | None) -> Level | None:
+        """Return the groups at a level of the tree of classes, None without a level."""
+        if level is None:
+            return None
+        return groups_at(self.classes_, self._given_classes, level)
 
     def _student_proba(self, texts: Any) -> FloatArray:
         """Return the student's distributions, and note how long they took."""
@@ -579,12 +593,3 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             inner.target_tags.required
         )
         return tags
-
-
-def given_classes(estimator: Any) -> Classes:
-    """Return the classes as the teacher knows them, with descriptions where known."""
-    if isinstance(estimator, LLKDClassifier):
-        return fitted_state(estimator).given_classes
-    names = estimator.classes_.tolist()
-    is_several = getattr(estimator, "thresholds_", None) is not None
-    return as_classes(Multilabel(names) if is_several else names)

@@ -11,8 +11,9 @@ import numpy as np
 from skllkd._core.arrays import FloatArray
 from skllkd.exceptions import InvalidParameterError, SkllkdError
 from skllkd.serving.batching import Batcher, QueueFullError
-from skllkd.serving.cascade import CascadeClassifier, given_classes
+from skllkd.serving.cascade import CascadeClassifier
 from skllkd.serving.cascade_report import promise
+from skllkd.serving.classes import given_classes
 from skllkd.serving.coverage import CoverageCurve
 from skllkd.serving.decisions import Decisions, Traffic
 from skllkd.serving.drift import Sample
