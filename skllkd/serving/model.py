@@ -13,10 +13,10 @@ from skllkd.exceptions import InvalidParameterError, SkllkdError
 from skllkd.serving.batching import Batcher, QueueFullError
 from skllkd.serving.cascade import CascadeClassifier
 from skllkd.serving.cascade_report import promise
-from skllkd.serving.classes import given_classes
 from skllkd.serving.coverage import CoverageCurve
 from skllkd.serving.decisions import Decisions, Traffic
 from skllkd.serving.drift import Sample
+from skllkd.serving.estimator import given_classes
 from skllkd.serving.files import SETTINGS, load_classifier
 
 #: Number of texts that are computed together: more gain nothing on a processor.
