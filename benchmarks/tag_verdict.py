@@ -36,7 +36,7 @@ from benchmarks.data import add_data_option
 from benchmarks.multilabel import EXAMPLES, TAGS, joined_texts
 from benchmarks.tag_sets import TagPool, joined_pool, package_pool
 
-SIZES, N_HELD_OUT, N_SMALL = (1000, 400, 150), 500, 250
+SIZES, N_HELD_OUT, N_SMALL = (1000, 400, 150), 500, 150
 
 
 def news_pool(folder: Path, n: int, seed: int, *, half: int = 0) -> TagPool:

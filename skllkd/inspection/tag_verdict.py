@@ -22,8 +22,8 @@ _ENOUGH_TEXTS = 30
 _NEARLY_ALL = 0.9
 #: Probability that a text has a tag from which the teacher gives it.
 _GIVEN = 0.5
-#: Width of the lines of a verdict, and the number of tags that are listed.
-_WIDTH, _SHOWN = 88, 30
+#: Width of the lines of a verdict, number of tags listed, characters of their names.
+_WIDTH, _SHOWN, _LONGEST = 88, 30, 30
 FOUND, UNCLEAR, MISSED = "probably found", "doubtful", "hardly found"
 _WORDS = {
     "works": "this probably works",
@@ -39,6 +39,7 @@ _REMEDY = (
 class TagSignals(NamedTuple):
     """Figures of a tag known without gold labels, 0 for guessing and 1 at most."""
 
+    n_texts: int
     expected: float  # number of texts with the tag, as the probabilities add up
     confidence: float | None = None  # None for labels without confidences
     out_of_fold: float | None = None
@@ -46,14 +47,22 @@ class TagSignals(NamedTuple):
 
     @property
     def joint(self) -> float | None:
-        """The geometric mean of the figures, None without predictions out of fold."""
+        """The geometric mean of the figures, None without predictions out of fold.
+
+        Agreements are less a standard deviation of that of guesses, 1 / sqrt(n_texts).
+        """
         if self.out_of_fold is None:
             return None
-        o = max(0.0, self.out_of_fold)
-        known = [o if self.confidence is None else self.confidence, o]
-        if self.confirming_names is not None:
-            known.append(max(0.0, self.confirming_names))
+        found = [self.out_of_fold, self.confirming_names]
+        by_chance = self.n_texts**-0.5
+        known = [max(0.0, value - by_chance) for value in found if value is not None]
+        known.append(known[0] if self.confidence is None else self.confidence)
         return float(np.prod(known) ** (1 / len(known)))
+
+    @property
+    def share(self) -> float:
+        """The share of the texts that have the tag, as the probabilities add up."""
+        return self.expected / self.n_texts
 
     @property
     def confirming_names(self) -> float | None:
@@ -79,22 +88,19 @@ class TagJudgement:
         Whether the classifier finds its texts.
     signals : TagSignals
         The figures it rests on.
-    share : float
-        The share of the texts that have it, as the teacher's probabilities add up.
     highest : float
         The largest probability that the teacher gives it.
 
     Examples
     --------
     >>> from skllkd.inspection.tag_verdict import TagJudgement, TagSignals
-    >>> TagJudgement("urgent", "doubtful", TagSignals(12.0), 0.03, 0.41).outcome
+    >>> TagJudgement("urgent", "doubtful", TagSignals(400, 12.0), 0.41).outcome
     'doubtful'
     """
 
     name: Any
     outcome: str
     signals: TagSignals
-    share: float
     highest: float
 
 
@@ -115,9 +121,9 @@ class TagsVerdict:
     Examples
     --------
     >>> from skllkd.inspection.tag_verdict import TagJudgement, TagsVerdict, TagSignals
-    >>> signals = TagSignals(120.0, 0.5, 0.6, 0.4)
-    >>> print(TagsVerdict("works", (TagJudgement("legal", "probably found", signals, 0.1,
-    ...                                          0.9),)))
+    >>> signals = TagSignals(1200, 120.0, 0.5, 0.6, 0.4)
+    >>> legal = TagJudgement("legal", "probably found", signals, 0.9)
+    >>> print(TagsVerdict("works", (legal,)))
     Verdict: this probably works.
     Without gold labels each tag is judged by three figures, 0 for guessing and 1 at most:
            texts  confidence  out of fold  class names
@@ -160,9 +166,7 @@ def tags_verdict_of(state: FittedState) -> TagsVerdict | None:
         return None
     proba = state.teacher_proba[~nan_rows(state.teacher_proba)]
     tags = tuple(
-        TagJudgement(
-            name, _outcome(of), of, float(proba[:, k].mean()), float(proba[:, k].max())
-        )
+        TagJudgement(name, _outcome(of), of, float(proba[:, k].max()))
         for k, (name, of) in enumerate(
             zip(state.classes.tolist(), signals, strict=True)
         )
@@ -186,6 +190,7 @@ def tag_signals(state: FittedState) -> list[TagSignals]:
     proba = state.teacher_proba[~nan_rows(state.teacher_proba)]
     return [
         TagSignals(
+            len(proba),
             float(proba[:, k].sum()),
             _confidence(proba[:, k]),
             agreement("out of fold", k),
@@ -266,7 +271,11 @@ def _about_numbers(tags: tuple[TagJudgement, ...]) -> Iterator[str]:
             f"Fewer than {_ENOUGH_TEXTS} texts are expected to have: {_listed(few)}. Add "
             "texts that may have it, or leave it out."
         )
-    every = [f"{tag.name} ({tag.share:.0%})" for tag in tags if tag.share > _NEARLY_ALL]
+    every = [
+        f"{tag.name} ({tag.signals.share:.0%})"
+        for tag in tags
+        if tag.signals.share > _NEARLY_ALL
+    ]
     if every:
         yield (
             f"Nearly all texts have: {_listed(every)}, as the teacher tells. A tag of all "
@@ -280,20 +289,26 @@ def _listed(names: list[Any]) -> str:
     return ", ".join(map(str, names[:10])) + more
 
 
+def _in_one_line(name: Any) -> str:
+    """Return a name in one line, which is not too long."""
+    words = " ".join(str(name).split())
+    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 3]}..."
+
+
 def _table(tags: tuple[TagJudgement, ...]) -> list[str]:
     """Return a line a tag, those hardly found first if not all are listed."""
     shown = list(tags)
     if len(tags) > _SHOWN:
         order = [MISSED, UNCLEAR, FOUND]
         shown = sorted(tags, key=lambda tag: order.index(tag.outcome))[:_SHOWN]
-    width = min(40, max(len(str(tag.name)) for tag in shown))
+    names = [_in_one_line(tag.name) for tag in shown]
+    width = max(map(len, names))
     lines = [f"{'':{width}}  texts  confidence  out of fold  class names"]
-    for tag in shown:
+    for name, tag in zip(names, shown, strict=True):
         figures = [
             f"{'-' if value is None else f'{value:.2f}':>{size}}"
-            for value, size in zip(tag.signals[1:], (10, 11, 11), strict=True)
+            for value, size in zip(tag.signals[2:], (10, 11, 11), strict=True)
         ]
-        name = textwrap.shorten(str(tag.name), width, placeholder="...")
         lines.append(
             f"{name:{width}}  {tag.signals.expected:5.0f}  {'  '.join(figures)}  "
             f"{tag.outcome}"
