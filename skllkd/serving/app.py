@@ -17,6 +17,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 
+from skllkd._core.class_tree import Level
 from skllkd._version import __version__
 from skllkd.exceptions import InvalidParameterError, SkllkdError
 from skllkd.serving.batching import QueueFullError
@@ -52,6 +53,7 @@ _FAILURES = {
     413: _failure(413, "The body is too large"),
     503: _failure(503, "Too many texts wait"),
 }
+_REFUSED_TEXTS = _FAILURES[400] | _FAILURES[404] | _FAILURES[413] | _FAILURES[503]
 #: Of a path whose other answers are plain text.
 _REFUSED_METRICS: dict[int | str, dict[str, Any]] = {
     401: {
@@ -119,20 +121,13 @@ def make_app(
     @app.post(
         "/predict",
         dependencies=protected,
-        responses=refusals
-        | _FAILURES[400]
-        | _FAILURES[404]
-        | _FAILURES[413]
-        | _FAILURES[503],
+        responses=refusals | _REFUSED_TEXTS,
     )
     async def predict(query: Query) -> Predictions:
         """Predict the class of one text or of up to 1,024."""
         texts = [query.texts] if isinstance(query.texts, str) else query.texts
         served = model.served
-        try:
-            groups = served.cascade._groups(query.level)
-        except InvalidParameterError as error:
-            raise HTTPException(404, str(error)) from None
+        groups = _groups(served, query.level)
         try:
             decided = await served.decide(texts)
         except QueueFullError:
@@ -226,6 +221,14 @@ async def _invalid(request: Request, error: Exception) -> Response:
     kept = ("loc", "msg", "type")
     detail = [{name: fault[name] for name in kept} for fault in error.errors()]
     return JSONResponse({"detail": detail}, status_code=422)
+
+
+def _groups(served: ServedModel, level: int | None) -> Level | None:
+    """Return the groups at a level, or refuse one that the classes do not have."""
+    try:
+        return served.cascade._groups(level)
+    except InvalidParameterError as error:
+        raise HTTPException(404, str(error)) from None
 
 
 def _predictions(decided: Decisions) -> Predictions:
