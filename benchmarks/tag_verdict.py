@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
+from scipy.stats import spearmanr
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score, f1_score
@@ -26,16 +27,20 @@ from sklearn.pipeline import make_pipeline
 from skllkd import LLKDClassifier, Multilabel
 from skllkd.datasets import minilm_path, smollm2_path
 from skllkd.exceptions import SkllkdWarning
-from skllkd.inspection.tag_verdict import tag_signals
+from skllkd.inspection.tag_verdict import FOUND, MISSED, UNCLEAR, tags_verdict_of
 from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import BatchCalibration, EmbeddingTeacher, LlamaCppTeacher
+from skllkd.teachers.calibration import tag_bias
 from skllkd.training.thresholds import best_thresholds
 
 from benchmarks.cells import Cells, about, benchmark_parser
 from benchmarks.data import add_data_option
 from benchmarks.multilabel import EXAMPLES, TAGS, joined_texts
+from benchmarks.tables import markdown_table
 from benchmarks.tag_sets import TagPool, joined_pool, package_pool
 
+#: Cohen's kappa of a student and gold labels that is called good, and bad.
+WELL, BADLY = 0.3, 0.2
 SIZES, N_HELD_OUT, N_SMALL = (1000, 400, 150), 500, 150
 
 
@@ -62,8 +67,6 @@ def some_of(pool: TagPool, n: int) -> TagPool:
 def calibrated(proba: np.ndarray) -> np.ndarray:
     """Return the probabilities of a teacher of tags as its calibration gives them."""
     log_prob = np.log(np.clip(proba, 1e-6, 1 - 1e-6))
-    from skllkd.teachers.calibration import tag_bias
-
     return expit(logit(np.exp(log_prob)) - tag_bias(log_prob, None))
 
 
@@ -145,14 +148,13 @@ def one_cell(pool: TagPool, held_out: TagPool) -> dict[str, Any]:
         warnings.simplefilter("ignore", SkllkdWarning)
         classifier.fit(pool.texts, teacher_proba=pool.teacher_proba)
     order = [classifier.classes_.tolist().index(tag) for tag in pool.tags]
-    signals = tag_signals(classifier._fitted)
+    judged = {tag.name: tag for tag in tags_verdict_of(classifier._fitted).tags}
     said = classifier.predict(held_out.texts)[:, order]
     given = pool.teacher_proba >= best_thresholds(
         pool.teacher_proba, pool.teacher_proba
     )
     tags = {}
     for k, tag in enumerate(pool.tags):
-        of_tag = signals[order[k]]
         gold, others = pool.gold[:, k], held_out.gold[:, k]
         figures = {
             "share": gold.mean(),
@@ -162,12 +164,12 @@ def one_cell(pool: TagPool, held_out: TagPool) -> dict[str, Any]:
             "teacher_kappa": cohen_kappa_score(gold, given[:, k]),
             "student_f1": f1_score(others, said[:, k], zero_division=0),
             "student_kappa": cohen_kappa_score(others, said[:, k]),
-            **of_tag._asdict(),
+            **judged[tag].signals._asdict(),
         }
         tags[tag] = {
             key: value if value is None else round(float(value), 4)
             for key, value in figures.items()
-        }
+        } | {"outcome": judged[tag].outcome}
     micro = [
         f1_score(pool.gold, given, average="micro"),
         f1_score(held_out.gold, said, average="micro"),
@@ -179,6 +181,49 @@ def one_cell(pool: TagPool, held_out: TagPool) -> dict[str, Any]:
         "seconds": round(time.process_time() - start, 1),
         "tags": tags,
     }
+
+
+def kind_of(key: str) -> str:
+    """Return the kind of a cell's teacher."""
+    name = key.partition(", ")[2]
+    if name.startswith(("exchanged", "flat")):
+        return "made worse"
+    for start in ("SmolLM2", "learned from"):
+        if name.startswith(start):
+            return start
+    return "language models" if name.endswith(" texts") else name
+
+
+def print_outcomes(cells: dict[str, Any]) -> None:
+    """Print how well the student finds the tags of each outcome, by kind of teacher."""
+    rows, kinds = [], sorted({kind_of(key) for key in cells})
+    for kind in [*kinds, "all"]:
+        tags = [
+            tag
+            for key, cell in cells.items()
+            if kind in ("all", kind_of(key))
+            for tag in cell["tags"].values()
+        ]
+        row = [kind]
+        for outcome in (FOUND, UNCLEAR, MISSED):
+            kappa = np.array(
+                [t["student_kappa"] for t in tags if t["outcome"] == outcome]
+            )
+            counts = (len(kappa), (kappa >= WELL).sum(), (kappa < BADLY).sum())
+            row += map(str, counts)
+        rows.append(row)
+    header = ["teacher"]
+    for outcome in (FOUND, UNCLEAR, MISSED):
+        header += [outcome, f"kappa >= {WELL}", f"< {BADLY}"]
+    print(markdown_table(header, rows))
+    judged = [
+        t for key, c in cells.items() if key[-5:] != "names" for t in c["tags"].values()
+    ]
+    kappa = [tag["student_kappa"] for tag in judged]
+    for figure in ("confidence", "out_of_fold", "class_names"):
+        known = [np.nan if tag[figure] is None else tag[figure] for tag in judged]
+        found = spearmanr(known, kappa, nan_policy="omit")[0]
+        print(f"rank correlation with the student's kappa: {figure} {found:.2f}")
 
 
 def main() -> None:
@@ -198,6 +243,7 @@ def main() -> None:
                 pools |= smollm2_pools(name, options.data)
             for teacher, pool in pools.items():
                 cells.run(f"{name}, {teacher}", one_cell, pool, held_out)
+    print_outcomes(cells)
 
 
 if __name__ == "__main__":
