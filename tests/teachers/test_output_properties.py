@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from skllkd import Multilabel
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import SkllkdError, TeacherOutputError
 from skllkd.teachers import PrecomputedTeacher
@@ -66,6 +67,22 @@ def test_any_answer_is_probabilities_or_a_named_error(output, names, n_texts):
     known = ~np.isnan(log_prob).any(axis=1)
     assert np.isnan(log_prob[~known]).all()
     np.testing.assert_allclose(np.exp(log_prob[known]).sum(axis=1), 1, atol=2e-3)
+
+
+@given(
+    output=answers | st.lists(answers, min_size=1, max_size=4),
+    names=st.sampled_from(CLASSES),
+    n_texts=st.integers(1, 4),
+)
+def test_any_answer_of_tags_is_probabilities_or_a_named_error(output, names, n_texts):
+    try:
+        log_prob = log_prob_of_output(output, n_texts, as_classes(Multilabel(names)))
+    except TeacherOutputError:
+        return
+    assert log_prob.shape == (n_texts, len(names))
+    known = ~np.isnan(log_prob).any(axis=1)
+    assert np.isnan(log_prob[~known]).all()
+    assert (log_prob[known] <= 0).all()
 
 
 @st.composite

@@ -76,9 +76,9 @@ def test_a_fault_is_of_its_text_wherever_it_comes_and_again_on_a_rerun(
 
 
 @given(
-    st.lists(st.sampled_from(["", "", *FAULTS]) | values, min_size=1, max_size=6),
+    st.lists(st.sampled_from(["", "", *FAULTS]) | values, min_size=1, max_size=4),
     st.sampled_from(["logprobs", "label", ("votes", 2)]),
-    st.integers(1, 3),
+    st.sampled_from([1] * 9 + [3]),  # a pool of threads is dear
 )
 def test_a_pool_of_faults_is_labelled_as_far_as_it_goes(
     served, faults, method, n_threads
