@@ -60,9 +60,9 @@ def tag_scores(wanted: IntArray, said: IntArray) -> TagScores:
     """Return the scores of labels, rows of 0 and 1."""
     if not len(wanted):
         return TagScores()
-    wanted, has = wanted.astype(bool), said.astype(bool)
-    macro, micro = f1_scores(*counts_of(wanted, has))
-    macro_interval, micro_interval = f1_intervals(wanted, has)
+    has = wanted.astype(bool), said.astype(bool)
+    macro, micro = f1_scores(*counts_of(*has))
+    macro_interval, micro_interval = f1_intervals(*has)
     return TagScores(micro, macro, micro_interval, macro_interval)
 
 
