@@ -96,7 +96,7 @@ def page_of(folder, answers="model-review.csv"):
     pool = read_pool(classifier, texts)
     reviewed = Reviewed("model", classifier, threshold, "skllkd fit")
     with (
-        AnswerFile(folder / answers, pool.classes) as file,
+        AnswerFile(folder / answers, pool.classes, multilabel=pool.multilabel) as file,
         socket.create_server(("127.0.0.1", 0)) as listener,
     ):
         app = make_review_app(ReviewSession(pool, file, 10), reviewed, "secret")
@@ -270,7 +270,7 @@ def test_tags_are_toggled_by_keys_and_answered_with_enter(tiny_path, tmp_path, p
     ).fit(texts).save(tmp_path / "model")
     with (tmp_path / "texts.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["text"], *([text] for text in texts)])
-    with review(tmp_path) as (_, url):
+    with page_of(tmp_path) as url:
         page.goto(url)
         asked = [shown(page)]
 
