@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from skllkd import CascadeClassifier, LLKDClassifier
+from skllkd.cli.predict import _OfCascade
 from skllkd.exceptions import GuaranteeWarning, InvalidParameterError
 from skllkd.selection import SelectAll
 from skllkd.serving.files import load_classifier
@@ -107,19 +108,13 @@ def test_an_onnx_file_keeps_the_tree_that_a_teacher_is_asked_down(classifier, tm
         assert asking.predict(TEXTS, level=1).tolist() == wanted
 
 
-def test_the_command_line_takes_a_level_of_a_cascade(half, classifier, tmp_path):
-    from skllkd.cli.main import main
-
-    half.save(tmp_path / "cascade")
-    (tmp_path / "texts.csv").write_text("text\n" + "\n".join(TEXTS), encoding="utf-8")
-    command = ["predict", tmp_path / "cascade", tmp_path / "texts.csv", "--level"]
-    output = ["-o", tmp_path / "out.csv"]
-    assert main([*map(str, [*command, 1, *output])]) == 0
-    lines = (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()[1:]
-    groups = CascadeClassifier.load(tmp_path / "cascade").decision(TEXTS, level=1)
-    labels = [line.split(",")[-3] for line in lines]
-    assert labels == [label or "" for label in groups.label.tolist()]
-    assert main([*map(str, [*command, 3, *output])]) == 1
+def test_the_command_line_takes_a_level_of_a_cascade(half):
+    labels, confidence, source = _OfCascade(half, 1).columns(TEXTS)
+    decided = half.decision(TEXTS, level=1)
+    assert labels == decided.label.tolist()
+    assert set(labels) == {"?", "sport", "weather"}
+    np.testing.assert_allclose(confidence, decided.confidence, atol=1e-6)
+    assert source == decided.source.tolist()
 
 
 def test_the_server_takes_a_level(half, classifier, tmp_path):
