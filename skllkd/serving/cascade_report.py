@@ -121,6 +121,8 @@ def promise(curve: CoverageCurve, metric: str) -> list[str]:
     aim = f"{curve.target:.4g} of its answers {right}"
     if curve.chosen is None:
         return [f"The student answers nothing: not shown that {aim}."]
+    if not curve.n_texts:
+        return ["The student answers every text: this is no cascade."]
     return [
         f"The student answers from confidence {curve.chosen_threshold:.4f}: at least "
         f"{aim}, with confidence {curve.confidence:.4g}",

@@ -251,7 +251,7 @@ def test_an_interrupt_says_what_is_kept(command, hint, fit, texts, monkeypatch, 
         raise KeyboardInterrupt
 
     if command == "predict":
-        monkeypatch.setattr("skllkd.cli.classifier.load_model", interrupted)
+        monkeypatch.setattr("skllkd.cli.predict.load_model", interrupted)
         arguments = ["predict", "model", texts]
     else:
         monkeypatch.setattr(ByLetter, "label", interrupted)
