@@ -18,6 +18,11 @@ from skllkd.training.training_set import TrainingSet
 proba = st.integers(0, 8).map(lambda i: i / 8)
 
 
+def f1_of(gold, predicted):
+    """Compute scikit-learn's F1, without its checks of each input."""
+    return 2 * (gold * predicted).sum() / (gold.sum() + predicted.sum())
+
+
 @given(st.lists(st.tuples(proba, st.booleans()), min_size=1, max_size=12))
 def test_no_other_threshold_has_a_larger_f1(pairs):
     student, gold = np.array(pairs, dtype=float).T
@@ -25,8 +30,8 @@ def test_no_other_threshold_has_a_larger_f1(pairs):
     if not gold.any():
         assert (threshold, f1) == (0.5, 0.0)
         return
-    assert f1 == pytest.approx(f1_score(gold, student >= threshold))
-    others = [f1_score(gold, student >= t, zero_division=0) for t in {*student, 2.0}]
+    assert f1 == pytest.approx(f1_of(gold, student >= threshold))
+    others = [f1_of(gold, student >= t) for t in {*student, 2.0}]
     assert f1 == pytest.approx(max(others))
 
 
