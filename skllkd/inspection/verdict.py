@@ -24,6 +24,7 @@ from skllkd.inspection.estimate import (
 )
 from skllkd.refinement.answers import most_probable
 from skllkd.refinement.gold import Accuracy
+from skllkd.students import FrozenEncoderStudent, Student, TransformerStudent
 from skllkd.teachers import TeacherLabels
 from skllkd.teachers.calibration import mean_bias, tag_bias
 
@@ -42,10 +43,18 @@ _ENOUGH_GOLD = 30
 _UNSURE, _CONFIDENT = 0.2, 0.35
 #: Advice about a teacher that does not tell the classes apart.
 _REMEDY = (
-    "Give it an example of each class (`examples`; `propose_examples` finds some), names "
-    "that are words, descriptions of the classes or an `instruction`, compare such prompts "
-    "with `teacher.compare`, or take a larger model."
+    "Try an example of each class (`examples`; `propose_examples` suggests some), class "
+    "names that are words, descriptions of the classes, or an `instruction`; "
+    "`teacher.compare` compares such prompts. Or use a larger model."
 )
+#: Advice about a student that is behind its teacher, by its kind.
+_STUDENT_REMEDIES: dict[type, str] = {
+    TransformerStudent: "Use more texts, more epochs (`n_epochs`) or a larger encoder.",
+    FrozenEncoderStudent: "Use more texts or a larger encoder, or fine-tune the encoder "
+    "(TransformerStudent).",
+    Student: "Use more texts, or a student with an encoder (FrozenEncoderStudent or "
+    "TransformerStudent).",
+}
 #: Width of the lines of a verdict.
 _WIDTH = 88
 #: A fit of fewer seconds ends without a word.
@@ -77,10 +86,10 @@ class Verdict:
     >>> estimate = Estimate(0.7, 0.5, 0.9)
     >>> print(Verdict("works", estimate, estimate, Signals(0.5, 0.7, 0.5)))
     Verdict: this probably works.
-    Estimated without gold labels: right are the classifier on 70 % (50 % to 90 %),
-    its teacher on 70 % (50 % to 90 %).
-    Teacher: confidence 0.50, repeated out of fold 0.70, like the class names 0.50 (0 is
-    guessing, 1 is certain).
+    Accuracy, estimated without gold labels: classifier 70 % (50 % to 90 %), teacher 70 %
+    (50 % to 90 %).
+    Teacher: confidence 0.50, agreement out of fold 0.70, agreement with the class names
+    0.50 (0 is guessing, 1 is certainty).
     """
 
     outcome: str
@@ -92,11 +101,11 @@ class Verdict:
 
     def __str__(self) -> str:
         """Return the verdict in words."""
-        how = "Measured on gold" if self.is_measured else "Estimated without gold"
+        how = "measured on" if self.is_measured else "estimated without"
+        accuracy = f"classifier {self.student}, teacher {self.teacher}"
         lines = [
             f"Verdict: {_WORDS[self.outcome]}.",
-            f"{how} labels: right are the classifier on {self.student},",
-            f"its teacher on {self.teacher}.",
+            *textwrap.wrap(f"Accuracy, {how} gold labels: {accuracy}.", _WIDTH),
             *textwrap.wrap(f"Teacher: {self.signals}.", _WIDTH),
             *(
                 textwrap.fill(f"- {reason}", _WIDTH, subsequent_indent="  ")
@@ -107,10 +116,11 @@ class Verdict:
 
     @property
     def in_one_line(self) -> str:
-        """The outcome and the estimate, in one line."""
+        """The outcome and the accuracy of the classifier, in one line."""
+        how = "measured" if self.is_measured else "estimated"
         return (
-            f"Verdict: {_WORDS[self.outcome]}; the classifier is right on "
-            f"{self.student}. The report tells more."
+            f"Verdict: {_WORDS[self.outcome]}; {how} accuracy {self.student}. "
+            "The report gives the details."
         )
 
 
@@ -165,15 +175,15 @@ def judge_labels(labels: TeacherLabels) -> str:
     judge = tags_above_guessing if labels.multilabel else confidence_above_guessing
     confidence = judge(labels.proba)
     if confidence is None:
-        return "The teacher gives labels without confidences, which say nothing of it."
-    figure = f"Calibrated confidence: {confidence:.2f} (0 is guessing, 1 certainty)."
+        return "The teacher gives no confidences, so they cannot tell how good it is."
+    figure = f"Calibrated confidence: {confidence:.2f} (0 is guessing, 1 is certainty)."
     if confidence >= _CONFIDENT:
-        return f"{figure} The teacher tells the classes apart, as far as it knows."
+        return f"{figure} Going by that, the teacher tells the classes apart."
     if confidence >= _UNSURE:
         return f"{figure} The teacher is often unsure. {_REMEDY}"
     return (
-        f"{figure} The answers hardly depend on the text: most teachers like this one were "
-        f"not worth learning from. {_REMEDY}"
+        f"{figure} The answers hardly depend on the text: in our benchmark, most teachers "
+        f"with so little confidence were not worth learning from. {_REMEDY}"
     )
 
 
@@ -201,9 +211,8 @@ def _about_teacher(skill: float) -> list[str]:
     """Return the reason against the teacher, if there is one."""
     if skill >= _GOOD:
         return []
-    how = "hardly tells" if skill < _HOPELESS else "tells only in part"
-    parts = "the classes apart" if skill < _HOPELESS else "how the classes differ"
-    return [f"The teacher {how} {parts}. {_REMEDY}"]
+    how = "hardly" if skill < _HOPELESS else "only partly"
+    return [f"The teacher {how} tells the classes apart. {_REMEDY}"]
 
 
 def _about_evidence(signals: Signals, is_measured: bool) -> list[str]:
@@ -212,18 +221,19 @@ def _about_evidence(signals: Signals, is_measured: bool) -> list[str]:
         return []
     if signals.out_of_fold is None:
         return [
-            "Only the teacher's own confidence is known. Leave `refine` at its default, "
-            "or give a few gold labels: fit(texts, gold=...)."
+            "The estimate rests on the teacher's own confidence alone. Leave `refine` at "
+            "its default, or label fifty texts yourself: fit(texts, gold=...)."
         ]
     if signals.class_names is not None and signals.class_names > SAME:
         return [
-            "The teacher repeats the class names as the student's encoder reads them: "
-            "nothing else confirms it. Label fifty texts: fit(texts, gold=...)."
+            "The teacher's labels are those that the student's encoder gives from the "
+            "class names alone, so nothing independent confirms them. Label fifty texts "
+            "yourself: fit(texts, gold=...)."
         ]
     if signals.confidence is None:
         return [
-            "The teacher gives labels without confidences: how good it is can hardly be "
-            "told. Ask for log-probabilities or votes, or label fifty texts: "
+            "The teacher gives no confidences, so it is hard to tell how good it is. Ask "
+            "for log-probabilities or votes, or label fifty texts yourself: "
             "fit(texts, gold=...)."
         ]
     return []
@@ -239,24 +249,34 @@ def _about_student(
     reasons = []
     if measured is not None:
         follows = measured[1].value >= measured[0].value - _MARGIN
+        how = "is less accurate than the teacher on the gold labels"
     else:
         o = signals.out_of_fold
         follows = skill < _HOPELESS or o is None or o >= skill - _MARGIN
-    if not follows:
-        reasons.append(
-            "The student does not follow: on texts it has not seen it repeats the teacher "
-            "less often than the teacher is right. More texts, a larger encoder, or a "
-            "TransformerStudent in place of a frozen one."
+        how = (
+            "may be less accurate than the teacher: on texts it was not trained on, a "
+            "quick model gives the teacher's label less often than the teacher is right"
         )
+    if not follows:
+        reasons.append(f"The student {how}. {_student_remedy(state.student)}")
     agreements = {source.name: source.agreement for source in state.sources}
     quick = agreements.get("out of fold")
     if quick is not None and state.agreement < quick - _MARGIN:
         reasons.append(
-            f"The student repeats {state.agreement:.0%} of the labels it was trained on, a "
-            f"quick model {quick:.0%} of labels it has not seen: too few epochs "
-            "(`n_epochs`), or too low a learning rate."
+            f"The student predicts {100 * state.agreement:.0f} % of the labels it was "
+            f"trained on, and a quick model predicts {100 * quick:.0f} % of labels it was "
+            "not trained on: train for more epochs (`n_epochs`) or raise the learning rate."
         )
     return reasons
+
+
+def _student_remedy(student: Student) -> str:
+    """Return the advice about a student that is behind its teacher."""
+    return next(
+        advice
+        for kind, advice in _STUDENT_REMEDIES.items()
+        if isinstance(student, kind)
+    )
 
 
 def _about_pool(texts_per_class: float) -> list[str]:
@@ -264,8 +284,9 @@ def _about_pool(texts_per_class: float) -> list[str]:
     if texts_per_class >= _ENOUGH_TEXTS:
         return []
     return [
-        f"There are {texts_per_class:.0f} texts a class: students trained on fewer than "
-        f"{_ENOUGH_TEXTS} often fell behind their teacher."
+        f"There are only {texts_per_class:.0f} labelled texts per class. In our benchmark, "
+        f"students with fewer than {_ENOUGH_TEXTS} were often less accurate than their "
+        "teacher."
     ]
 
 
@@ -275,10 +296,13 @@ def _confused_classes(state: FittedState) -> list[str]:
         return []
     label = most_probable(state.teacher_proba)
     found = find_confusions(state.classes, label, state.out_of_fold)
-    pairs = [f"{c.teacher} for {c.student}" for c in found if c.share >= _CONFUSED][:3]
+    often = [
+        sorted([str(c.teacher), str(c.student)]) for c in found if c.share >= _CONFUSED
+    ]
+    pairs = list(dict.fromkeys(" and ".join(pair) for pair in often))[:3]
     if not pairs:
         return []
     return [
-        f"Classes that are confused, as seen out of fold: {', '.join(pairs)}. Describe how "
-        "they differ, or merge them."
+        f"Classes that are easily confused: {'; '.join(pairs)}. Describe how they differ, "
+        "or merge them."
     ]

@@ -34,7 +34,7 @@ from skllkd.students.hf_folder import OPTIONAL, READ_AGAIN, write_folder
 _SETTINGS, _EVIDENCE, _CARD = "skllkd.json", "evidence.safetensors", "README.md"
 _ARRAYS = ("teacher_proba", "label_mass", "times_selected", "validation_agreement")
 #: Arrays that only some states have.
-_IF_KNOWN = ("refined_proba", "out_of_fold", "thresholds")
+_IF_KNOWN = ("refined_proba", "out_of_fold", "thresholds", "learned_keys")
 _SCALARS = (
     "is_recalibrated",
     "agreement",

@@ -95,10 +95,15 @@ class Health(BaseModel):
 
 
 def make_app(
-    load: Callable[[], CascadeClassifier], token: str | None = None
+    load: Callable[[], CascadeClassifier],
+    token: str | None = None,
+    at_end: Callable[[CascadeClassifier], None] | None = None,
 ) -> FastAPI:
-    """Return the application of a model, which is read now and again on SIGHUP."""
-    model = _Current(load)
+    """Return the application of a model, which is read now and again on SIGHUP.
+
+    At the end, `at_end` is called with the model served last.
+    """
+    model = _Current(load, at_end)
     metrics = ServerMetrics(lambda: model.served)
     app = FastAPI(
         title="skllkd",
@@ -157,8 +162,12 @@ def make_app(
 class _Current:
     """The model served at present, which SIGHUP replaces."""
 
-    def __init__(self, load: Callable[[], CascadeClassifier]) -> None:
-        self.load = load
+    def __init__(
+        self,
+        load: Callable[[], CascadeClassifier],
+        at_end: Callable[[CascadeClassifier], None] | None = None,
+    ) -> None:
+        self.load, self.at_end = load, at_end
         self.served = ServedModel(load())
         self._reloading: asyncio.Task[None] | None = None
 
@@ -171,6 +180,8 @@ class _Current:
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         yield
         self.served.close()
+        if self.at_end is not None:
+            self.at_end(self.served.cascade)
 
     def _reload_soon(self) -> None:
         """Begin to read the model anew, unless it is being read."""

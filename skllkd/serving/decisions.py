@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd._core.params import optional_import
+from skllkd.serving.reading import Reading
 
 STUDENT, TEACHER, ABSTAINED = "student", "teacher", "abstained"
 #: Number of calls whose duration is remembered.
@@ -72,6 +73,42 @@ class Decisions:
         pandas = optional_import("pandas", "table")
         columns = ("label", "confidence", "source")
         return pandas.DataFrame({name: getattr(self, name) for name in columns})
+
+
+def decide(
+    reading: Reading,
+    answered: BoolArray,
+    proba: FloatArray,
+    said: FloatArray,
+    abstention_label: Any,
+) -> Decisions:
+    """Return the student's answers where it is sure, and those of the teacher elsewhere."""
+    by_teacher = ~answered & ~nan_rows(said)
+    source = np.full(len(proba), ABSTAINED, dtype=object)
+    source[answered], source[by_teacher] = STUDENT, TEACHER
+    label, confidence = reading.label(proba), reading.confidence(proba)
+    label[by_teacher] = reading.teacher_label(said[by_teacher])
+    confidence[by_teacher] = reading.teacher_confidence(said[by_teacher])
+    answer = np.where(by_teacher[:, None], said, proba)
+    answer[source == ABSTAINED] = np.nan
+    names = _names(reading, label, source, abstention_label)
+    return Decisions(names, confidence, source, answer)
+
+
+def _names(
+    reading: Reading,
+    label: IntArray,
+    source: npt.NDArray[np.object_],
+    abstention_label: Any,
+) -> npt.NDArray[Any]:
+    """Return the names of the labels, the abstention label among them."""
+    names, abstained = reading.names(label), source == ABSTAINED
+    if abstention_label is not None:
+        return np.where(abstained, np.array(abstention_label), names)
+    if abstained.any():
+        names = names.astype(object)
+        names[abstained] = None
+    return names
 
 
 @dataclass(eq=False)

@@ -56,6 +56,8 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return the comparison in words."""
+        if not self.n_texts:
+            return "Student and teacher cannot be compared yet."
         pairs = [("student", self.n_student_only), ("teacher", self.n_teacher_only)]
         (more, n), (less, m) = sorted(pairs, key=lambda pair: -pair[1])
         counts = (

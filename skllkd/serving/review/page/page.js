@@ -17,6 +17,11 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// A name that keeps its direction to itself, beside words of another.
+const named = (name, tag = "bdi") => element(tag, { dir: "auto" }, name);
+// On a touch screen, a field that has the focus opens the keyboard over the page.
+const opensKeyboard = () => matchMedia("(pointer: coarse)").matches;
+
 const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(0)}\u00a0%`);
 const texts = (n) => (n === 1 ? "1 text" : `${n.toLocaleString("en")} texts`);
 
@@ -91,7 +96,7 @@ function showState(note) {
   showAccuracy();
   showLast();
   showClasses();
-  if (usesFilter() && document.activeElement !== $("note")) $("filter").focus();
+  if (usesFilter() && !opensKeyboard() && document.activeElement !== $("note")) $("filter").focus();
 }
 
 function showProgress(progress, asked) {
@@ -148,7 +153,7 @@ function views(said, gold) {
   return Object.entries(said).flatMap(([judge, view]) => {
     const kind = gold === null ? "" : view.name === gold ? "right" : "wrong";
     const mark = { right: " ✓", wrong: " ✗", "": "" }[kind];
-    const shown = element("dd", {}, element("span", { class: kind }, `${view.name}${mark}`), ` ${percent(view.p)}`);
+    const shown = element("dd", {}, element("span", { class: kind }, named(view.name), mark), ` ${percent(view.p)}`);
     return [element("dt", {}, judge), shown];
   });
 }
@@ -158,7 +163,7 @@ function showLast() {
   $("last-answer").hidden = !last;
   if (!last) return;
   $("last-text").textContent = last.text;
-  const own = [element("dt", {}, "you"), element("dd", {}, last.gold ?? "unsure")];
+  const own = [element("dt", {}, "you"), element("dd", {}, named(last.gold ?? "unsure"))];
   $("last-said").replaceChildren(...own, ...views(last.said, last.gold));
 }
 
@@ -188,7 +193,7 @@ function showClasses() {
   const typed = $("filter").value.trim() !== "";
   const buttons = matching().map((place, i) => {
     const { name, description } = state.classes[place];
-    const label = element("span", {}, name);
+    const label = element("span", {}, named(name));
     if (description) label.append(element("small", {}, description));
     const button = element("button", { type: "button", class: typed && i === 0 ? "first" : "" });
     if (i < 9) button.append(element("kbd", { "aria-hidden": "true" }, String(i + 1)));
@@ -289,7 +294,7 @@ function confusions(found) {
   return Object.entries(found.confused).filter(([, pairs]) => pairs.length).flatMap(([judge, pairs]) => [
     element("h3", {}, `Confused by the ${judge}`),
     ...pairs.slice(0, judge === "student" ? 5 : 3).flatMap((pair) => [
-      element("p", {}, element("strong", {}, pair.gold), " taken for ", element("strong", {}, pair.said), `: ${texts(pair.n_texts)}`),
+      element("p", {}, named(pair.gold, "strong"), " taken for ", named(pair.said, "strong"), `: ${texts(pair.n_texts)}`),
       ...pair.examples.map((text) => element("blockquote", { dir: "auto" }, text)),
     ]),
   ]);
@@ -335,10 +340,10 @@ async function tryText(event) {
     const bars = found.proba.slice(0, 10).flatMap(({ name, p }) => {
       const bar = element("div", { class: "bar", "aria-hidden": "true" }, element("div"));
       bar.firstChild.style.width = `${100 * p}%`;
-      return [element("span", {}, name), bar, element("span", {}, `${(100 * p).toFixed(1)} %`)];
+      return [named(name, "span"), bar, element("span", {}, `${(100 * p).toFixed(1)} %`)];
     });
     const near = found.nearest.flatMap(({ text, likeness, gold, said }) => {
-      const you = gold === null ? [] : [element("dt", {}, "you"), element("dd", {}, gold)];
+      const you = gold === null ? [] : [element("dt", {}, "you"), element("dd", {}, named(gold))];
       const labels = [...you, ...views(said, gold)];
       const shown = labels.length ? labels : [element("dt", {}, "to be labelled in the random sample")];
       return [element("blockquote", { dir: "auto" }, text),
