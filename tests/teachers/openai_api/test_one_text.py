@@ -91,7 +91,8 @@ def test_a_pool_of_faults_is_labelled_as_far_as_it_goes(
     served, without_waiting_threads, faults, method, n_threads
 ):
     """Other answers than those of a list are any JSON that is not said to be a fault."""
-    faults = ["", *faults]  # ten in a row may end a labelling
+    # Before the first answer three in a row end a labelling, after it ten.
+    faults = ["", *faults]
 
     def answer(body):
         fault = faults[int(text_of(body).split()[-1])]
