@@ -22,6 +22,7 @@ from skllkd.inspection.estimate import (
     signals_of,
     tags_above_guessing,
 )
+from skllkd.inspection.tag_verdict import TagsVerdict, tags_verdict_of
 from skllkd.refinement.answers import most_probable
 from skllkd.refinement.gold import Accuracy
 from skllkd.students import FrozenEncoderStudent, Student, TransformerStudent
@@ -131,13 +132,10 @@ _WORDS = {
 }
 
 
-def verdict_of(state: FittedState) -> Verdict | None:
-    """Return the verdict on a fitted classifier; None if nothing is known to judge by.
-
-    Its estimates were measured with one class a text: of several there is none.
-    """
+def verdict_of(state: FittedState) -> Verdict | TagsVerdict | None:
+    """Return the verdict on a fitted classifier; None if nothing is known to judge by."""
     if state.multilabel:
-        return None
+        return tags_verdict_of(state)
     signals, n_classes = signals_of(state), len(state.classes)
     measured = _measured(state.gold_accuracy or {})
     if measured is None and signals.confidence is None and signals.out_of_fold is None:
