@@ -88,15 +88,10 @@ def _predictor(options: argparse.Namespace) -> _OfClassifier | _OfCascade:
                 "one with `skllkd cascade`, or leave --teacher out."
             )
         return _OfClassifier(load_model(options.model), options.level)
-    if options.level is not None:
-        raise InvalidParameterError(
-            "--level is not for a cascade, whose promise is about the classes. Leave it "
-            "out."
-        )
     from skllkd import CascadeClassifier
 
     teacher = None if options.teacher is None else teacher_of(options)
-    return _OfCascade(CascadeClassifier.load(options.model, teacher))
+    return _OfCascade(CascadeClassifier.load(options.model, teacher), options.level)
 
 
 def _columns(
@@ -145,12 +140,13 @@ class _OfClassifier:
 class _OfCascade:
     """Labels, confidences and sources; no label where nobody answers."""
 
-    def __init__(self, cascade: Any) -> None:
-        self.cascade, self.others = cascade, ["confidence", "source"]
+    def __init__(self, cascade: Any, level: int | None) -> None:
+        self.cascade, self.level = cascade, level
+        self.others = ["confidence", "source"]
 
     def columns(self, texts: list[str]) -> list[list[Any]]:
         """Return a column for the labels, and for each of the others."""
-        decided = self.cascade.decision(texts)
+        decided = self.cascade.decision(texts, self.level)
         labels = [
             list(label) if isinstance(label, tuple) else label
             for label in decided.label.tolist()

@@ -27,7 +27,6 @@ from skllkd.exceptions import SavedModelError
 from skllkd.persistence import parts
 from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
-from skllkd.refinement.record import Source
 from skllkd.selection import AcceptReject
 from skllkd.selection.per_class import one_selection
 from skllkd.students.hf_folder import OPTIONAL, READ_AGAIN, write_folder
@@ -181,7 +180,7 @@ def _restored(
         student=student,
         selection=selection,
         class_bias=None if bias is None else np.array(bias),
-        sources=tuple(Source(**source) for source in description["sources"]),
+        sources=tuple(map(parts.read_source, description["sources"])),
         gold_accuracy=parts.read_accuracy(description["gold_accuracy"]),
         history={name: evidence[f"history.{name}"] for name in description["history"]},
         **arrays,

@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from skllkd._classifier import LLKDClassifier
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray
+from skllkd._core.class_tree import Level, level_of
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.labels import gold_accuracy, label_entries
 from skllkd._core.tags import holds_tags, tags_accuracy
@@ -276,13 +277,16 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
 
     # ---- predict
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    def predict(self, X: Any, level: int | None = None) -> npt.NDArray[Any]:
         """Return the label of each text, by the student or the teacher.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. Who answers is decided by the classes, as without.
 
         Returns
         -------
@@ -290,7 +294,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             The labels; the abstention label where neither answers. Of several classes a
             text, rows of 0 and 1, of -1 where neither answers.
         """
-        label = self.decision(X).label
+        label = self.decision(X, level).label
         if self._reading.multilabel:
             label = np.maximum(self._reading.given_label(label), -1)
         return label
@@ -310,13 +314,16 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         """
         return self.decision(X).proba
 
-    def decision(self, X: Any) -> Decisions:
+    def decision(self, X: Any, level: int | None = None) -> Decisions:
         """Return label, confidence and source of the answer to each text.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. Who answers is decided by the classes, as without.
 
         Returns
         -------
@@ -331,7 +338,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             If the random checks say that the promise no longer holds.
         """
         check_is_fitted(self)
-        texts = self._read(X)
+        texts, groups = self._read(X), self._groups(level)
         proba = self._student_proba(texts)
         teacher = self._fallback()
         said = np.full_like(proba, np.nan)
@@ -341,7 +348,15 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             asked = np.flatnonzero(checked | ~self._answered(proba))
             if len(asked):
                 said[asked] = self._teacher_proba(teacher, take_rows(texts, asked))
-        return self._decide(proba, said, checked)
+        decided = self._decide(proba, said, checked)
+        return decided if groups is None else decided.in_groups(groups)
+
+    def _groups(self, level: int | None) -> Level | None:
+        """Return the groups at a level of the tree of classes, None without a level."""
+        if level is None:
+            return None
+        given = self._given_classes
+        return level_of(self.classes_, given.names, given.tree, level)
 
     def _student_proba(self, texts: Any) -> FloatArray:
         """Return the student's distributions, and note how long they took."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.class_tree import Level
 from skllkd._core.params import optional_import
 from skllkd.serving.reading import Reading
 
@@ -60,6 +61,28 @@ class Decisions:
         return (
             f"<Decisions: {len(self):,} texts, {n_student:,} by the student, "
             f"{n_teacher:,} by the teacher, {n_abstained:,} abstained>"
+        )
+
+    def in_groups(self, groups: Level) -> Decisions:
+        """Return the decisions with the likeliest group in place of each class.
+
+        Parameters
+        ----------
+        groups : Level
+            The groups at a level of the tree of classes.
+
+        Returns
+        -------
+        Decisions
+            The decisions, with the probabilities of the groups; abstentions stay.
+        """
+        proba, answered = groups.sums(self.proba), self.source != ABSTAINED
+        likeliest, highest = proba.argmax(axis=1), proba.max(axis=1)
+        return Decisions(
+            np.where(answered, groups.names[likeliest], self.label),
+            np.where(answered, highest, self.confidence),
+            self.source,
+            proba,
         )
 
     def to_pandas(self) -> Any:

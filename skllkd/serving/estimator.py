@@ -13,6 +13,7 @@ from skllkd._core.arrays import IntArray
 from skllkd._core.classes import Classes, Multilabel, as_classes
 from skllkd._fitted import FittedState, fitted_state
 from skllkd.exceptions import InvalidParameterError
+from skllkd.persistence.onnx_classifier import ONNXClassifier
 from skllkd.serving.held_out import keys_of, split, take_rows
 
 
@@ -51,9 +52,11 @@ def unseen_rows(clf: Any, texts: Any) -> IntArray:
 
 
 def given_classes(estimator: Any) -> Classes:
-    """Return the classes as the teacher knows them, with descriptions where known."""
+    """Return the classes as the teacher knows them, with all that is known of them."""
     if isinstance(estimator, LLKDClassifier):
         return fitted_state(estimator).given_classes
+    if isinstance(estimator, ONNXClassifier) and estimator._model.tree is not None:
+        return estimator._model.tree
     names = estimator.classes_.tolist()
     is_several = getattr(estimator, "thresholds_", None) is not None
     return as_classes(Multilabel(names) if is_several else names)

@@ -16,7 +16,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from skllkd import LLKDClassifier
+from skllkd import LLKDClassifier, Multilabel
 from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import PrecomputedTeacher
 
@@ -96,7 +96,7 @@ def page_of(folder, answers="model-review.csv"):
     pool = read_pool(classifier, texts)
     reviewed = Reviewed("model", classifier, threshold, "skllkd fit")
     with (
-        AnswerFile(folder / answers, pool.classes) as file,
+        AnswerFile(folder / answers, pool.classes, multilabel=pool.multilabel) as file,
         socket.create_server(("127.0.0.1", 0)) as listener,
     ):
         app = make_review_app(ReviewSession(pool, file, 10), reviewed, "secret")
@@ -255,3 +255,59 @@ def test_many_classes_are_filtered_as_one_types(
     assert found == [f"sports 1{OF_TWO_DIRECTIONS}", "", name]
     assert name in gold
     assert set(TOPICS) > {"politics", "sports", "tech"}
+
+
+def test_tags_are_toggled_by_keys_and_answered_with_enter(tiny_path, tmp_path, page):
+    words = ["goal", "bank", "court"]
+    texts = [f"{a} {b} story {i}" for i in range(8) for a in words for b in words]
+    LLKDClassifier(
+        lambda texts: [[0.9 if w in t else 0.1 for w in words] for t in texts],
+        Multilabel({"goal": "sports", "bank": "money", "court": ""}),
+        student=FrozenEncoderStudent(tiny_path, device="cpu"),
+        n_epochs=1,
+        random_state=0,
+        verbose=0,
+    ).fit(texts).save(tmp_path / "model")
+    with (tmp_path / "texts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["text"], *([text] for text in texts)])
+    with page_of(tmp_path) as url:
+        page.goto(url)
+        asked = [shown(page)]
+
+        def pressed():
+            on = page.locator("#classes button[aria-pressed=true] > span")
+            return [text.split()[0] for text in on.all_inner_texts()]
+
+        press(page, "2", "1", "3", "2")  # chosen, and taken back; nothing is saved
+        assert pressed() == ["bank", "goal"]
+        assert page.text_content("#text") == asked[0]
+        assert page.text_content("#save-label") == "Answer: bank, goal"
+        press(page, "Enter")
+        asked.append(shown(page))
+        assert pressed() == []
+        assert "bank, goal" in page.text_content("#last-said")
+        press(page, "Enter")  # none of them
+        shown(page)
+        press(page, "u")
+        shown(page)
+        page.click("#classes button >> nth=0")
+        page.click("#save")
+        page.wait_for_function(
+            "() => document.getElementById('count').textContent.startsWith('4 of')"
+        )
+        golds = ['["bank", "goal"]', "[]", "", '["bank"]']
+        assert [gold for _, gold, _ in answers_in(tmp_path)] == golds
+        assert [text for text, *_ in answers_in(tmp_path)][:2] == asked
+        press(page, "z", "1", "Enter")
+        shown(page)
+        page.goto(f"{url}#results")
+        page.wait_for_selector("#results-content table")
+        content = page.text_content("#results-content")
+        assert "micro-F1" in content
+        assert "Confusion" not in content
+        page.goto(f"{url}#try")
+        page.fill("#try-text", "goal bank")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector("#try-result blockquote")
+        assert page.is_hidden("#problem")
+        assert all(said.startswith(url) for said in page.said), page.said

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 from skllkd import LLKDClassifier
 from skllkd.exceptions import SavedModelError
+from skllkd.refinement import Refinement
 from skllkd.selection import AcceptReject, LLKDSelection, SelectAll
 from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
 
@@ -25,11 +26,12 @@ REFERENCES = sorted(
 )
 
 
-def fit(news, tiny_path, kind=TransformerStudent, **student):
+def fit(news, tiny_path, kind=TransformerStudent, refine=None, **student):
     texts, gold = news
     return LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=refine,
         selection=LLKDSelection(momentum=0.8),
         student=kind(tiny_path, device="cpu", **student),
         n_epochs=2,
@@ -207,7 +209,7 @@ def test_a_loaded_classifier_goes_on_learning_from_its_thresholds(
 def test_skops_round_trip_with_the_types_the_docs_name(news, tiny_path, tmp_path):
     guide = (Path(__file__).parents[2] / "docs" / "persistence.md").read_text()
     for name, classifier in (
-        ("transformer", fit(news, tiny_path)),
+        ("transformer", fit(news, tiny_path, refine=Refinement())),
         ("frozen", fit(news, tiny_path, FrozenEncoderStudent)),
         ("sklearn", fit_sklearn(news)),
     ):
@@ -237,6 +239,7 @@ def test_a_selection_of_one_s_own_is_refused_before_anything_is_written(
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=None,
         selection=KeepHalf(),
         student=TransformerStudent(tiny_path, device="cpu"),
     ).fit(texts[:64])
