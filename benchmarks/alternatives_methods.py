@@ -201,7 +201,7 @@ def ours(tuned: bool, **parameters: Any) -> Method:
     return run
 
 
-def trainer(gold: bool = False) -> Method:
+def trainer(gold: bool = False, batch_size: int = BATCH) -> Method:
     """Return a method that fine-tunes with `transformers.Trainer` on hard labels."""
 
     def run(task: Task) -> Outcome:
@@ -209,7 +209,7 @@ def trainer(gold: bool = False) -> Method:
         with tempfile.TemporaryDirectory() as folder:
             begin = task.clock()
             tokenize = transformers.AutoTokenizer.from_pretrained(task.model)
-            fitted = _trainer(task, folder, tokenize)
+            fitted = _trainer(task, folder, tokenize, batch_size)
             fitted.train_dataset = _rows(tokenize, task.pool.texts, label)
             fitted.train()
             training_s = task.clock() - begin
@@ -224,11 +224,13 @@ def trainer(gold: bool = False) -> Method:
     return run
 
 
-def _trainer(task: Task, folder: str, tokenizer: Any) -> transformers.Trainer:
+def _trainer(
+    task: Task, folder: str, tokenizer: Any, batch_size: int
+) -> transformers.Trainer:
     """Return a trainer of the encoder with a new classification head."""
     arguments = transformers.TrainingArguments(
         folder,
-        per_device_train_batch_size=BATCH,
+        per_device_train_batch_size=batch_size,
         per_device_eval_batch_size=PREDICT_BATCH,
         num_train_epochs=N_EPOCHS,
         learning_rate=LEARNING_RATE,
@@ -325,6 +327,7 @@ METHODS: dict[str, dict[str, Method]] = {
         "ours, not refined": ours(True, refine=None),
         "LLKD": ours(True, **PAPER),
         "Trainer": trainer(),
+        "Trainer, batches of 8": trainer(batch_size=8),
         "Trainer, gold": trainer(gold=True),
         "SetFit": setfit,
     },
