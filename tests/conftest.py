@@ -1,5 +1,6 @@
 """Fixtures of all tests: a store of their own, real models and real texts."""
 
+import copy
 import gc
 import os
 
@@ -30,6 +31,19 @@ for _name, _n_examples in (("default", 100), ("ci", 2_000), ("long", 200_000)):
         ],
     )
 settings.load_profile(os.environ.get("SKLLKD_HYPOTHESIS", "default"))
+
+
+def pytest_configure():
+    """Search for no garbage while tests are imported: nearly all of it stays."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Leave libraries and tests out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
 
 TOPICS = ["business", "entertainment", "politics", "sports", "tech"]
 
@@ -92,14 +106,25 @@ class GoldTeacher:
 
 @pytest.fixture(scope="session")
 def tiny_path(tmp_path_factory, news):
-    """Return the folder of an encoder that trains in a second."""
-    import sentence_transformers  # noqa: F401
+    """Return the folder of an encoder that trains in a second, and is read once."""
+    import torch
+    from skllkd.students._torch import pretrained
 
     folder = tmp_path_factory.mktemp("tiny") / "encoder"
     write_tiny_encoder(folder, news[0])
-    gc.collect()
+    read = pretrained.load_pretrained
+    with torch.random.fork_rng():
+        tiny = read(folder)
     gc.freeze()  # every fit collects garbage, and need not search the libraries for it
-    return folder
+
+    def copied(model):
+        if os.fspath(model) != str(folder):
+            return read(model)
+        return tiny._replace(encoder=copy.deepcopy(tiny.encoder))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrained, "load_pretrained", copied)
+        yield folder
 
 
 @pytest.fixture

@@ -77,18 +77,18 @@ def classifier(tmp_path):
 
 def grid_search(classifier, y, n_jobs):
     grid = {"selection__momentum": [0.5, 0.9], "n_epochs": [1, 2]}
-    GridSearchCV(classifier, grid, cv=3, n_jobs=n_jobs).fit(TEXTS, y)
+    GridSearchCV(classifier, grid, cv=2, n_jobs=n_jobs).fit(TEXTS, y)
 
 
 def halving_search(classifier, y, n_jobs):
-    grid = {"selection__momentum": [0.5, 0.7, 0.9]}
+    grid = {"selection__momentum": [0.5, 0.9]}
     HalvingGridSearchCV(
         classifier, grid, cv=2, n_jobs=n_jobs, min_resources=30, random_state=0
     ).fit(TEXTS, y)
 
 
 def cross_validation(classifier, y, n_jobs):
-    result = cross_validate(classifier, TEXTS, y, cv=3, n_jobs=n_jobs)
+    result = cross_validate(classifier, TEXTS, y, cv=2, n_jobs=n_jobs)
     assert np.isfinite(result["test_score"]).all()
 
 
@@ -96,7 +96,7 @@ def loop_of_trials(classifier, y, n_jobs):
     """What Optuna and its like do: set parameters, score, choose, refit."""
     rng = np.random.RandomState(0)
     trials = []
-    for _ in range(4):
+    for _ in range(2):
         trial = clone(classifier).set_params(selection__momentum=rng.uniform(0, 0.99))
         score = cross_val_score(trial, TEXTS, y, cv=2, n_jobs=n_jobs).mean()
         trials.append((score, trial))
@@ -113,15 +113,6 @@ def test_each_text_is_asked_about_once(search, y, classifier, asked):
     assert sorted(asked()) == sorted(TEXTS)
     search(classifier, y, n_jobs=1)  # a rerun
     assert len(asked()) == len(TEXTS)
-
-
-def test_two_processes_ask_once(new_workers, classifier, asked):
-    for n_searches, search in enumerate(SEARCHES, 1):
-        classifier.set_params(teacher__cache_key=search.__name__)
-        search(classifier, None, n_jobs=2)
-        assert sorted(asked()) == sorted(n_searches * TEXTS)
-        search(classifier, None, n_jobs=2)  # a rerun
-        assert len(asked()) == n_searches * len(TEXTS)
 
 
 def test_only_the_prompt_costs_a_call(asked, classifier, tiny_path):

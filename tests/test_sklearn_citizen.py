@@ -290,6 +290,7 @@ def test_parameters_changed_between_partial_fits_are_used(news, tiny_path):
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=None,
         selection=LLKDSelection(momentum=0.9),
         student=TransformerStudent(tiny_path, device="cpu"),
     ).fit(texts[:64])
@@ -363,7 +364,9 @@ def test_warm_start(student, news):
 
 def test_a_partial_fit_that_fails_changes_nothing(student, news):
     texts, gold = news
-    classifier = LLKDClassifier(GoldTeacher(texts, gold), TOPICS, student=student)
+    classifier = LLKDClassifier(
+        GoldTeacher(texts, gold), TOPICS, refine=None, student=student
+    )
     before = classifier.fit(texts[:60]).predict_proba(texts[:20])
 
     def fails(told):
@@ -447,6 +450,7 @@ def test_early_stopping_with_few_texts_still_learns(n_texts, batch_size, student
         classifier = LLKDClassifier(
             GoldTeacher(texts, gold),
             TOPICS,
+            refine=None,
             student=student,
             batch_size=batch_size,
             early_stopping=True,

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import shutil
 import sys
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pandas as pd
@@ -32,25 +34,37 @@ def parsed(teacher, *options, classes=("a", "b")):
     return parser_of_all().parse_args(command)
 
 
-@pytest.fixture
-def answers(news, tmp_path):
+@pytest.fixture(scope="module")
+def answers(news, tmp_path_factory):
     """A table of answers: a teacher without a model."""
     texts, gold = (part[:100] for part in news)
-    path = tmp_path / "answers.csv"
+    path = tmp_path_factory.mktemp("answers") / "answers.csv"
     pd.DataFrame({"text": texts, "label": gold}).to_csv(path, index=False)
     return path
 
 
-@pytest.fixture
-def model(answers, tiny_path, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def saved(answers, tiny_path, tmp_path_factory):
+    """Run `skllkd fit` once for all tests."""
+    folder = tmp_path_factory.mktemp("saved")
     arguments = ["fit", str(answers), "--teacher", str(answers), "--classes", *TOPICS]
-    arguments += ["--model", str(tmp_path / "model"), "--student", str(tiny_path)]
-    status = main([*arguments, "--frozen", "--epochs", "5"])
-    assert status == 0
-    out, error = capsys.readouterr()
-    assert "greement" in out
-    assert "saved in" in error
-    return tmp_path / "model"
+    arguments += ["--model", str(folder / "model"), "--student", str(tiny_path)]
+    out, error = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        redirect_stdout(out),
+        redirect_stderr(error),
+    ):
+        environment.setenv("SKLLKD_CACHE", str(folder / "cache"))
+        assert main([*arguments, "--frozen", "--epochs", "5"]) == 0
+    assert "greement" in out.getvalue()
+    assert "saved in" in error.getvalue()
+    return folder / "model"
+
+
+@pytest.fixture
+def model(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "model")
 
 
 def test_fit_is_the_classifier_s_fit(model, answers, tiny_path):
@@ -399,7 +413,7 @@ def test_progress_counts_the_rows_predicted_unless_they_are_on_the_terminal(
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr("skllkd.cli.classifier.progress_bar", Bar)
+    monkeypatch.setattr("skllkd.cli.predict.progress_bar", Bar)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
     assert main(["predict", str(model), str(answers)]) == 0
     assert seen[0] == (not is_terminal)

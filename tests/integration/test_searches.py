@@ -12,6 +12,19 @@ from skllkd import LLKDClassifier
 from skllkd.students import FrozenEncoderStudent
 
 from tests.conftest import TOPICS, GoldTeacher
+from tests.test_model_selection import SEARCHES, TEXTS, asked, classifier
+
+__all__ = ["asked", "classifier"]  # fixtures
+
+
+@pytest.mark.usefixtures("new_workers")
+def test_two_processes_ask_once(classifier, asked):
+    for n_searches, search in enumerate(SEARCHES, 1):
+        classifier.set_params(teacher__cache_key=search.__name__)
+        search(classifier, None, n_jobs=2)
+        assert sorted(asked()) == sorted(n_searches * TEXTS)
+        search(classifier, None, n_jobs=2)  # a rerun
+        assert len(asked()) == n_searches * len(TEXTS)
 
 
 @pytest.mark.usefixtures("new_workers")

@@ -1,6 +1,7 @@
 """Files: what they hold, who opens them, and that every later version still does."""
 
 import json
+import os
 import pickle
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 from skllkd import LLKDClassifier
 from skllkd.exceptions import SavedModelError
+from skllkd.refinement import Refinement
 from skllkd.selection import AcceptReject, LLKDSelection, SelectAll
 from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStudent
 
@@ -24,11 +26,12 @@ REFERENCES = sorted(
 )
 
 
-def fit(news, tiny_path, kind=TransformerStudent, **student):
+def fit(news, tiny_path, kind=TransformerStudent, refine=None, **student):
     texts, gold = news
     return LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=refine,
         selection=LLKDSelection(momentum=0.8),
         student=kind(tiny_path, device="cpu", **student),
         n_epochs=2,
@@ -144,6 +147,17 @@ def test_a_pipeline_of_transformers_predicts_the_same_or_does_not_load(
     )
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+def test_other_users_may_read_what_they_may_read_elsewhere(news, tiny_path, tmp_path):
+    """A server that runs as another user reads the folder, weights included."""
+    (tmp_path / "usual").touch()
+    fit(news, tiny_path).save(tmp_path / "model")
+    files = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".json", ".safetensors"}
+    mode = (tmp_path / "usual").stat().st_mode
+    assert {path.name for path in files if path.stat().st_mode != mode} == set()
+
+
 def test_saving_leaves_files_of_others_alone(news, tiny_path, tmp_path):
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "mine.txt").write_text("mine")
@@ -195,7 +209,7 @@ def test_a_loaded_classifier_goes_on_learning_from_its_thresholds(
 def test_skops_round_trip_with_the_types_the_docs_name(news, tiny_path, tmp_path):
     guide = (Path(__file__).parents[2] / "docs" / "persistence.md").read_text()
     for name, classifier in (
-        ("transformer", fit(news, tiny_path)),
+        ("transformer", fit(news, tiny_path, refine=Refinement())),
         ("frozen", fit(news, tiny_path, FrozenEncoderStudent)),
         ("sklearn", fit_sklearn(news)),
     ):
@@ -225,6 +239,7 @@ def test_a_selection_of_one_s_own_is_refused_before_anything_is_written(
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold),
         TOPICS,
+        refine=None,
         selection=KeepHalf(),
         student=TransformerStudent(tiny_path, device="cpu"),
     ).fit(texts[:64])

@@ -154,6 +154,7 @@ def test_a_fitted_classifier_is_saved_and_goes_on(strategy, tiny_path, tmp_path)
     clf = LLKDClassifier(
         teacher,
         ["a", "b"],
+        refine=None,
         selection=strategy(),
         student=FrozenEncoderStudent(tiny_path),
         n_epochs=3,

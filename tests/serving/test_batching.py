@@ -17,14 +17,14 @@ class Gate:
 
     def __call__(self, texts):
         self.batches.append(list(texts))
-        assert self.open.wait(5)
+        assert self.open.wait(60)
         if "bad" in texts:
             raise ValueError("bad")
         return np.array([[float(text)] for text in texts])
 
 
 async def until(condition):
-    for _ in range(500):
+    for _ in range(6_000):
         if condition():
             return
         await asyncio.sleep(0.01)

@@ -1,6 +1,7 @@
 """A cascade in a folder: the same answers, and no mix of two models."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -32,8 +33,10 @@ def cascade(news, tiny_path):
     return cascade.fit(texts)
 
 
-@pytest.fixture(params=["folder", "onnx"])
-def saved(request, cascade, news, tmp_path):
+@pytest.fixture(scope="module", params=["folder", "onnx"])
+def original(request, cascade, news, tmp_path_factory):
+    """Return a cascade of each kind, and the folder it is saved in."""
+    tmp_path = tmp_path_factory.mktemp("original")
     if request.param == "folder":
         cascade.save(tmp_path / "model")
         return cascade, tmp_path / "model"
@@ -49,6 +52,13 @@ def saved(request, cascade, news, tmp_path):
     ).fit(texts, gold)
     of_onnx.save(tmp_path / "model")
     return of_onnx, tmp_path / "model"
+
+
+@pytest.fixture
+def saved(original, tmp_path):
+    """Return a cascade and a folder of one's own with it."""
+    cascade, folder = original
+    return cascade, shutil.copytree(folder, tmp_path / "model")
 
 
 def test_a_loaded_cascade_answers_the_same(saved, news):

@@ -61,6 +61,7 @@ def new_classifier(student):
     return LLKDClassifier(
         CallableTeacher(by_first_letter),
         ["a", "b", "c"],
+        refine=None,
         selection=LLKDSelection(momentum=0.8),
         student=student,
         n_epochs=2,

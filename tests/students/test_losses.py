@@ -191,6 +191,7 @@ def fit(short_news, tiny_path, loss, target="hard", **parameters):
     classifier = LLKDClassifier(
         GoldTeacher(texts, gold, confidence=0.6),
         TOPICS,
+        refine=None,
         selection=SelectAll(target=target),
         student=TransformerStudent(tiny_path, device="cpu", loss=loss),
         n_epochs=1,

@@ -25,9 +25,13 @@ def test_no_other_threshold_has_a_larger_f1(pairs):
     if not gold.any():
         assert (threshold, f1) == (0.5, 0.0)
         return
-    assert f1 == pytest.approx(f1_score(gold, student >= threshold))
-    others = [f1_score(gold, student >= t, zero_division=0) for t in {*student, 2.0}]
-    assert f1 == pytest.approx(max(others))
+    assert f1 == pytest.approx(f1_of(gold, student >= threshold))
+    assert f1 == pytest.approx(max(f1_of(gold, student >= t) for t in {*student, 2.0}))
+
+
+def f1_of(gold, found):
+    """Return the F1 of a class that some text has; scikit-learn takes a millisecond."""
+    return 2 * (gold * found).sum() / (gold.sum() + found.sum())
 
 
 def test_with_true_probabilities_it_is_half_of_the_f1():

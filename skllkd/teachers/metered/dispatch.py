@@ -89,7 +89,10 @@ def scored_here(
 def _in_threads(
     score: Scorer, chunks: Iterator[Chunk], n_threads: int, meter: Meter
 ) -> Iterator[tuple[IntArray, Scores]]:
-    """Score chunks in threads; those under way when one fails are finished and kept."""
+    """Score chunks in threads, and those under way when one fails are finished and kept.
+
+    The first chunk goes alone: its fate may be that of all others.
+    """
     failures: list[Exception] = []
 
     def attempt(rows: IntArray, texts: list[str]) -> tuple[IntArray, Scores | None]:
@@ -111,7 +114,12 @@ def _in_threads(
         return_as="generator_unordered",
         pre_dispatch=n_threads,
     )
-    for rows, scores in parallel(delayed(attempt)(*chunk) for chunk in until_failure):
+
+    def attempts() -> Iterator[tuple[IntArray, Scores | None]]:
+        yield from itertools.starmap(attempt, itertools.islice(until_failure, 1))
+        yield from parallel(delayed(attempt)(*chunk) for chunk in until_failure)
+
+    for rows, scores in attempts():
         if scores is not None:
             yield rows, scores
     if failures:

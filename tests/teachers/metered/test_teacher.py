@@ -268,20 +268,6 @@ def many(n):
     return [f"{'ab'[i % 2]} text {i}" for i in range(n)]
 
 
-@pytest.mark.usefixtures("new_workers")
-def test_a_large_pool_is_spread_over_workers_and_answers_find_their_texts():
-    import joblib
-
-    teacher = CallableTeacher(_initial, cache_key="spread")
-    texts = many(1500)
-    with joblib.parallel_config(backend="loky", n_jobs=2):
-        labels = teacher.label(texts, AB)
-    assert labels.proba.argmax(axis=1).tolist() == [i % 2 for i in range(1500)]
-    with LabelStore() as store:
-        assert len(store) == 1500
-    assert teacher.label(texts, AB).n_asked == 0
-
-
 def test_a_budget_holds_over_workers():
     import joblib
 
@@ -297,7 +283,7 @@ def test_an_error_in_a_worker_keeps_what_was_answered():
     answered = []
 
     def breaks(texts):
-        if len(answered) == 13:
+        if len(answered) >= 13:
             raise OSError("the line is dead")
         answered.append(len(texts))
         return _initial(texts)

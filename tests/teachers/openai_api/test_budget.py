@@ -117,8 +117,9 @@ def test_answers_that_lead_nowhere_count(served, answer, limits, method):
 
 def test_refused_requests_cost_nothing(served):
     recorder = served(lambda _: error(429))
+    asked = teacher(max_calls=5, max_retries=2, max_concurrency=1)
     with pytest.raises(SkllkdError):
-        teacher(max_calls=5, max_retries=2).label(POOL, CLASSES)
+        asked.label(POOL, CLASSES)
     assert len(recorder.bodies) == 9  # three texts, three times
     assert teacher().plan(POOL, CLASSES).spent.n_calls == 0
 

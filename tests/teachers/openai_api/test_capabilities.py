@@ -32,7 +32,7 @@ def test_without_logprobs_labels_are_read_and_the_user_is_told(served, says_so):
         return logprob_free(body)
 
     recorder = served(answer)
-    asked = teacher(calibration=BatchCalibration())
+    asked = teacher(calibration=BatchCalibration(), max_concurrency=1)
     with pytest.warns(SkllkdWarning, match=r'"votes".*"label".*goes on with labels'):
         labels = asked.label(TEXTS, CLASSES)
     assert labels.confidence == "none" and not labels.missing.any()

@@ -106,7 +106,8 @@ def test_refusals_of_all_stop_soon_and_keep_what_there_is(
     recorder = served(lambda body: stub(body) if text_of(body) in good else no)
     with pytest.raises(TeacherAccessError, match=f"(?i)'stub'.*no such.*{named}"):
         teacher(max_concurrency=2).label(texts, CLASSES)
-    # After the last answer three refusals and one under way; while it is awaited, two.
+    # The first goes alone. After the last answer three refusals and one under way;
+    # while it is awaited, two.
     assert len(recorder.bodies) <= (1 if at_once else len(good) + 3 + 1 + 2)
     recorder = served()
     assert teacher().label(texts, CLASSES).n_reused == len(good)
@@ -120,7 +121,7 @@ def test_refusals_that_may_be_of_one_text_stop_when_several_texts_meet_them(
     no = error(status, "no such")
     recorder = served(lambda _: no)
     with pytest.raises(TeacherAccessError, match="no such.*`model`"):
-        teacher().label(TEXTS, CLASSES)
+        teacher(max_concurrency=1).label(TEXTS, CLASSES)
     assert len({*recorder.texts}) == len(recorder.bodies) == 3
     recorder = served(lambda b: no if text_of(b) in TEXTS[:2] else stub(b))
     with pytest.warns(MissingLabelWarning, match=f"2 the server.*HTTP {status}: no su"):

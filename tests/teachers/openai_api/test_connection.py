@@ -40,7 +40,7 @@ def endless(status):
 
 
 def late_headers(body):
-    time.sleep(1.5)
+    time.sleep(60)
     return stub(body)
 
 
@@ -62,8 +62,8 @@ def test_an_answer_without_end_is_given_up_and_the_rest_is_labelled(
     served(lambda body: answer(body) if text_of(body) == TEXTS[0] else stub(body))
     start = time.monotonic()
     with pytest.warns(MissingLabelWarning, match=reason):
-        labels = teacher(timeout_s=0.4, max_retries=0).label(TEXTS, CLASSES)
-    assert time.monotonic() - start < 1.4
+        labels = teacher(timeout_s=1.0, max_retries=0).label(TEXTS, CLASSES)
+    assert time.monotonic() - start < 30  # it would take 50 to come
     assert labels.missing.tolist() == [True] + [False] * 11
 
 

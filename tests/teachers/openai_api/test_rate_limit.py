@@ -1,6 +1,7 @@
 """Rate limits and waits."""
 
 import math
+import re
 import threading
 from datetime import UTC, datetime
 
@@ -23,7 +24,10 @@ def test_retry_after_in_every_form():
     assert retry_after_s({}) is None
 
 
-@given(st.text() | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [+-]?\w*"))
+@given(
+    st.text(max_size=12)
+    | st.from_regex(re.compile(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [+-]?\w*", re.ASCII))
+)
 @example("Thu, 01 Jan 99999999999999999999 00:00:00 GMT")
 @example("1e400")
 def test_any_time_to_wait_is_read_or_is_none(value):
