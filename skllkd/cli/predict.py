@@ -78,7 +78,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _predictor(options: argparse.Namespace) -> _OfClassifier | _OfCascade:
-    """Return what predicts the columns that are added."""
+    """Return the model, with the columns that it adds."""
     from skllkd.serving.files import SETTINGS
 
     if not (Path(options.model) / SETTINGS).exists():

@@ -48,6 +48,13 @@ _REMEDY = (
     "names that are words, descriptions of the classes, or an `instruction`; "
     "`teacher.compare` compares such prompts. Or use a larger model."
 )
+#: Advice about a teacher that is little better than guessing.
+_WITHOUT_MODEL = (
+    "With such a teacher, a sentence encoder that compares the texts with the class names "
+    "(`EmbeddingTeacher`) may do better, and asks no language model."
+)
+#: Advice about labels that nothing independent confirms.
+_LABEL_SOME = "label fifty texts yourself and give them to `fit` as `gold`."
 #: Advice about a student that is behind its teacher, by its kind.
 _STUDENT_REMEDIES: dict[type, str] = {
     TransformerStudent: "Use more texts, more epochs (`n_epochs`) or a larger encoder.",
@@ -144,7 +151,7 @@ def verdict_of(state: FittedState) -> Verdict | TagsVerdict | None:
     skill = above_guessing(teacher.value, n_classes)
     n_known = np.count_nonzero(~nan_rows(state.teacher_proba))
     reasons = [
-        *_about_teacher(skill),
+        *_about_teacher(skill, signals),
         *_about_evidence(signals, measured is not None),
         *_about_student(state, skill, signals, measured),
         *_about_pool(n_known / n_classes),
@@ -205,12 +212,15 @@ def _measured(accuracy: dict[str, Accuracy]) -> tuple[Estimate, Estimate] | None
     return None if teacher is None or student is None else (teacher, student)
 
 
-def _about_teacher(skill: float) -> list[str]:
+def _about_teacher(skill: float, signals: Signals) -> list[str]:
     """Return the reason against the teacher, if there is one."""
     if skill >= _GOOD:
         return []
-    how = "hardly" if skill < _HOPELESS else "only partly"
-    return [f"The teacher {how} tells the classes apart. {_REMEDY}"]
+    if skill >= _HOPELESS:
+        return [f"The teacher only partly tells the classes apart. {_REMEDY}"]
+    reason = f"The teacher hardly tells the classes apart. {_REMEDY}"
+    repeats_names = signals.class_names is None or signals.class_names > SAME
+    return [reason if repeats_names else f"{reason} {_WITHOUT_MODEL}"]
 
 
 def _about_evidence(signals: Signals, is_measured: bool) -> list[str]:
@@ -220,19 +230,18 @@ def _about_evidence(signals: Signals, is_measured: bool) -> list[str]:
     if signals.out_of_fold is None:
         return [
             "The estimate rests on the teacher's own confidence alone. Leave `refine` at "
-            "its default, or label fifty texts yourself: fit(texts, gold=...)."
+            f"its default, or {_LABEL_SOME}"
         ]
     if signals.class_names is not None and signals.class_names > SAME:
         return [
             "The teacher's labels are those that the student's encoder gives from the "
-            "class names alone, so nothing independent confirms them. Label fifty texts "
-            "yourself: fit(texts, gold=...)."
+            "class names alone, so nothing independent confirms them. "
+            f"{_LABEL_SOME.capitalize()}"
         ]
     if signals.confidence is None:
         return [
             "The teacher gives no confidences, so it is hard to tell how good it is. Ask "
-            "for log-probabilities or votes, or label fifty texts yourself: "
-            "fit(texts, gold=...)."
+            f"for log-probabilities or votes, or {_LABEL_SOME}"
         ]
     return []
 

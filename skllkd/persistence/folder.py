@@ -20,6 +20,7 @@ from skllkd._core.atomic_files import (
 )
 from skllkd._core.classes import described_classes
 from skllkd._core.digest import file_digest
+from skllkd._core.tensors import write_tensors
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import SavedModelError
@@ -59,14 +60,12 @@ def save(
     card: Mapping[str, str] | None,
 ) -> None:
     """Write a classifier's state and parameters to a folder, with a model card."""
-    from safetensors.numpy import save_file
-
     fields = check_card(card)
     student = parts.savable_student(state)
     evidence = _evidence(state.portable())
     with _writing(folder) as unfinished:
         settings = write_folder(student, unfinished, list(map(str, state.classes)))
-        save_file(evidence, unfinished / _EVIDENCE)
+        write_tensors(evidence, unfinished / _EVIDENCE)
         description = _description(state, params) | {
             "student": parts.described(student) | {"settings": settings},
             "files": _checksums(unfinished),
@@ -155,7 +154,7 @@ def _evidence(state: FittedState) -> parts.Arrays:
             evidence[name] = getattr(state, name)
     evidence |= {f"history.{name}": a for name, a in state.history.items()}
     evidence |= parts.selection_arrays(state.selection)
-    return {name: np.ascontiguousarray(array) for name, array in evidence.items()}
+    return evidence
 
 
 def _restored(

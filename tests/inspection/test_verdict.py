@@ -195,6 +195,21 @@ def test_a_teacher_that_is_the_class_names_is_not_confirmed_by_them():
 
 
 @pytest.mark.parametrize(
+    ("agreement", "is_advised"), [(None, False), (0.1, True), (0.99, False)]
+)
+def test_a_hopeless_teacher_is_better_replaced_by_the_class_names(
+    agreement, is_advised, monkeypatch
+):
+    """Unless it is the class names, or nobody knows what they say."""
+    state = fit(proba_of(np.random.RandomState(0).randint(3, size=60)))._fitted
+    found = Signals(0.1, 0.1, agreement)
+    monkeypatch.setattr("skllkd.inspection.verdict.signals_of", lambda _: found)
+    verdict = verdict_of(state)
+    assert verdict.outcome == "does not work"
+    assert ("EmbeddingTeacher" in verdict.reasons[0]) is is_advised
+
+
+@pytest.mark.parametrize(
     ("sureness", "words"),
     [
         (0.36, "hardly depend on the text"),
