@@ -279,7 +279,7 @@ def main() -> int:
     model = LLKDClassifier(classes=["a", "b"], student=SklearnStudent(), verbose=0)
     model.fit(["red apple", "blue sky"] * 5, ["a", "b"] * 5)
     outcomes: collections.Counter = collections.Counter()
-    load = mock.patch("skllkd.cli.classifier.load_model", return_value=model)
+    load = mock.patch("skllkd.cli.predict.load_model", return_value=model)
     with load, warnings.catch_warnings():
         warnings.simplefilter("error")
         for kind in (SkllkdWarning, DataConversionWarning):

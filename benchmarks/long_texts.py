@@ -35,9 +35,9 @@ from benchmarks.tables import difference, interval, markdown_table, marked_diffe
 WINDOWS = ["head", "head_tail", "mean"]
 CUT, LONG = 256, 512  # tokens of stories that are cut, and of long ones
 N_STORIES, N_TIMED = 240, 20
-PLANS = {  # of a student: class, epochs, stories to learn from, and to be judged by
-    "frozen": (FrozenEncoderStudent, 20, 100, 140),
-    "tuned": (TransformerStudent, 3, 100, 140),
+PLANS = {  # of a student: class, epochs, batch, stories to learn from, and to be judged by
+    "frozen": (FrozenEncoderStudent, 20, 32, 100, 140),
+    "tuned": (TransformerStudent, 3, 8, 60, 60),
 }
 
 
@@ -81,13 +81,14 @@ def reading(stories: Stories, window: str) -> dict[str, float]:
 
 def one_cell(stories: Stories, kind: str, window: str, seed: int) -> dict[str, float]:
     """Return what a student that reads in one way reaches, and what it takes."""
-    student, n_epochs, n_train, n_test = PLANS[kind]
+    student, n_epochs, batch_size, n_train, n_test = PLANS[kind]
     order = np.random.RandomState(seed).permutation(len(stories.texts))
     train, test = order[:n_train], order[n_train:][:n_test]
     classifier = LLKDClassifier(
         selection=SelectAll(),
         student=student(minilm_path(), window=window, device="cpu"),
         n_epochs=n_epochs,
+        batch_size=batch_size,
         random_state=seed,
         verbose=0,
     )

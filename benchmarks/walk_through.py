@@ -3,8 +3,9 @@
     python -m benchmarks.walk_through folder
 
 Runs the demonstration in a folder, reviews its classifier in Chromium with the known topics
-as the answers, fits again, reviews new stories for a promise, serves, and sends the other
-1,000 stories. Writes the figures and the pictures of docs/walk-through.md to the folder.
+as the answers, fits again, reviews new stories for a promise, makes a cascade, serves it,
+and sends 1,000 other stories: once with nobody to ask, once with the language model. All by
+the commands of docs/walk-through.md, whose figures and pictures it writes to the folder.
 """
 
 from __future__ import annotations
@@ -27,34 +28,31 @@ from typing import Any
 
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
-from skllkd import CascadeClassifier, LLKDClassifier, datasets
+from skllkd import LLKDClassifier, datasets
 
 from benchmarks.cells import about, benchmark_parser, write_figures
 
 N_POOL, N_HELD_OUT, N_SENT = 800, 400, 1000
-N_REVIEWED, N_PROMISE, TARGET = 50, 150, 0.9
+N_REVIEWED, N_PROMISE, TARGET, PRICE = 50, 150, 0.9, 0.8
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SKLLKD = [sys.executable, "-m", "skllkd"]
 
 
-def parts() -> tuple[dict[str, str], list[str], list[str]]:
-    """Return the topic of each story, those held out by the demonstration, and the rest."""
-    texts, topics = datasets.load_bbc_news()
-    order = np.random.RandomState(0).permutation(
-        len(texts)
-    )  # as the demonstration does
-    held_out = [texts[row] for row in order[:N_HELD_OUT]]
-    rest = [texts[row] for row in order[N_HELD_OUT + N_POOL :]]
-    return dict(zip(texts, topics, strict=True)), held_out, rest
+def texts_in(path: Path) -> list[str]:
+    """Return the texts of a table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row["text"] for row in csv.DictReader(file)]
 
 
 @contextmanager
 def process(folder: Path, *arguments: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a command of skllkd, and end it with Ctrl+C."""
+    """Run a command of skllkd, and end it with Ctrl+C; what it says goes to a file."""
     command = [*SKLLKD, *map(str, arguments)]
-    with subprocess.Popen(
-        command, cwd=folder, text=True, stdout=subprocess.PIPE
-    ) as run:
+    pipes: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE}
+    with (
+        (folder / f"{arguments[0]}.log").open("w") as log,
+        subprocess.Popen(command, cwd=folder, stderr=log, **pipes) as run,
+    ):
         try:
             yield run
         finally:
@@ -98,38 +96,27 @@ def pictures(page: Page, folder: Path, model: str) -> None:
         page.screenshot(path=folder / f"{model}-{name}.png")
 
 
-def write_table(path: Path, texts: list[str]) -> None:
-    """Write a table of texts."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([["text"], *([text] for text in texts)])
-
-
-def answers_in(path: Path) -> list[tuple[str, str]]:
-    """Return the texts and gold labels of a file of answers."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [(row["text"], row["gold"]) for row in csv.DictReader(file)]
-
-
-def promise(folder: Path, answers: list[tuple[str, str]]) -> CascadeClassifier:
+def promise(folder: Path) -> list[str]:
     """Save a cascade whose promise of accuracy rests on the second review."""
-    clf = LLKDClassifier.load(folder / "reviewed")
-    cascade = CascadeClassifier(
-        clf, teacher=False, target=TARGET, metric="accuracy", held_out="prefit"
+    command = ["cascade", "reviewed", "reviewed-review.csv", "--gold-column", "gold"]
+    command += ["--target", str(TARGET), "--teacher-price", str(PRICE), "-o", "cascade"]
+    made = subprocess.run(
+        [*SKLLKD, *command], cwd=folder, check=True, text=True, stdout=subprocess.PIPE
     )
-    cascade.fit(*zip(*answers, strict=True)).save(folder / "cascade")
-    return cascade
+    return made.stdout.splitlines()
 
 
-def serve(folder: Path, texts: list[str]) -> dict[str, Any]:
-    """Serve the cascade, send all texts, and return the answers and the metrics."""
+def serve(folder: Path, texts: list[str], *options: str) -> dict[str, Any]:
+    """Serve the cascade, send all texts, and return answers, metrics and the report."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    with process(folder, "serve", "cascade", "--port", port):
+    command = ["cascade", "--port", port, "--teacher-price", PRICE, *options]
+    with process(folder, "serve", *command):
         for _ in range(600):
             try:
-                health = json.load(urllib.request.urlopen(f"{url}/health"))
+                json.load(urllib.request.urlopen(f"{url}/health"))
                 break
             except urllib.error.URLError:
                 time.sleep(0.1)
@@ -142,12 +129,26 @@ def serve(folder: Path, texts: list[str]) -> dict[str, Any]:
         seconds = time.perf_counter() - start
         metrics = urllib.request.urlopen(f"{url}/metrics").read().decode()
     lines = [line for line in metrics.splitlines() if line.startswith("skllkd_texts")]
+    said = (folder / "serve.log").read_text().splitlines()
     return {
-        "health": health,
         "predictions": answered,
         "metrics": lines,
         "seconds": seconds,
+        "said": [line for line in said if not line.startswith("INFO")],
     }
+
+
+def sent(
+    folder: Path, texts: list[str], topic_of: dict[str, str], *options: str
+) -> dict[str, Any]:
+    """Serve and send; count who answered, and who was right."""
+    served = serve(folder, texts, *options)
+    counts: dict[str, dict[str, int]] = {}
+    for text, answer in zip(texts, served.pop("predictions"), strict=True):
+        of_source = counts.setdefault(answer["source"], {"n": 0, "n_right": 0})
+        of_source["n"] += 1
+        of_source["n_right"] += topic_of[text] == answer["label"]
+    return served | {"answers": counts}
 
 
 def share_right(clf: Any, texts: list[str], topic_of: dict[str, str]) -> float:
@@ -160,39 +161,37 @@ def share_right(clf: Any, texts: list[str], topic_of: dict[str, str]) -> float:
 
 def walk(root: Path) -> dict[str, Any]:
     """Go the whole way, and return the figures; steps that are done are not repeated."""
-    topic_of, held_out, rest = parts()
+    topic_of = dict(zip(*datasets.load_bbc_news(), strict=True))
     folder = root / "skllkd-demo"
     if not folder.exists():
         options = ["--pool", str(N_POOL), "--held-out", str(N_HELD_OUT)]
         subprocess.run([*SKLLKD, "demo", *options], cwd=root, check=True)
-    write_table(folder / "new-stories.csv", held_out)
     with sync_playwright() as running:
         browser = running.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]
         )
         page = browser.new_page()
-        first = review(page, folder, "model", "stories.csv", N_REVIEWED, topic_of)
+        asked = (topic_of,)
+        first = review(page, folder, "model", "stories.csv", N_REVIEWED, *asked)
         fit_again(folder)
-        second = review(
-            page, folder, "reviewed", "new-stories.csv", N_PROMISE, topic_of
-        )
-    answers = answers_in(folder / "reviewed-review.csv")
-    cascade = promise(folder, answers)
-    reviewed = {text for text, _ in answers}
-    sent = [text for text in held_out + rest if text not in reviewed][:N_SENT]
-    served = serve(folder, sent)
-    both = zip(sent, served.pop("predictions"), strict=True)
-    own = [(text, answer) for text, answer in both if answer["source"] == "student"]
+        new = "new-stories.csv"
+        second = review(page, folder, "reviewed", new, N_PROMISE, *asked)
+    report = promise(folder)
+    reviewed = set(texts_in(folder / "reviewed-review.csv"))
+    others = [text for text in texts_in(folder / new) if text not in reviewed]
+    texts = others[:N_SENT]
     return {
+        "demo": json.loads((folder / "figures.json").read_text()),
         "first_review": first,
         "second_review": second,
-        "promise": str(cascade.report()).partition("\nOf ")[0],
-        "served": served,
-        "n_sent": len(sent),
-        "n_answered": len(own),
-        "n_answered_right": sum(topic_of[text] == a["label"] for text, a in own),
+        "promise": report,
+        "n_sent": len(texts),
+        "alone": sent(folder, texts, topic_of),
+        "with_language_model": sent(
+            folder, texts, topic_of, "--config", "language-model.toml"
+        ),
         "accuracy_on_sent": {
-            name: share_right(LLKDClassifier.load(folder / name), sent, topic_of)
+            name: share_right(LLKDClassifier.load(folder / name), texts, topic_of)
             for name in ("model", "reviewed")
         },
     }

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 from sklearn.utils.validation import check_is_fitted
 
-from skllkd._core.arrays import FloatArray, IntArray, nan_rows
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
 from skllkd._core.class_tree import Level, level_of
 from skllkd._core.classes import Classes, as_classes
+from skllkd._core.digest import text_keys
 from skllkd._core.tags import names_of
 from skllkd._core.texts import as_texts
 from skllkd.exceptions import InvalidParameterError
@@ -78,6 +79,8 @@ class FittedState:
     predicts_codes: bool = False  # the classes' numbers, as `y` of `fit` held them
     #: (n_classes,): from which on a text has the class, where it may have several
     thresholds: FloatArray | None = None
+    #: (n_learned,), digests of the distinct texts learned, those of earlier calls included
+    learned_keys: npt.NDArray[np.uint32] | None = None
 
     @property
     def multilabel(self) -> bool:
@@ -161,6 +164,12 @@ class FittedState:
         texts = as_texts(X) if takes_text else np.asarray(X, dtype=np.float64)
         return digest(texts) == self.pool_digest
 
+    def has_learned(self, X: Any) -> BoolArray:
+        """Return which of the texts, or rows of numbers, the student learned from."""
+        if self.learned_keys is None:
+            return np.full(len(X), self.is_pool(X))
+        return np.isin(text_keys(X), self.learned_keys)
+
     def same_classes(self, classes: Any) -> Classes:
         """Return the classes learned, or raise if others are given."""
         learned = self.given_classes
@@ -218,7 +227,10 @@ def state_after(
     times_selected[labels.labelled] = log.times_selected
     history, validation = log.history, log.validation_agreement
     n_asked, n_reused, class_bias = labels.n_asked, labels.n_reused, labels.class_bias
+    keys = text_keys(labels.texts)
     if earlier is not None:
+        if earlier.learned_keys is not None:
+            keys = np.concatenate([earlier.learned_keys, keys])
         history = _continued(earlier.history, history)
         validation = np.concatenate([earlier.validation_agreement, validation])
         n_asked += earlier.n_teacher_calls
@@ -250,6 +262,7 @@ def state_after(
         gold_accuracy=labels.gold_accuracy,
         pool=labels.texts,
         pool_digest=digest(labels.texts),
+        learned_keys=np.unique(keys),
         **others,
     )
 

@@ -1,18 +1,15 @@
-"""The commands about a classifier: fit, predict, export."""
+"""The commands that make a classifier: fit, export."""
 
 from __future__ import annotations
 
 import argparse
 import io
-import sys
 import tempfile
 from contextlib import redirect_stdout
 from typing import Any
 
 from skllkd._core.classes import as_classes
 from skllkd._core.places import check_file
-from skllkd._core.progress import progress_bar
-from skllkd._core.tables.reading import read_table
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
 from skllkd.cli.classes import classes_of
 from skllkd.cli.console import say
@@ -20,13 +17,7 @@ from skllkd.cli.gold import add_gold, gold_of
 from skllkd.cli.store import answers_kept
 from skllkd.cli.student import add_student, classifier_of
 from skllkd.cli.tables import (
-    AddedColumns,
-    TextReader,
     add_input,
-    add_output,
-    check_output,
-    output_of,
-    source_of,
     texts_of,
 )
 from skllkd.cli.teacher import teacher_of
@@ -34,27 +25,10 @@ from skllkd.cli.teacher_options import add_teacher
 from skllkd.cli.wording import in_shell_words, shell_options
 from skllkd.exceptions import SavedModelError
 
-#: Help of the option of `predict` and `evaluate`.
-LEVEL_HELP = "level of a tree of classes whose groups are told apart, 1 at the top"
-
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the parser's."""
     _add_fit(commands)
-    predict = add_command(
-        commands,
-        "predict",
-        _predict,
-        "predict texts with a saved classifier",
-        "Reads and writes as it goes: from standard input to standard output, a text a "
-        "line, unless files are named.",
-        "A file named as output is not written; rows on standard output are complete.",
-    )
-    predict.add_argument("model", help="folder of `skllkd fit`, or an ONNX file")
-    add_input(predict, default="-")
-    add_output(predict, "predicted")
-    predict.add_argument("--level", type=int, metavar="N", help=LEVEL_HELP)
-
     export = add_command(
         commands,
         "export",
@@ -130,70 +104,6 @@ def print_report(classifier: Any, texts: Any, options: argparse.Namespace) -> An
     return report
 
 
-def _predict(options: argparse.Namespace) -> None:
-    """Predict rows as they come."""
-    check_output(options)
-    source = source_of(options)
-    reader = TextReader(source)
-    with read_table(source) as table:
-        if table.names is not None:
-            reader.check_names(table.names)
-            AddedColumns(options, "predicted", ["confidence"]).check(table.names)
-        classifier = load_model(options.model)
-        added = AddedColumns(options, "predicted", _other_columns(classifier))
-        if table.names is not None:
-            added.check(table.names)
-        with output_of(options, table, added.label) as output:
-            shows = options.output != "-" or not sys.stdout.isatty()
-            with progress_bar(None, "predict", "text", shows) as bar:
-                for block in table:
-                    columns = _predicted(classifier, reader.texts(block), options.level)
-                    output.write(added.add(block, columns))
-                    bar.update(len(block))
-    reader.tell("They have no label.")
-
-
-def is_multilabel(classifier: Any) -> bool:
-    """Return whether a classifier predicts several classes a text."""
-    return getattr(classifier, "thresholds_", None) is not None
-
-
-def _other_columns(classifier: Any) -> list[str]:
-    """Return the names of the columns beside that of the labels."""
-    if not is_multilabel(classifier):
-        return ["confidence"]
-    return [f"proba_{name}" for name in classifier.classes_.tolist()]
-
-
-def _predicted(
-    classifier: Any, texts: list[str | None], level: int | None
-) -> list[list[Any]]:
-    """Return the labels predicted and their probabilities, None without a text.
-
-    With several classes a text these are lists of them, and a column for each class.
-    """
-    known = [text for text in texts if text is not None]
-    if not known:
-        return [[None] * len(texts)] * (1 + len(_other_columns(classifier)))
-    names, proba = classifier.classes_, classifier.predict_proba(known, level=level)
-    if level is not None:
-        names = classifier.level_classes_[level]
-    if is_multilabel(classifier):
-        has = proba >= classifier.thresholds_
-        labels = [names[row].tolist() for row in has]
-        others = proba.round(6).T.tolist()
-    else:
-        labels = names[proba.argmax(axis=1)].tolist()
-        others = [proba.max(axis=1).round(6).tolist()]
-    return [_at_texts(column, texts) for column in (labels, *others)]
-
-
-def _at_texts(values: list[Any], texts: list[str | None]) -> list[Any]:
-    """Return values in the rows of the texts, None in rows without one."""
-    left = iter(values)
-    return [None if text is None else next(left) for text in texts]
-
-
 def _export(options: argparse.Namespace) -> None:
     """Write a classifier as an ONNX file that was checked."""
     quantize = "int8" if options.int8 else None
@@ -209,3 +119,8 @@ def load_model(path: str) -> Any:
     if path.endswith(".onnx"):
         return skllkd.ONNXClassifier(path)
     return skllkd.LLKDClassifier.load(path)
+
+
+def is_multilabel(classifier: Any) -> bool:
+    """Return whether a classifier predicts several classes a text."""
+    return getattr(classifier, "thresholds_", None) is not None

@@ -21,7 +21,7 @@ from skllkd.cli.demo_figures import (
     format_table,
     format_verdict,
 )
-from skllkd.cli.demo_task import STORIES, write_task
+from skllkd.cli.demo_task import STORIES, write_task, write_teacher
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.datasets.bbc_news import LabelledTexts
 from skllkd.inspection.displays import ConfidenceUncertaintyDisplay, SelectionDisplay
@@ -73,6 +73,7 @@ class Split(NamedTuple):
 
     pool: LabelledTexts
     held_out: LabelledTexts
+    others: list[str]  # the held-out texts, and those that are in neither part
 
 
 def demo_teacher(back_end: str) -> Any:
@@ -103,7 +104,11 @@ def split_bbc_news(n_pool: int, n_held_out: int) -> Split:
     def some(rows: Any) -> LabelledTexts:
         return LabelledTexts([texts[i] for i in rows], [labels[i] for i in rows])
 
-    return Split(some(order[n_held_out:][:n_pool]), some(order[:n_held_out]))
+    n_used = n_held_out + n_pool
+    others = np.concatenate([order[:n_held_out], order[n_used:]])
+    return Split(
+        some(order[n_held_out:n_used]), some(order[:n_held_out]), some(others).texts
+    )
 
 
 def run_demo(
@@ -185,7 +190,8 @@ def _save(
     import matplotlib.pyplot as pyplot
 
     classifier.save(output / "model")
-    write_task(classifier, split.pool.texts, output)
+    write_task(classifier, split.pool.texts, split.others, output)
+    write_teacher(smollm2_path(), EXAMPLES, CLASSES, output)
     figure, axes = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
     SelectionDisplay.from_estimator(classifier, ax=axes[0])
     ConfidenceUncertaintyDisplay.from_estimator(

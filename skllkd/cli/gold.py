@@ -1,4 +1,4 @@
-"""Gold labels of the command line: a file of them, as `skllkd review` writes it."""
+"""Gold labels of the command line: a file of them, or a column of the input."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from skllkd._core.arrays import is_missing
 from skllkd._core.classes import Classes, as_classes
 from skllkd._core.near import near
 from skllkd._core.params import shown
+from skllkd._core.tables.blocks import Block
+from skllkd._core.tables.reading import read_table
 from skllkd.cli.classes import tags_of
 from skllkd.cli.console import say
-from skllkd.cli.tables import whole_table
+from skllkd.cli.tables import TextReader, source_of, whole_table
 from skllkd.exceptions import InvalidParameterError
 
 
@@ -88,3 +90,62 @@ def _read(options: argparse.Namespace, classes: Classes) -> dict[str, Any]:
                 f"{labels[text]!r} and {label!r}. Decide on one."
             )
     return labels
+
+
+def judged_texts(
+    options: argparse.Namespace, classes: Classes, option: str
+) -> tuple[list[str], list[Any], list[Any] | None]:
+    """Return the texts that have a gold label, these labels, and the teacher's column.
+
+    The column of the gold labels is that of an option.
+    """
+    column = getattr(options, option[2:].replace("-", "_"))
+    teacher_column = getattr(options, "teacher_column", None)
+    source = source_of(options)
+    reader = TextReader(source)
+    with read_table(source) as table:
+        blocks = list(table)
+    texts = [text for block in blocks for text in reader.texts(block)]
+    gold = _labels(blocks, column, classes, option)
+    said: list[Any] = [None] * len(texts)
+    if teacher_column is not None:
+        said = _labels(blocks, teacher_column, classes, "--teacher-column")
+    rows = [
+        (text, label, other)
+        for text, label, other in zip(texts, gold, said, strict=True)
+        if text is not None and label is not None
+    ]
+    if len(rows) < len(texts):
+        n_left_out = len(texts) - len(rows)
+        say(f"{n_left_out:,} rows without a text or gold label are left out.")
+    others = None if teacher_column is None else [row[2] for row in rows]
+    return [row[0] for row in rows], [row[1] for row in rows], others
+
+
+def _labels(
+    blocks: list[Block], column: str, classes: Classes, option: str
+) -> list[Any]:
+    """Return a column of labels, as names of classes; None where there is none.
+
+    With several classes a text the labels are lists of them.
+    """
+    columns = list(dict.fromkeys(name for block in blocks for name in block.names))
+    if not any(block.has(column) for block in blocks):
+        raise InvalidParameterError(
+            f"there is no column {column!r}; the columns are {columns}."
+            f"{near(column, columns)} Name it with {option}."
+        )
+    labels = [
+        label
+        for block in blocks
+        for label in (
+            block.values(column) if block.has(column) else [None] * len(block)
+        )
+    ]
+    if classes.multilabel:
+        return [tags_of(label, classes) for label in labels]
+    names = dict(zip(classes.words, classes.names, strict=True))
+    return [
+        None if is_missing(label) or label == "" else names.get(str(label), label)
+        for label in labels
+    ]

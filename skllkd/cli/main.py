@@ -19,11 +19,13 @@ from typing import Any
 
 from skllkd._version import __version__
 from skllkd.cli import (
+    cascade,
     classifier,
     completion,
     init,
     labelling,
     plan,
+    predict,
     report,
     review,
     serve,
@@ -89,7 +91,17 @@ def parser_of_all() -> Parser:
     parser.set_defaults(whole=parser)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_demo(commands)
-    modules = (init, plan, labelling, classifier, report, review, serve)
+    modules = (
+        init,
+        plan,
+        labelling,
+        classifier,
+        predict,
+        report,
+        review,
+        cascade,
+        serve,
+    )
     for module in (*modules, store, completion):
         module.add_commands(commands)
     return parser

@@ -7,27 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from skllkd._core.arrays import is_missing
-from skllkd._core.classes import Classes, Multilabel, as_classes
-from skllkd._core.near import near
 from skllkd._core.places import check_file
-from skllkd._core.tables.blocks import Block, RowBlock
+from skllkd._core.tables.blocks import RowBlock
 from skllkd._core.tables.formats import format_of_name
-from skllkd._core.tables.reading import read_table
 from skllkd._core.tables.writing import open_output
 from skllkd.cli.arguments import ANSWERS_ARE_STORED, add_command
-from skllkd.cli.classes import tags_of
-from skllkd.cli.classifier import (
-    LEVEL_HELP,
-    is_multilabel,
-    load_model,
-    print_report,
-)
+from skllkd.cli.classifier import is_multilabel, load_model, print_report
 from skllkd.cli.console import say
-from skllkd.cli.tables import TextReader, add_input, source_of, texts_of
+from skllkd.cli.gold import judged_texts
+from skllkd.cli.predict import LEVEL_HELP
+from skllkd.cli.tables import add_input, texts_of
 from skllkd.cli.teacher import teacher_of
 from skllkd.cli.teacher_options import add_teacher
-from skllkd.exceptions import InvalidParameterError
 
 
 def add_commands(commands: Any) -> None:
@@ -96,11 +87,11 @@ def _report(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     """Print the evaluation of a saved classifier, and write it."""
     from skllkd.inspection.measuring import evaluate_classifier
+    from skllkd.serving.estimator import given_classes
 
     classifier = load_model(options.model)
-    names = classifier.classes_.tolist()
-    classes = as_classes(Multilabel(names) if is_multilabel(classifier) else names)
-    texts, gold, teacher_labels = _judged(options, classes)
+    classes = given_classes(classifier)
+    texts, gold, teacher_labels = judged_texts(options, classes, "--label-column")
     if teacher_labels is None and options.teacher is not None:
         teacher_labels = _asked(
             classifier.set_params(teacher=teacher_of(options)), texts
@@ -111,60 +102,6 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.output is not None:
         _write(evaluation, Path(options.output))
         say(f"written to {options.output}")
-
-
-def _judged(
-    options: argparse.Namespace, classes: Classes
-) -> tuple[list[str], list[Any], list[Any] | None]:
-    """Return the texts that have a gold label, these labels, and the teacher's column."""
-    source = source_of(options)
-    reader = TextReader(source)
-    with read_table(source) as table:
-        blocks = list(table)
-    texts = [text for block in blocks for text in reader.texts(block)]
-    gold = _labels(blocks, options.label_column, classes, "--label-column")
-    said: list[Any] = [None] * len(texts)
-    if options.teacher_column is not None:
-        said = _labels(blocks, options.teacher_column, classes, "--teacher-column")
-    rows = [
-        (text, label, other)
-        for text, label, other in zip(texts, gold, said, strict=True)
-        if text is not None and label is not None
-    ]
-    if len(rows) < len(texts):
-        n_left_out = len(texts) - len(rows)
-        say(f"{n_left_out:,} rows without a text or gold label are left out.")
-    others = None if options.teacher_column is None else [row[2] for row in rows]
-    return [row[0] for row in rows], [row[1] for row in rows], others
-
-
-def _labels(
-    blocks: list[Block], column: str, classes: Classes, option: str
-) -> list[Any]:
-    """Return a column of labels, as names of classes; None where there is none.
-
-    With several classes a text the labels are lists of them.
-    """
-    columns = list(dict.fromkeys(name for block in blocks for name in block.names))
-    if not any(block.has(column) for block in blocks):
-        raise InvalidParameterError(
-            f"there is no column {column!r}; the columns are {columns}."
-            f"{near(column, columns)} Name it with {option}."
-        )
-    labels = [
-        label
-        for block in blocks
-        for label in (
-            block.values(column) if block.has(column) else [None] * len(block)
-        )
-    ]
-    if classes.multilabel:
-        return [tags_of(label, classes) for label in labels]
-    names = dict(zip(classes.words, classes.names, strict=True))
-    return [
-        None if is_missing(label) or label == "" else names.get(str(label), label)
-        for label in labels
-    ]
 
 
 def _asked(classifier: Any, texts: list[str]) -> list[Any]:

@@ -81,7 +81,7 @@ def _review(options: argparse.Namespace) -> None:
     say(f"reading {min(len(texts), MAX_TEXTS):,} of {len(texts):,} texts")
     teacher = None if options.teacher is None else teacher_of(options)
     pool = read_pool(classifier, texts, teacher)
-    with AnswerFile(path, pool.classes) as answers:
+    with AnswerFile(path, pool.classes, multilabel=pool.multilabel) as answers:
         _tell(answers, path)
         session = ReviewSession(pool, answers, options.random)
         with suppress(KeyboardInterrupt):  # the way to end it

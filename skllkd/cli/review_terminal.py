@@ -56,6 +56,8 @@ class Terminal:
         print(f"\n--- {place + 1} of {of:,} ({self.session.part}) ---\n")
         print(self._wrapped(self.session.pool.texts[row]), end="\n\n")
         numbered = [f"{n} {name}" for n, name in enumerate(self.names, 1)]
+        if self.session.pool.multilabel:
+            numbered = ["several, as 1 2:", *numbered, f"0 {self._words(())}"]
         print(textwrap.fill("   ".join(numbered), self.width, break_on_hyphens=False))
         print(f"[{_COMMANDS}]")
 
@@ -73,14 +75,34 @@ class Terminal:
 
     def _take(self, row: int, line: str) -> bool:
         """Do as a line says; return whether to go on to the next text."""
-        place = self._place(line)
-        if place is not None or line.casefold() == "u":
-            gold = None if place is None else self.session.pool.classes[place]
-            self.session.answer(row, gold, self.note)
+        label = self._label(line)
+        if label is not None or line.casefold() == "u":
+            self.session.answer(row, label, self.note)
             self.note = ""
-            self._tell(row, "unsure" if place is None else self.names[place])
+            self._tell(row, "unsure" if label is None else self._words(label))
             return True
         return self._obey(row, line)
+
+    def _words(self, label: Any) -> str:
+        """Return a label in words."""
+        return self.session.pool.words(label)
+
+    def _label(self, line: str) -> Any:
+        """Return the label of a line, None if it names none.
+
+        Of several classes the line holds numbers or, between commas, names.
+        """
+        classes = self.session.pool.classes
+        if not self.session.pool.multilabel:
+            place = self._place(line)
+            return None if place is None else classes[place]
+        if line == "0":
+            return ()
+        are_numbers = re.fullmatch(r"[\d\s,;]+", line) is not None
+        parts = re.split(r"[\s,;]+" if are_numbers else r"[,;]", line.strip(" ,;"))
+        places = [self._place(part.strip()) for part in parts]
+        named = [classes[place] for place in places if place is not None]
+        return tuple(named) if len(named) == len(places) else None
 
     def _place(self, line: str) -> int | None:
         """Return the place of a class by its number, its name, or a beginning of it."""
@@ -120,9 +142,9 @@ class Terminal:
         """Say the answer, and the view of each judge, which is no secret any more."""
         pool = self.session.pool
         views = [
-            f"{judge} {pool.classes[pool.said(judge)[row]]}"
+            f"{judge} {pool.words(label)}"
             for judge in pool.judges
-            if pool.said(judge)[row] >= 0
+            if (label := pool.view(judge, row)) is not None
         ]
         print(f"saved: {answer}. {', '.join(views)}")
         found: Any = self.session.results().accuracy.get("student")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skllkd.cli.arguments import add_command
+from skllkd.cli.cascade import add_price
 from skllkd.cli.console import say
 from skllkd.cli.teacher import teacher_of
 from skllkd.cli.teacher_options import add_teacher
@@ -26,7 +27,8 @@ def add_commands(commands: Any) -> None:
         _serve,
         "serve a saved classifier over HTTP",
         "POST /predict, GET /health, GET /metrics; the interface is described at /docs. "
-        "SIGHUP reads the model anew, SIGTERM answers what was taken in and stops.",
+        "SIGHUP reads the model anew. SIGTERM and Ctrl+C answer what was taken in, print "
+        "the report of a cascade, and stop.",
     )
     serve.add_argument(
         "model", help="folder of a classifier or a cascade, or ONNX file"
@@ -42,6 +44,7 @@ def add_commands(commands: Any) -> None:
     serve.add_argument(
         "--access-log", action="store_true", help="log each request on standard error"
     )
+    add_price(serve)
     add_teacher(serve, required=False)
     serve.set_defaults(column="text")  # of the examples
 
@@ -70,8 +73,13 @@ def _serve(options: argparse.Namespace) -> None:
         say(described(cascade))
         return cascade
 
+    def tell(cascade: Any) -> None:
+        report = cascade.report(options.teacher_price)
+        if report.n_texts and cascade.curve_.n_texts:
+            say(str(report))
+
     uvicorn.run(
-        make_app(load, token),
+        make_app(load, token, tell),
         host=options.host,
         port=options.port,
         access_log=options.access_log,

@@ -14,7 +14,7 @@ _PARAMETER = re.compile(
     r"""|\{[^}]*\}|[\w.]+|(?=`))`?|`(?P<alone>[a-z_]+)`"""
     r"""|(?<=\()(?P<bare>[a-z]+_[a-z_]+)(?=\))"""
 )
-_FLAGS = {"True": "yes", "False": "no"}
+_WORDS = {"True": "yes", "False": "no", "Ellipsis": "..."}
 
 
 def worded(message: str, given: argparse.Namespace) -> str:
@@ -69,5 +69,5 @@ def _shell_value(value: str) -> str:
 
 def _word(value: Any) -> str:
     """Return a value as a word, quoted where it has spaces."""
-    word = _FLAGS.get(str(value), str(value))
+    word = _WORDS.get(str(value), str(value))
     return f'"{word}"' if " " in word else word

@@ -58,11 +58,11 @@ class Signals(NamedTuple):
         """Return the figures in words."""
         parts = [
             ("confidence", self.confidence),
-            ("repeated out of fold", self.out_of_fold),
-            ("like the class names", self.class_names),
+            ("agreement out of fold", self.out_of_fold),
+            ("agreement with the class names", self.class_names),
         ]
         known = [f"{name} {value:.2f}" for name, value in parts if value is not None]
-        return f"{', '.join(known) or 'nothing'} (0 is guessing, 1 is certain)"
+        return f"{', '.join(known) or 'nothing'} (0 is guessing, 1 is certainty)"
 
 
 @dataclass(frozen=True)

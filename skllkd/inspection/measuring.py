@@ -110,7 +110,7 @@ def tag_report(
         refinement=state.refinement,
         changed_labels=changed_labels(state, X) if is_pool else [],
         gold_accuracy=state.gold_accuracy or {},
-        verdict=None,
+        verdict=verdict_of(state),
         micro_f1=micro_f1 if len(known) else None,
         macro_f1=macro_f1 if len(known) else None,
     )

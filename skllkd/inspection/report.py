@@ -9,6 +9,7 @@ from skllkd._core.params import optional_import
 from skllkd.inspection.agreement import Agreement
 from skllkd.inspection.disagreements import Confusion, LabelIssue
 from skllkd.inspection.refinement_display import ChangedLabel
+from skllkd.inspection.tag_verdict import TagsVerdict
 from skllkd.inspection.verdict import Verdict
 from skllkd.refinement.gold import GOLD_WORDS, Accuracy
 from skllkd.refinement.record import RefinementRecord
@@ -70,10 +71,10 @@ class Report:
         the texts of `fit`.
     gold_accuracy : dict of str to Accuracy
         The classifier's `gold_accuracy_`; empty without gold labels.
-    verdict : Verdict or None
-        The judgement of the classifier, with estimates of its accuracy; None if it
-        learned labels without confidences and nothing else is known of them, or a text
-        may have several classes.
+    verdict : Verdict, TagsVerdict or None
+        The judgement of the classifier, with estimates of its accuracy, or of each tag
+        where a text may have several classes; None if it learned labels without
+        confidences and nothing else is known of them.
     micro_f1, macro_f1 : float or None
         The agreement with the teacher where a text may have several classes: the F1
         score of all texts and classes together, and the mean of those of the classes.
@@ -111,7 +112,7 @@ class Report:
     refinement: RefinementRecord | None
     changed_labels: list[ChangedLabel]
     gold_accuracy: dict[str, Accuracy]
-    verdict: Verdict | None
+    verdict: Verdict | TagsVerdict | None
     micro_f1: float | None = None
     macro_f1: float | None = None
 

@@ -22,8 +22,10 @@ from skllkd.inspection.estimate import (
     signals_of,
     tags_above_guessing,
 )
+from skllkd.inspection.tag_verdict import TagsVerdict, tags_verdict_of
 from skllkd.refinement.answers import most_probable
 from skllkd.refinement.gold import Accuracy
+from skllkd.students import FrozenEncoderStudent, Student, TransformerStudent
 from skllkd.teachers import TeacherLabels
 from skllkd.teachers.calibration import mean_bias, tag_bias
 
@@ -42,10 +44,25 @@ _ENOUGH_GOLD = 30
 _UNSURE, _CONFIDENT = 0.2, 0.35
 #: Advice about a teacher that does not tell the classes apart.
 _REMEDY = (
-    "Give it an example of each class (`examples`; `propose_examples` finds some), names "
-    "that are words, descriptions of the classes or an `instruction`, compare such prompts "
-    "with `teacher.compare`, or take a larger model."
+    "Try an example of each class (`examples`; `propose_examples` suggests some), class "
+    "names that are words, descriptions of the classes, or an `instruction`; "
+    "`teacher.compare` compares such prompts. Or use a larger model."
 )
+#: Advice about a teacher that is little better than guessing.
+_WITHOUT_MODEL = (
+    "With such a teacher, a sentence encoder that compares the texts with the class names "
+    "(`EmbeddingTeacher`) may do better, and asks no language model."
+)
+#: Advice about labels that nothing independent confirms.
+_LABEL_SOME = "label fifty texts yourself and give them to `fit` as `gold`."
+#: Advice about a student that is behind its teacher, by its kind.
+_STUDENT_REMEDIES: dict[type, str] = {
+    TransformerStudent: "Use more texts, more epochs (`n_epochs`) or a larger encoder.",
+    FrozenEncoderStudent: "Use more texts or a larger encoder, or fine-tune the encoder "
+    "(TransformerStudent).",
+    Student: "Use more texts, or a student with an encoder (FrozenEncoderStudent or "
+    "TransformerStudent).",
+}
 #: Width of the lines of a verdict.
 _WIDTH = 88
 #: A fit of fewer seconds ends without a word.
@@ -77,10 +94,10 @@ class Verdict:
     >>> estimate = Estimate(0.7, 0.5, 0.9)
     >>> print(Verdict("works", estimate, estimate, Signals(0.5, 0.7, 0.5)))
     Verdict: this probably works.
-    Estimated without gold labels: right are the classifier on 70 % (50 % to 90 %),
-    its teacher on 70 % (50 % to 90 %).
-    Teacher: confidence 0.50, repeated out of fold 0.70, like the class names 0.50 (0 is
-    guessing, 1 is certain).
+    Accuracy, estimated without gold labels: classifier 70 % (50 % to 90 %), teacher 70 %
+    (50 % to 90 %).
+    Teacher: confidence 0.50, agreement out of fold 0.70, agreement with the class names
+    0.50 (0 is guessing, 1 is certainty).
     """
 
     outcome: str
@@ -92,11 +109,11 @@ class Verdict:
 
     def __str__(self) -> str:
         """Return the verdict in words."""
-        how = "Measured on gold" if self.is_measured else "Estimated without gold"
+        how = "measured on" if self.is_measured else "estimated without"
+        accuracy = f"classifier {self.student}, teacher {self.teacher}"
         lines = [
             f"Verdict: {_WORDS[self.outcome]}.",
-            f"{how} labels: right are the classifier on {self.student},",
-            f"its teacher on {self.teacher}.",
+            *textwrap.wrap(f"Accuracy, {how} gold labels: {accuracy}.", _WIDTH),
             *textwrap.wrap(f"Teacher: {self.signals}.", _WIDTH),
             *(
                 textwrap.fill(f"- {reason}", _WIDTH, subsequent_indent="  ")
@@ -107,10 +124,11 @@ class Verdict:
 
     @property
     def in_one_line(self) -> str:
-        """The outcome and the estimate, in one line."""
+        """The outcome and the accuracy of the classifier, in one line."""
+        how = "measured" if self.is_measured else "estimated"
         return (
-            f"Verdict: {_WORDS[self.outcome]}; the classifier is right on "
-            f"{self.student}. The report tells more."
+            f"Verdict: {_WORDS[self.outcome]}; {how} accuracy {self.student}. "
+            "The report gives the details."
         )
 
 
@@ -121,13 +139,10 @@ _WORDS = {
 }
 
 
-def verdict_of(state: FittedState) -> Verdict | None:
-    """Return the verdict on a fitted classifier; None if nothing is known to judge by.
-
-    Its estimates were measured with one class a text: of several there is none.
-    """
+def verdict_of(state: FittedState) -> Verdict | TagsVerdict | None:
+    """Return the verdict on a fitted classifier; None if nothing is known to judge by."""
     if state.multilabel:
-        return None
+        return tags_verdict_of(state)
     signals, n_classes = signals_of(state), len(state.classes)
     measured = _measured(state.gold_accuracy or {})
     if measured is None and signals.confidence is None and signals.out_of_fold is None:
@@ -136,7 +151,7 @@ def verdict_of(state: FittedState) -> Verdict | None:
     skill = above_guessing(teacher.value, n_classes)
     n_known = np.count_nonzero(~nan_rows(state.teacher_proba))
     reasons = [
-        *_about_teacher(skill),
+        *_about_teacher(skill, signals),
         *_about_evidence(signals, measured is not None),
         *_about_student(state, skill, signals, measured),
         *_about_pool(n_known / n_classes),
@@ -165,15 +180,15 @@ def judge_labels(labels: TeacherLabels) -> str:
     judge = tags_above_guessing if labels.multilabel else confidence_above_guessing
     confidence = judge(labels.proba)
     if confidence is None:
-        return "The teacher gives labels without confidences, which say nothing of it."
-    figure = f"Calibrated confidence: {confidence:.2f} (0 is guessing, 1 certainty)."
+        return "The teacher gives no confidences, so they cannot tell how good it is."
+    figure = f"Calibrated confidence: {confidence:.2f} (0 is guessing, 1 is certainty)."
     if confidence >= _CONFIDENT:
-        return f"{figure} The teacher tells the classes apart, as far as it knows."
+        return f"{figure} Going by that, the teacher tells the classes apart."
     if confidence >= _UNSURE:
         return f"{figure} The teacher is often unsure. {_REMEDY}"
     return (
-        f"{figure} The answers hardly depend on the text: most teachers like this one were "
-        f"not worth learning from. {_REMEDY}"
+        f"{figure} The answers hardly depend on the text: in our benchmark, most teachers "
+        f"with so little confidence were not worth learning from. {_REMEDY}"
     )
 
 
@@ -197,13 +212,15 @@ def _measured(accuracy: dict[str, Accuracy]) -> tuple[Estimate, Estimate] | None
     return None if teacher is None or student is None else (teacher, student)
 
 
-def _about_teacher(skill: float) -> list[str]:
+def _about_teacher(skill: float, signals: Signals) -> list[str]:
     """Return the reason against the teacher, if there is one."""
     if skill >= _GOOD:
         return []
-    how = "hardly tells" if skill < _HOPELESS else "tells only in part"
-    parts = "the classes apart" if skill < _HOPELESS else "how the classes differ"
-    return [f"The teacher {how} {parts}. {_REMEDY}"]
+    if skill >= _HOPELESS:
+        return [f"The teacher only partly tells the classes apart. {_REMEDY}"]
+    reason = f"The teacher hardly tells the classes apart. {_REMEDY}"
+    repeats_names = signals.class_names is None or signals.class_names > SAME
+    return [reason if repeats_names else f"{reason} {_WITHOUT_MODEL}"]
 
 
 def _about_evidence(signals: Signals, is_measured: bool) -> list[str]:
@@ -212,19 +229,19 @@ def _about_evidence(signals: Signals, is_measured: bool) -> list[str]:
         return []
     if signals.out_of_fold is None:
         return [
-            "Only the teacher's own confidence is known. Leave `refine` at its default, "
-            "or give a few gold labels: fit(texts, gold=...)."
+            "The estimate rests on the teacher's own confidence alone. Leave `refine` at "
+            f"its default, or {_LABEL_SOME}"
         ]
     if signals.class_names is not None and signals.class_names > SAME:
         return [
-            "The teacher repeats the class names as the student's encoder reads them: "
-            "nothing else confirms it. Label fifty texts: fit(texts, gold=...)."
+            "The teacher's labels are those that the student's encoder gives from the "
+            "class names alone, so nothing independent confirms them. "
+            f"{_LABEL_SOME.capitalize()}"
         ]
     if signals.confidence is None:
         return [
-            "The teacher gives labels without confidences: how good it is can hardly be "
-            "told. Ask for log-probabilities or votes, or label fifty texts: "
-            "fit(texts, gold=...)."
+            "The teacher gives no confidences, so it is hard to tell how good it is. Ask "
+            f"for log-probabilities or votes, or {_LABEL_SOME}"
         ]
     return []
 
@@ -239,24 +256,34 @@ def _about_student(
     reasons = []
     if measured is not None:
         follows = measured[1].value >= measured[0].value - _MARGIN
+        how = "is less accurate than the teacher on the gold labels"
     else:
         o = signals.out_of_fold
         follows = skill < _HOPELESS or o is None or o >= skill - _MARGIN
-    if not follows:
-        reasons.append(
-            "The student does not follow: on texts it has not seen it repeats the teacher "
-            "less often than the teacher is right. More texts, a larger encoder, or a "
-            "TransformerStudent in place of a frozen one."
+        how = (
+            "may be less accurate than the teacher: on texts it was not trained on, a "
+            "quick model gives the teacher's label less often than the teacher is right"
         )
+    if not follows:
+        reasons.append(f"The student {how}. {_student_remedy(state.student)}")
     agreements = {source.name: source.agreement for source in state.sources}
     quick = agreements.get("out of fold")
     if quick is not None and state.agreement < quick - _MARGIN:
         reasons.append(
-            f"The student repeats {state.agreement:.0%} of the labels it was trained on, a "
-            f"quick model {quick:.0%} of labels it has not seen: too few epochs "
-            "(`n_epochs`), or too low a learning rate."
+            f"The student predicts {100 * state.agreement:.0f} % of the labels it was "
+            f"trained on, and a quick model predicts {100 * quick:.0f} % of labels it was "
+            "not trained on: train for more epochs (`n_epochs`) or raise the learning rate."
         )
     return reasons
+
+
+def _student_remedy(student: Student) -> str:
+    """Return the advice about a student that is behind its teacher."""
+    return next(
+        advice
+        for kind, advice in _STUDENT_REMEDIES.items()
+        if isinstance(student, kind)
+    )
 
 
 def _about_pool(texts_per_class: float) -> list[str]:
@@ -264,8 +291,9 @@ def _about_pool(texts_per_class: float) -> list[str]:
     if texts_per_class >= _ENOUGH_TEXTS:
         return []
     return [
-        f"There are {texts_per_class:.0f} texts a class: students trained on fewer than "
-        f"{_ENOUGH_TEXTS} often fell behind their teacher."
+        f"There are only {texts_per_class:.0f} labelled texts per class. In our benchmark, "
+        f"students with fewer than {_ENOUGH_TEXTS} were often less accurate than their "
+        "teacher."
     ]
 
 
@@ -275,10 +303,13 @@ def _confused_classes(state: FittedState) -> list[str]:
         return []
     label = most_probable(state.teacher_proba)
     found = find_confusions(state.classes, label, state.out_of_fold)
-    pairs = [f"{c.teacher} for {c.student}" for c in found if c.share >= _CONFUSED][:3]
+    often = [
+        sorted([str(c.teacher), str(c.student)]) for c in found if c.share >= _CONFUSED
+    ]
+    pairs = list(dict.fromkeys(" and ".join(pair) for pair in often))[:3]
     if not pairs:
         return []
     return [
-        f"Classes that are confused, as seen out of fold: {', '.join(pairs)}. Describe how "
-        "they differ, or merge them."
+        f"Classes that are easily confused: {'; '.join(pairs)}. Describe how they differ, "
+        "or merge them."
     ]

@@ -20,13 +20,13 @@ from skllkd._core.atomic_files import (
 )
 from skllkd._core.classes import described_classes
 from skllkd._core.digest import file_digest
+from skllkd._core.tensors import write_tensors
 from skllkd._fitted import FittedState
 from skllkd._version import __version__
 from skllkd.exceptions import SavedModelError
 from skllkd.persistence import parts
 from skllkd.persistence.file_format import FORMAT, check_format
 from skllkd.persistence.model_card import check_card, write_card
-from skllkd.refinement.record import Source
 from skllkd.selection import AcceptReject
 from skllkd.selection.per_class import one_selection
 from skllkd.students.hf_folder import OPTIONAL, READ_AGAIN, write_folder
@@ -34,7 +34,7 @@ from skllkd.students.hf_folder import OPTIONAL, READ_AGAIN, write_folder
 _SETTINGS, _EVIDENCE, _CARD = "skllkd.json", "evidence.safetensors", "README.md"
 _ARRAYS = ("teacher_proba", "label_mass", "times_selected", "validation_agreement")
 #: Arrays that only some states have.
-_IF_KNOWN = ("refined_proba", "out_of_fold", "thresholds")
+_IF_KNOWN = ("refined_proba", "out_of_fold", "thresholds", "learned_keys")
 _SCALARS = (
     "is_recalibrated",
     "agreement",
@@ -60,14 +60,12 @@ def save(
     card: Mapping[str, str] | None,
 ) -> None:
     """Write a classifier's state and parameters to a folder, with a model card."""
-    from safetensors.numpy import save_file
-
     fields = check_card(card)
     student = parts.savable_student(state)
     evidence = _evidence(state.portable())
     with _writing(folder) as unfinished:
         settings = write_folder(student, unfinished, list(map(str, state.classes)))
-        save_file(evidence, unfinished / _EVIDENCE)
+        write_tensors(evidence, unfinished / _EVIDENCE)
         description = _description(state, params) | {
             "student": parts.described(student) | {"settings": settings},
             "files": _checksums(unfinished),
@@ -156,7 +154,7 @@ def _evidence(state: FittedState) -> parts.Arrays:
             evidence[name] = getattr(state, name)
     evidence |= {f"history.{name}": a for name, a in state.history.items()}
     evidence |= parts.selection_arrays(state.selection)
-    return {name: np.ascontiguousarray(array) for name, array in evidence.items()}
+    return evidence
 
 
 def _restored(
@@ -182,7 +180,7 @@ def _restored(
         student=student,
         selection=selection,
         class_bias=None if bias is None else np.array(bias),
-        sources=tuple(Source(**source) for source in description["sources"]),
+        sources=tuple(map(parts.read_source, description["sources"])),
         gold_accuracy=parts.read_accuracy(description["gold_accuracy"]),
         history={name: evidence[f"history.{name}"] for name in description["history"]},
         **arrays,

@@ -17,6 +17,7 @@ import skllkd.students
 from skllkd._fitted import FittedState
 from skllkd.refinement import Evidence, Refinement
 from skllkd.refinement.gold import Accuracy
+from skllkd.refinement.record import Source
 from skllkd.selection import Selection
 from skllkd.selection.per_class import PerClass, one_selection
 from skllkd.students import FrozenEncoderStudent, Loss, TransformerStudent
@@ -131,6 +132,11 @@ def read_accuracy(description: dict[str, Any] | None) -> dict[str, Accuracy] | N
     if description is None:
         return None
     return {name: Accuracy(**found) for name, found in description.items()}
+
+
+def read_source(description: dict[str, Any]) -> Source:
+    """Return the record of a source of its description."""
+    return Source(**description | {"by_class": tuple(description.get("by_class", ()))})
 
 
 def _made(

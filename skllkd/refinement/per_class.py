@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -86,9 +86,16 @@ def joined_proba(parts: Sequence[FloatArray]) -> FloatArray:
     return proba
 
 
-def joined_sources(parts: Sequence[tuple[Source, ...]]) -> tuple[Source, ...]:
-    """Return each source with its mean weight and agreement over the questions."""
-    return tuple(map(_joined_source, zip(*parts, strict=True)))
+def joined_sources(
+    parts: Sequence[tuple[Source, ...]],
+    by_class: Mapping[str, tuple[float | None, ...]],
+) -> tuple[Source, ...]:
+    """Return each source with its mean weight and agreement over the questions.
+
+    `by_class` holds the agreements of sources about each class, by their names.
+    """
+    joined = map(_joined_source, zip(*parts, strict=True))
+    return tuple(replace(s, by_class=by_class.get(s.name, ())) for s in joined)
 
 
 def _joined_source(of_classes: tuple[Source, ...]) -> Source:

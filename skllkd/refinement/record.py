@@ -28,6 +28,10 @@ class Source:
     agreement : float, optional
         The share of the texts with a label of the teacher for which its most probable
         class is the teacher's, in [0, 1]; None if it had no answer.
+    by_class : tuple of float or None
+        With several classes a text, how far it finds the texts of each class that the
+        teacher finds, in the user's order of the classes: Cohen's kappa, 0 for guessing
+        and 1 at most; None where either says nothing.
 
     Examples
     --------
@@ -43,6 +47,7 @@ class Source:
     n_texts: int
     missing: str = ""
     agreement: float | None = None
+    by_class: tuple[float | None, ...] = ()
 
     def __str__(self) -> str:
         """Return the source in a few words."""

@@ -39,6 +39,7 @@ from skllkd.refinement.per_class import (
     question,
 )
 from skllkd.refinement.record import Source
+from skllkd.refinement.tag_agreement import tag_agreements
 
 #: Number of texts from which a source that learns has half its weight.
 _FEW_TEXTS = 50
@@ -185,9 +186,10 @@ class Refinement(BaseEstimator):
         out_of_fold = [part.out_of_fold for part in parts]
         unknown = np.full(len(context.labels), -1)
         columns = [unknown if c is None else c for c in out_of_fold]
+        said = {source.name: tag_agreements(source, blind) for source in evidence}
         return Refined(
             joined_proba([part.proba for part in parts]),
-            joined_sources([part.sources for part in parts]),
+            joined_sources([part.sources for part in parts], said),
             {
                 name: joined_accuracy([part.accuracy[name] for part in parts])
                 for name in parts[0].accuracy

@@ -17,8 +17,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 
+from skllkd._core.class_tree import Level
 from skllkd._version import __version__
-from skllkd.exceptions import SkllkdError
+from skllkd.exceptions import InvalidParameterError, SkllkdError
 from skllkd.serving.batching import QueueFullError
 from skllkd.serving.cascade import CascadeClassifier
 from skllkd.serving.decisions import Decisions
@@ -26,7 +27,7 @@ from skllkd.serving.metrics import ServerMetrics
 from skllkd.serving.middleware import BodyLimit, Timing
 from skllkd.serving.model import ServedModel
 
-MAX_TEXTS, MAX_CHARACTERS, MAX_BODY_BYTES = 1024, 100_000, 8 * 2**20
+MAX_TEXTS, MAX_CHARACTERS, MAX_BODY_BYTES, MAX_LEVEL = 1024, 100_000, 8 * 2**20, 100
 _RETRY_AFTER_S = 1
 _BEARER = HTTPBearer(auto_error=False)
 _log = logging.getLogger("uvicorn.error")
@@ -48,9 +49,11 @@ def _failure(status: int, description: str) -> dict[int | str, dict[str, Any]]:
 _FAILURES = {
     400: _failure(400, "The body cannot be read"),
     401: _failure(401, "The token is missing or wrong"),
+    404: _failure(404, "The classes have no such level"),
     413: _failure(413, "The body is too large"),
     503: _failure(503, "Too many texts wait"),
 }
+_REFUSED_TEXTS = _FAILURES[400] | _FAILURES[404] | _FAILURES[413] | _FAILURES[503]
 #: Of a path whose other answers are plain text.
 _REFUSED_METRICS: dict[int | str, dict[str, Any]] = {
     401: {
@@ -67,6 +70,9 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     texts: Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_TEXTS)]
+    level: Annotated[int, Field(strict=True, ge=1, le=MAX_LEVEL)] | None = Field(
+        None, description="of a tree of classes: 1 for the groups at the top"
+    )
 
 
 class Prediction(BaseModel):
@@ -95,10 +101,15 @@ class Health(BaseModel):
 
 
 def make_app(
-    load: Callable[[], CascadeClassifier], token: str | None = None
+    load: Callable[[], CascadeClassifier],
+    token: str | None = None,
+    at_end: Callable[[CascadeClassifier], None] | None = None,
 ) -> FastAPI:
-    """Return the application of a model, which is read now and again on SIGHUP."""
-    model = _Current(load)
+    """Return the application of a model, which is read now and again on SIGHUP.
+
+    At the end, `at_end` is called with the model served last.
+    """
+    model = _Current(load, at_end)
     metrics = ServerMetrics(lambda: model.served)
     app = FastAPI(
         title="skllkd",
@@ -115,17 +126,19 @@ def make_app(
     @app.post(
         "/predict",
         dependencies=protected,
-        responses=refusals | _FAILURES[400] | _FAILURES[413] | _FAILURES[503],
+        responses=refusals | _REFUSED_TEXTS,
     )
     async def predict(query: Query) -> Predictions:
         """Predict the class of one text or of up to 1,024."""
         texts = [query.texts] if isinstance(query.texts, str) else query.texts
+        served = model.served
+        groups = _groups(served, query.level)
         try:
-            decided = await model.served.decide(texts)
+            decided = await served.decide(texts)
         except QueueFullError:
             hint = {"Retry-After": str(_RETRY_AFTER_S)}
             raise HTTPException(503, "too many texts wait; try later", hint) from None
-        return _predictions(decided)
+        return _predictions(decided if groups is None else decided.in_groups(groups))
 
     @app.get("/health")
     async def health() -> Health:
@@ -157,8 +170,12 @@ def make_app(
 class _Current:
     """The model served at present, which SIGHUP replaces."""
 
-    def __init__(self, load: Callable[[], CascadeClassifier]) -> None:
-        self.load = load
+    def __init__(
+        self,
+        load: Callable[[], CascadeClassifier],
+        at_end: Callable[[CascadeClassifier], None] | None = None,
+    ) -> None:
+        self.load, self.at_end = load, at_end
         self.served = ServedModel(load())
         self._reloading: asyncio.Task[None] | None = None
 
@@ -171,6 +188,8 @@ class _Current:
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         yield
         self.served.close()
+        if self.at_end is not None:
+            self.at_end(self.served.cascade)
 
     def _reload_soon(self) -> None:
         """Begin to read the model anew, unless it is being read."""
@@ -213,6 +232,14 @@ async def _invalid(request: Request, error: Exception) -> Response:
     kept = ("loc", "msg", "type")
     detail = [{name: fault[name] for name in kept} for fault in error.errors()]
     return JSONResponse({"detail": detail}, status_code=422)
+
+
+def _groups(served: ServedModel, level: int | None) -> Level | None:
+    """Return the groups at a level, or refuse one that the classes do not have."""
+    try:
+        return served.cascade._groups(level)
+    except InvalidParameterError as error:
+        raise HTTPException(404, str(error)) from None
 
 
 def _predictions(decided: Decisions) -> Predictions:

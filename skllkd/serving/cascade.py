@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import (
     check_consistent_length,
     check_random_state,
@@ -20,11 +20,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import override
 
 from skllkd._classifier import LLKDClassifier
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
-from skllkd._core.classes import Classes, Multilabel, as_classes
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray
+from skllkd._core.class_tree import Level, level_of
 from skllkd._core.cloning import clone_sharing
 from skllkd._core.labels import gold_accuracy, label_entries
-from skllkd._core.params import check_number, check_option, shown
 from skllkd._core.tags import holds_tags, tags_accuracy
 from skllkd._core.texts import as_texts
 from skllkd._fitted import fitted_state
@@ -36,15 +35,11 @@ from skllkd.exceptions import (
 from skllkd.serving import files
 from skllkd.serving.audit import AuditLog
 from skllkd.serving.coverage import CoverageCurve, coverage_curve, not_shown
-from skllkd.serving.decisions import ABSTAINED, STUDENT, TEACHER, Decisions, Traffic
+from skllkd.serving.decisions import STUDENT, TEACHER, Decisions, Traffic, decide
 from skllkd.serving.drift import MAX_TEXTS, Sample
-from skllkd.serving.held_out import (
-    holds_strings,
-    known_and_right,
-    split,
-    take_rows,
-    unseen_rows,
-)
+from skllkd.serving.estimator import fitted_part, given_classes
+from skllkd.serving.held_out import holds_strings, known_and_right, take_rows
+from skllkd.serving.parameters import check_abstention_label, check_parameters
 from skllkd.serving.reading import Reading
 from skllkd.serving.watch import WatchMixin
 from skllkd.teachers import Teacher
@@ -206,17 +201,17 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         GuaranteeWarning
             If no threshold is shown to reach the target: the student answers nothing.
         """
-        self._check_parameters()
+        check_parameters(self)
         texts = self._read(X, reset=True)
         if y is not None:
             check_consistent_length(texts, y)
             y = y if holds_tags(y) else label_entries(y, "y")
         random_state = check_random_state(self.random_state)
-        estimator, rows = self._fitted_part(texts, y, random_state)
+        estimator, rows = fitted_part(self.clf, self.held_out, texts, y, random_state)
         held_out = take_rows(texts, rows)
         self.estimator_, self.classes_ = estimator, estimator.classes_
         self._given_classes = given_classes(estimator)
-        self._check_label(estimator.classes_)
+        check_abstention_label(self.abstention_label, self._reading)
         proba = estimator.predict_proba(held_out)
         truth = self._truth(held_out, None if y is None else take_rows(y, rows))
         known, right = known_and_right(self._reading.label(proba), truth)
@@ -241,54 +236,6 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         self.audit_ = AuditLog(self.target, self.confidence)
         self._reference, self._traffic = reference, Traffic()
         self._draws = np.random.default_rng(random_state.randint(2**31))
-
-    def _check_parameters(self) -> None:
-        """Raise unless the parameters are allowed."""
-        for name in ("target", "confidence"):
-            check_number(getattr(self, name), name, 0, 1, open_low=True, open_high=True)
-        check_option(self.metric, "metric", ["agreement", "accuracy"])
-        check_number(self.audit_share, "audit_share", 0, 1)
-        if not hasattr(self.clf, "predict_proba"):
-            raise InvalidParameterError(
-                "`clf` must be a classifier with `predict_proba`; got "
-                f"{shown(self.clf)}."
-            )
-        if isinstance(self.held_out, str):
-            check_option(self.held_out, "held_out", ["prefit", "a share in (0, 1)"])
-        else:
-            check_number(self.held_out, "held_out", 0, 1, open_low=True, open_high=True)
-
-    def _fitted_part(
-        self, texts: Any, y: Any, random_state: np.random.RandomState
-    ) -> tuple[Any, IntArray]:
-        """Return the fitted classifier, and rows of texts it never learned from."""
-        if self.held_out == "prefit":
-            check_is_fitted(self.clf)
-            state = getattr(self.clf, "_fitted", None)
-            if state is not None and state.pool is None and state.is_pool(texts):
-                return self.clf, unseen_rows(texts, texts)
-            return self.clf, unseen_rows(texts, getattr(state, "pool", None))
-        learned, rows = split(texts, float(self.held_out), random_state)
-        given = () if y is None else (take_rows(y, learned),)
-        return clone(self.clf).fit(take_rows(texts, learned), *given), rows
-
-    def _check_label(self, classes: npt.NDArray[Any]) -> None:
-        """Raise unless the abstention label can stand beside the class names."""
-        label = self.abstention_label
-        if label is None:
-            return
-        if self._reading.multilabel:
-            raise InvalidParameterError(
-                "`abstention_label` must be None where a text may have several classes; "
-                f"got {shown(label)}."
-            )
-        names = classes.tolist()
-        if label in names or not isinstance(label, type(names[0])):
-            raise InvalidParameterError(
-                "`abstention_label` must be None or another value of the type of the "
-                f"classes, {type(names[0]).__name__}; got {shown(label)} beside "
-                f"{shown(names)}."
-            )
 
     def _truth(self, texts: Any, y: Any) -> IntArray:
         """Return the column of the right label of held-out texts, -2 where not known."""
@@ -330,13 +277,16 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
 
     # ---- predict
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    def predict(self, X: Any, level: int | None = None) -> npt.NDArray[Any]:
         """Return the label of each text, by the student or the teacher.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. Who answers is decided by the classes, as without.
 
         Returns
         -------
@@ -344,7 +294,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             The labels; the abstention label where neither answers. Of several classes a
             text, rows of 0 and 1, of -1 where neither answers.
         """
-        label = self.decision(X).label
+        label = self.decision(X, level).label
         if self._reading.multilabel:
             label = np.maximum(self._reading.given_label(label), -1)
         return label
@@ -364,13 +314,16 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         """
         return self.decision(X).proba
 
-    def decision(self, X: Any) -> Decisions:
+    def decision(self, X: Any, level: int | None = None) -> Decisions:
         """Return label, confidence and source of the answer to each text.
 
         Parameters
         ----------
         X : sequence of str of shape (n_texts,)
             The texts.
+        level : int, optional
+            With `classes` in a tree: the level whose groups are told apart, 1 at the
+            top. Who answers is decided by the classes, as without.
 
         Returns
         -------
@@ -385,7 +338,7 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             If the random checks say that the promise no longer holds.
         """
         check_is_fitted(self)
-        texts = self._read(X)
+        texts, groups = self._read(X), self._groups(level)
         proba = self._student_proba(texts)
         teacher = self._fallback()
         said = np.full_like(proba, np.nan)
@@ -395,7 +348,15 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             asked = np.flatnonzero(checked | ~self._answered(proba))
             if len(asked):
                 said[asked] = self._teacher_proba(teacher, take_rows(texts, asked))
-        return self._decide(proba, said, checked)
+        decided = self._decide(proba, said, checked)
+        return decided if groups is None else decided.in_groups(groups)
+
+    def _groups(self, level: int | None) -> Level | None:
+        """Return the groups at a level of the tree of classes, None without a level."""
+        if level is None:
+            return None
+        given = self._given_classes
+        return level_of(self.classes_, given.names, given.tree, level)
 
     def _student_proba(self, texts: Any) -> FloatArray:
         """Return the student's distributions, and note how long they took."""
@@ -423,19 +384,13 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
         self, proba: FloatArray, said: FloatArray, checked: BoolArray
     ) -> Decisions:
         """Return the decisions from student and teacher; some answers are checked."""
-        answered = self._answered(proba)
-        by_teacher = ~answered & ~nan_rows(said)
-        source = np.full(len(proba), ABSTAINED, dtype=object)
-        source[answered], source[by_teacher] = STUDENT, TEACHER
         reading = self._reading
-        label, confidence = reading.label(proba), reading.confidence(proba)
-        self._add_checks(label[checked], reading.teacher_label(said[checked]))
-        label[by_teacher] = reading.teacher_label(said[by_teacher])
-        confidence[by_teacher] = reading.teacher_confidence(said[by_teacher])
-        answer = np.where(by_teacher[:, None], said, proba)
-        answer[source == ABSTAINED] = np.nan
-        self._traffic.add(source, int(checked.sum()))
-        return Decisions(self._names(label, source), confidence, source, answer)
+        label = reading.label(proba[checked])
+        self._add_checks(label, reading.teacher_label(said[checked]))
+        answered = self._answered(proba)
+        decided = decide(reading, answered, proba, said, self.abstention_label)
+        self._traffic.add(decided.source, int(checked.sum()))
+        return decided
 
     def _drawn_for_checks(self, proba: FloatArray) -> BoolArray:
         """Draw the student's answers that the teacher is asked about as well."""
@@ -454,19 +409,6 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
                 verbose=self.verbose,
             )
         return in_class_order(labels.proba, self._given_classes)
-
-    def _names(
-        self, label: IntArray, source: npt.NDArray[np.object_]
-    ) -> npt.NDArray[Any]:
-        """Return the names of the labels, the abstention label among them."""
-        names = self._reading.names(label)
-        abstained = source == ABSTAINED
-        if self.abstention_label is not None:
-            return np.where(abstained, np.array(self.abstention_label), names)
-        if abstained.any():
-            names = names.astype(object)
-            names[abstained] = None
-        return names
 
     @override
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -579,12 +521,3 @@ class CascadeClassifier(WatchMixin, ClassifierMixin, BaseEstimator):
             inner.target_tags.required
         )
         return tags
-
-
-def given_classes(estimator: Any) -> Classes:
-    """Return the classes as the teacher knows them, with descriptions where known."""
-    if isinstance(estimator, LLKDClassifier):
-        return fitted_state(estimator).given_classes
-    names = estimator.classes_.tolist()
-    is_several = getattr(estimator, "thresholds_", None) is not None
-    return as_classes(Multilabel(names) if is_several else names)

@@ -59,7 +59,8 @@ class CascadeReport:
     price : float or None
         The teacher's price of a thousand texts.
     cost : float or None
-        The cost of a thousand texts with the student, random checks included.
+        The cost of a thousand texts with the student, random checks included; None
+        without a price, or without a teacher to pay.
     latency : dict of str to Latency
         The durations of the calls of "student" and "teacher", where there were any.
     audit : AuditLog
@@ -94,16 +95,24 @@ class CascadeReport:
         shares = ", ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
         lines = [*promise(self.curve, self.metric), f"Of {of}: {shares}"]
         if self.price is not None:
-            lines.append(
-                f"A thousand texts: {self.cost:,.4g} with the student, "
-                f"{self.price:,.4g} without"
-            )
+            lines.append(f"A thousand texts: {self._costs(self.price)}")
         lines += [f"Latency, {name}: {value}" for name, value in self.latency.items()]
         if self.audit.n_checked:
             lines.append(f"Checked since: {repr(self.audit)[len('<AuditLog: ') : -1]}")
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _costs(self, price: float) -> str:
+        """Return the costs of a thousand texts at a price, in words."""
+        if self.cost is not None:
+            return f"{self.cost:,.4g} with the student, {price:,.4g} without"
+        abstained = self.shares[ABSTAINED]
+        return (
+            f"no teacher is asked, and {1000 * abstained:.0f} are abstained from; a "
+            f"teacher would cost {price * abstained:,.4g} for these, and {price:,.4g} "
+            "without the student"
+        )
 
 
 def promise(curve: CoverageCurve, metric: str) -> list[str]:
@@ -112,6 +121,8 @@ def promise(curve: CoverageCurve, metric: str) -> list[str]:
     aim = f"{curve.target:.4g} of its answers {right}"
     if curve.chosen is None:
         return [f"The student answers nothing: not shown that {aim}."]
+    if not curve.n_texts:
+        return ["The student answers every text: this is no cascade."]
     return [
         f"The student answers from confidence {curve.chosen_threshold:.4f}: at least "
         f"{aim}, with confidence {curve.confidence:.4g}",
@@ -142,7 +153,9 @@ def cascade_report(
         shares = dict.fromkeys((STUDENT, TEACHER, ABSTAINED), 0.0)
         shares |= {STUDENT: answered, rest: 1 - answered}
         rechecked = answered * audit_share
-    cost = None if price is None else price * (shares[TEACHER] + rechecked)
+    cost = None
+    if price is not None and has_teacher:
+        cost = price * (shares[TEACHER] + rechecked)
     latency = {
         name: Latency(
             len(seconds),

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skllkd._core.arrays import FloatArray
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.class_tree import Level
 from skllkd._core.params import optional_import
+from skllkd.serving.reading import Reading
 
 STUDENT, TEACHER, ABSTAINED = "student", "teacher", "abstained"
 #: Number of calls whose duration is remembered.
@@ -61,6 +63,28 @@ class Decisions:
             f"{n_teacher:,} by the teacher, {n_abstained:,} abstained>"
         )
 
+    def in_groups(self, groups: Level) -> Decisions:
+        """Return the decisions with the likeliest group in place of each class.
+
+        Parameters
+        ----------
+        groups : Level
+            The groups at a level of the tree of classes.
+
+        Returns
+        -------
+        Decisions
+            The decisions, with the probabilities of the groups; abstentions stay.
+        """
+        proba, answered = groups.sums(self.proba), self.source != ABSTAINED
+        likeliest, highest = proba.argmax(axis=1), proba.max(axis=1)
+        return Decisions(
+            np.where(answered, groups.names[likeliest], self.label),
+            np.where(answered, highest, self.confidence),
+            self.source,
+            proba,
+        )
+
     def to_pandas(self) -> Any:
         """Make a table of the decisions.
 
@@ -72,6 +96,42 @@ class Decisions:
         pandas = optional_import("pandas", "table")
         columns = ("label", "confidence", "source")
         return pandas.DataFrame({name: getattr(self, name) for name in columns})
+
+
+def decide(
+    reading: Reading,
+    answered: BoolArray,
+    proba: FloatArray,
+    said: FloatArray,
+    abstention_label: Any,
+) -> Decisions:
+    """Return the student's answers where it is sure, and those of the teacher elsewhere."""
+    by_teacher = ~answered & ~nan_rows(said)
+    source = np.full(len(proba), ABSTAINED, dtype=object)
+    source[answered], source[by_teacher] = STUDENT, TEACHER
+    label, confidence = reading.label(proba), reading.confidence(proba)
+    label[by_teacher] = reading.teacher_label(said[by_teacher])
+    confidence[by_teacher] = reading.teacher_confidence(said[by_teacher])
+    answer = np.where(by_teacher[:, None], said, proba)
+    answer[source == ABSTAINED] = np.nan
+    names = _names(reading, label, source, abstention_label)
+    return Decisions(names, confidence, source, answer)
+
+
+def _names(
+    reading: Reading,
+    label: IntArray,
+    source: npt.NDArray[np.object_],
+    abstention_label: Any,
+) -> npt.NDArray[Any]:
+    """Return the names of the labels, the abstention label among them."""
+    names, abstained = reading.names(label), source == ABSTAINED
+    if abstention_label is not None:
+        return np.where(abstained, np.array(abstention_label), names)
+    if abstained.any():
+        names = names.astype(object)
+        names[abstained] = None
+    return names
 
 
 @dataclass(eq=False)

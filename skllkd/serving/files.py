@@ -14,6 +14,7 @@ from skllkd._classifier import LLKDClassifier
 from skllkd._core.atomic_files import replacing_file
 from skllkd._core.classes import Classes, described_classes
 from skllkd._core.digest import file_digest
+from skllkd._core.tensors import write_tensors
 from skllkd._version import __version__
 from skllkd.exceptions import InvalidParameterError, SavedModelError
 from skllkd.persistence.file_format import FORMAT, check_format
@@ -37,8 +38,6 @@ def save(
     reference: Sample,
 ) -> None:
     """Write a cascade to a folder, after its classifier."""
-    from safetensors.numpy import save_file
-
     if isinstance(estimator, LLKDClassifier):
         estimator.save(folder)
     elif isinstance(estimator, ONNXClassifier):
@@ -61,7 +60,7 @@ def save(
     if reference.embedding is not None:
         arrays["reference_embedding"] = reference.embedding
     with replacing_file(folder / _ARRAYS) as path:
-        save_file({k: np.ascontiguousarray(a) for k, a in arrays.items()}, path)
+        write_tensors(arrays, path)
     description = {
         "format": FORMAT,
         "skllkd": __version__,

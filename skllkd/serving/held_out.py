@@ -40,21 +40,6 @@ def split(
     return np.array(learned), np.sort([first_row[key] for key in out])
 
 
-def unseen_rows(texts: Any, learned: Any) -> IntArray:
-    """Return a row of each distinct text that a classifier did not learn from."""
-    known = set() if learned is None else set(keys_of(learned))
-    rows: dict[Any, int] = {}
-    for row, key in enumerate(keys_of(texts)):
-        if key not in known:
-            rows.setdefault(key, row)
-    if not rows:
-        raise InvalidParameterError(
-            f'held_out="prefit": all {len(texts)} texts given to `fit` are among those '
-            "that `clf` learned from, and prove nothing. Give others."
-        )
-    return np.array(list(rows.values()))
-
-
 def columns_of_labels(y: Any, classes: npt.NDArray[Any]) -> IntArray:
     """Return the column of each label: -1 for a class unknown, -2 for no label."""
     column = {name: k for k, name in enumerate(classes.tolist())}

@@ -11,11 +11,12 @@ import numpy as np
 from skllkd._core.arrays import FloatArray
 from skllkd.exceptions import InvalidParameterError, SkllkdError
 from skllkd.serving.batching import Batcher, QueueFullError
-from skllkd.serving.cascade import CascadeClassifier, given_classes
+from skllkd.serving.cascade import CascadeClassifier
 from skllkd.serving.cascade_report import promise
 from skllkd.serving.coverage import CoverageCurve
 from skllkd.serving.decisions import Decisions, Traffic
 from skllkd.serving.drift import Sample
+from skllkd.serving.estimator import given_classes
 from skllkd.serving.files import SETTINGS, load_classifier
 
 #: Number of texts that are computed together: more gain nothing on a processor.
@@ -38,20 +39,18 @@ def load_cascade(path: Path, teacher: Any = None) -> CascadeClassifier:
     cascade.estimator_, cascade.classes_ = clf, clf.classes_
     cascade._given_classes = given_classes(clf)
     cascade._class_bias = np.zeros(len(clf.classes_))
-    nothing, none = np.empty(0), np.empty(0, dtype=np.int64)
-    curve = CoverageCurve(
-        nothing, none, none, 0, cascade.target, cascade.confidence, None
-    )
-    cascade._begin(curve, Sample(nothing, none, None), np.random.RandomState())
-    cascade.threshold_ = 0.0
+    every, none = np.zeros(1), np.zeros(1, dtype=np.int64)
+    levels = cascade.target, cascade.confidence
+    curve = CoverageCurve(every, none, none, 0, *levels, chosen=0)
+    cascade._begin(curve, Sample(every[:0], none[:0], None), np.random.RandomState())
     return cascade
 
 
 def described(cascade: CascadeClassifier) -> str:
     """Return who answers which texts, for the person who starts a server."""
-    if not cascade.curve_.n_texts:
-        return "The student answers every text: this is no cascade."
     said = promise(cascade.curve_, cascade.metric)[0]
+    if cascade.threshold_ == 0:
+        return said
     if cascade._fallback() is None:
         return f"{said}. All other texts are abstained from, as no teacher is named."
     return f"{said}. All other texts go to the teacher."

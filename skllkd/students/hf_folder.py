@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from skllkd._core.arrays import Weights
 from skllkd._core.digest import encoder_digest
+from skllkd._core.tensors import write_tensors
 from skllkd.students.encoder_base import EncoderStudent
 from skllkd.students.lazy_torch import torch_part
 
@@ -30,6 +29,8 @@ READ_AGAIN = (
     *(_BODY, _HEAD, _TOKENIZER),
     *(f"{_ENCODER}/{name}" for name in (_BODY, _TOKENIZER)),
 )
+#: Metadata of weights that transformers opens.
+_OF_TORCH = {"format": "pt"}
 #: Keys of a configuration by which transformers finds code, or other files.
 _FOREIGN = re.compile(
     "^_|auto_map|implementation|backbone|timm|kernel|quantization|trust"
@@ -51,7 +52,7 @@ def write_folder(
         inner = _inner_prefix(student.pooling_)
         weights = student.weights_.items()
         head = {n: a for n, a in weights if not n.startswith(inner)}
-        _save_arrays(head, folder / _HEAD)
+        write_tensors(head, folder / _HEAD, _OF_TORCH)
     if student.pooling_ in ("mean", "cls"):  # sentence-transformers knows no other
         _write_sentence_transformers(student, folder)
     return {name: getattr(student, f"{name}_") for name in student.saved_settings}
@@ -65,7 +66,7 @@ def _write_network(
     inner = _inner_prefix(student.pooling_)
     weights = student.weights_.items()
     body = {n.removeprefix(inner): a for n, a in weights if n.startswith(inner)}
-    _save_arrays(body, folder / _BODY)
+    write_tensors(body, folder / _BODY, _OF_TORCH)
     config = student.config_
     if student.pooling_ == "architecture":
         config = config | {
@@ -154,14 +155,6 @@ def _network_folder(folder: Path, pooling: str) -> Path:
 def _inner_prefix(pooling: str) -> str:
     """Return the beginning of the names of transformers' own weights here."""
     return "network." if pooling == "architecture" else "encoder."
-
-
-def _save_arrays(arrays: dict[str, Any], path: Path) -> None:
-    """Write arrays, marked as torch's so that transformers opens them."""
-    from safetensors.numpy import save_file
-
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    save_file(contiguous, path, metadata={"format": "pt"})
 
 
 def _save_json(value: Any, path: Path) -> None:

@@ -45,6 +45,16 @@ def unpacked(value: Any) -> Any:
     return value
 
 
+def length_of(column: Any) -> int | None:
+    """Return the number of entries of a column; None of a value that has no order."""
+    if isinstance(column, (str, bytes, set, frozenset, Mapping)):
+        return None
+    try:
+        return len(column)
+    except TypeError:  # a number, an array of no dimension
+        return None
+
+
 def column_names(table: Any) -> list[Any] | None:
     """Return the names of a data frame, an Arrow table or a structured array, or None."""
     if isinstance(table, np.ndarray):

@@ -11,7 +11,7 @@ from skllkd._core.arrays import FloatArray, is_missing
 from skllkd._core.classes import Classes
 from skllkd._core.params import shown
 from skllkd.exceptions import TeacherOutputError
-from skllkd.teachers.containers import sum_tolerance, unpacked
+from skllkd.teachers.containers import length_of, sum_tolerance, unpacked
 from skllkd.teachers.scored import column_of, names_classes, number, proba_of_scored
 from skllkd.teachers.tag_outputs import log_prob_of_tags
 
@@ -63,11 +63,16 @@ def _columns_in_order(columns: Mapping[Any, Any], classes: Classes) -> Any:
 
 def _rows(columns: list[Any]) -> list[list[float]]:
     """Return columns of numbers as rows."""
-    lengths = {len(column) for column in columns if hasattr(column, "__len__")}
-    if len(lengths) != 1 or not all(hasattr(column, "__len__") for column in columns):
+    lengths = [length_of(column) for column in columns]
+    if None in lengths:
+        raise TeacherOutputError(
+            "the teacher's columns must be lists or arrays with an entry for each text; "
+            f"got {shown(columns[lengths.index(None)])}."
+        )
+    if len({*lengths}) != 1:
         raise TeacherOutputError(
             "the teacher's columns must be of one length, an entry for each text; got "
-            f"{sorted(lengths)}."
+            f"{lengths}."
         )
     return [
         [number(value, row, "probabilities") for value in values]

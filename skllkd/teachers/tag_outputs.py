@@ -12,6 +12,7 @@ from skllkd._core.arrays import FloatArray, is_missing
 from skllkd._core.classes import Classes
 from skllkd._core.params import shown
 from skllkd.exceptions import TeacherOutputError
+from skllkd.teachers.containers import length_of
 from skllkd.teachers.scored import column_of, number, pairs_in_answer
 
 #: Signs between the classes in a cell of a table.
@@ -27,15 +28,16 @@ def log_prob_of_tags(output: Any, n_texts: int, classes: Classes) -> FloatArray:
     dict of classes and their probabilities, those not named having none. Rows of NaN for
     no answer; an empty list is one: none of the classes.
     """
-    if isinstance(output, (str, bytes)) or not hasattr(output, "__len__"):
+    length = length_of(output)
+    if length is None:
         raise TeacherOutputError(
             f"the teacher must return {n_texts} lists of classes, or an array of shape "
             f"({n_texts}, {len(classes)}); got {type(output).__name__}. Make a list of a "
             "generator."
         )
-    if len(output) != n_texts:
+    if length != n_texts:
         raise TeacherOutputError(
-            f"the teacher must return the classes of each text; got {len(output)} answers "
+            f"the teacher must return the classes of each text; got {length} answers "
             f"for {n_texts} texts."
         )
     is_matrix = isinstance(output, np.ndarray) and output.dtype.kind in "biuf"

@@ -413,7 +413,7 @@ def test_progress_counts_the_rows_predicted_unless_they_are_on_the_terminal(
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr("skllkd.cli.classifier.progress_bar", Bar)
+    monkeypatch.setattr("skllkd.cli.predict.progress_bar", Bar)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
     assert main(["predict", str(model), str(answers)]) == 0
     assert seen[0] == (not is_terminal)

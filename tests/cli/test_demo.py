@@ -5,6 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from skllkd import LLKDClassifier
 from skllkd.cli.demo import BACK_ENDS, CLASSES, EXAMPLES, demo_teacher
@@ -14,8 +15,16 @@ from skllkd.cli.demo_figures import (
     format_table,
     format_verdict,
 )
-from skllkd.cli.demo_task import STORIES, write_task
-from skllkd.cli.main import main
+from skllkd.cli.demo_task import (
+    LANGUAGE_MODEL,
+    NEW_STORIES,
+    STORIES,
+    write_task,
+    write_teacher,
+)
+from skllkd.cli.main import main, parser_of_all
+from skllkd.cli.teacher import teacher_of
+from skllkd.datasets import smollm2_path
 from skllkd.exceptions import InvalidParameterError, MissingDependencyError
 from skllkd.students import FrozenEncoderStudent
 
@@ -139,6 +148,20 @@ def test_either_back_end_asks_the_same_question(monkeypatch):
         demo_teacher("llama.cpp")
 
 
+def test_commands_ask_the_language_model_as_the_demonstration_did(
+    tmp_path, monkeypatch
+):
+    write_teacher(smollm2_path(), EXAMPLES, CLASSES, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    command = ["serve", "cascade", "--config", LANGUAGE_MODEL]
+    teacher = teacher_of(parser_of_all().parse_args(command))
+    expected = demo_teacher("transformers")
+    assert type(teacher) is type(expected)
+    assert (teacher.examples, teacher.chat) == (expected.examples, expected.chat)
+    assert teacher.model == str(expected.model)
+
+
 def test_the_task_fits_again_without_the_language_model(
     news, tiny_path, tmp_path, monkeypatch
 ):
@@ -152,12 +175,13 @@ def test_the_task_fits_again_without_the_language_model(
         random_state=0,
         verbose=0,
     ).fit(texts)
-    write_task(clf, texts, tmp_path)
+    write_task(clf, texts, news[0][60:70], tmp_path)
     clf.save(tmp_path / "model")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO("1\n2\n"))
     assert main(["review", "model", STORIES, "--terminal"]) == 0
     assert main(["fit", "--gold", "model-review.csv", "--frozen"]) == 0
+    assert pd.read_csv(NEW_STORIES)["text"].tolist() == news[0][60:70]
     again = LLKDClassifier.load("model")
     np.testing.assert_allclose(again.teacher_proba_, clf.teacher_proba_, rtol=1e-5)
     assert again.gold_accuracy_["teacher"].n_texts == 2

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import feather
 from skllkd import LLKDClassifier
-from skllkd.cli.main import main
+from skllkd.cli.main import main, parser_of_all
 from skllkd.exceptions import TeacherAccessError
 from skllkd.teachers import LabelStore, MeteredTeacher, Scores
 
@@ -251,7 +251,7 @@ def test_an_interrupt_says_what_is_kept(command, hint, fit, texts, monkeypatch, 
         raise KeyboardInterrupt
 
     if command == "predict":
-        monkeypatch.setattr("skllkd.cli.classifier.load_model", interrupted)
+        monkeypatch.setattr("skllkd.cli.predict.load_model", interrupted)
         arguments = ["predict", "model", texts]
     else:
         monkeypatch.setattr(ByLetter, "label", interrupted)
@@ -327,9 +327,18 @@ FAULTS = {
 }
 
 
+@pytest.fixture
+def one_parser(monkeypatch):
+    """Build the parser once: it takes most of the time of a command that is refused."""
+    parser = parser_of_all()
+    monkeypatch.setattr("skllkd.cli.main.parser_of_all", lambda: parser)
+
+
 @given(faults=st.lists(st.sampled_from(sorted(FAULTS)), max_size=3))
 @example(faults=[])
-def test_no_call_is_paid_for_with_any_fault_of_the_command(faults, tmp_path, capsys):
+def test_no_call_is_paid_for_with_any_fault_of_the_command(
+    faults, one_parser, tmp_path, capsys
+):
     """Without one, the labels are written."""
     command = {"-o": str(tmp_path / "out.csv"), "--classes": ["a", "b"]}
     (tmp_path / "out.csv").unlink(missing_ok=True)

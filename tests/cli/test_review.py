@@ -2,22 +2,20 @@
 
 import csv
 import io
+import json
 import re
 import shlex
 import socket
-from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
-from skllkd import CascadeClassifier, LLKDClassifier
+from skllkd import CascadeClassifier, LLKDClassifier, Multilabel
 from skllkd.cli.main import main, parser_of_all
 from skllkd.cli.review import _listening, answers_path, refit_command
 from skllkd.cli.review_terminal import Terminal, shown_safely
 from skllkd.exceptions import InvalidParameterError
-from skllkd.serving.review import pool
 from skllkd.serving.review.answers import AnswerFile
-from skllkd.serving.review.pool import load_reviewed
+from skllkd.serving.review.pool import load_reviewed, read_pool
 from skllkd.serving.review.session import ReviewSession
 from skllkd.teachers import PrecomputedTeacher
 
@@ -234,8 +232,58 @@ def test_a_cascade_s_threshold_is_known(fitted, tmp_path):
     assert load_reviewed(tmp_path / "cascade")[1] == cascade.threshold_
 
 
-def test_a_classifier_of_several_classes_a_text_is_refused(tmp_path, monkeypatch):
-    classifier = SimpleNamespace(predict=lambda texts: np.zeros((len(texts), 3)))
-    monkeypatch.setattr(pool, "load_classifier", lambda path: classifier)
-    with pytest.raises(InvalidParameterError, match="none, one or several"):
-        load_reviewed(tmp_path)
+@pytest.fixture(scope="module")
+def tagged(tiny_path, tmp_path_factory):
+    """Return the folder of a classifier of tags, and of the table of its texts."""
+    from skllkd.students import FrozenEncoderStudent
+
+    folder = tmp_path_factory.mktemp("tags")
+    texts = [
+        f"{words} {i}" for i in range(12) for words in ("goal", "bank", "goal bank")
+    ]
+    pd.DataFrame({"text": texts}).to_csv(folder / "texts.csv", index=False)
+    rows = [json.dumps([w for w in ("goal", "bank") if w in text]) for text in texts]
+    pd.DataFrame({"text": texts, "label": rows}).to_csv(folder / "llm.csv", index=False)
+    LLKDClassifier(
+        lambda texts: [
+            [0.9 if w in t else 0.1 for w in ("goal", "bank")] for t in texts
+        ],
+        Multilabel(["goal", "bank"]),
+        student=FrozenEncoderStudent(tiny_path, device="cpu"),
+        n_epochs=2,
+        random_state=0,
+        verbose=0,
+    ).fit(texts).save(folder / "model")
+    return folder
+
+
+def test_tags_are_answered_several_or_none_and_learned(
+    tagged, tiny_path, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "answers.csv"
+    command = ["review", tagged / "model", tagged / "texts.csv", "--terminal"]
+    lines = ["1 2", "0", "goal", "bank, goal", "u", "3", "1 3", "nothing", "r", "q"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    command += ["--random", "6", "--answers", path]
+    assert main(list(map(str, command))) == 0
+    said = capsys.readouterr().out
+    both = '["bank", "goal"]'
+    assert [gold for gold, _ in rows_of(path)] == [both, "[]", '["goal"]', both, ""]
+    assert said.count("is no class") == 3
+    assert "1 bank   2 goal   0 none of them" in said
+    assert "saved: none of them. student" in said
+    assert "all classes of a text right" in said
+    assert "micro-F1" in said
+    command = ["fit", tagged / "texts.csv", "--gold", path, "--multilabel", "--frozen"]
+    command += ["--teacher", tagged / "llm.csv", "--classes", "goal", "bank"]
+    command += ["--student", tiny_path, "--model", tmp_path / "again", "--epochs", "2"]
+    assert main(list(map(str, command))) == 0
+    assert "4 gold labels" in capsys.readouterr().err
+    again = LLKDClassifier.load(tmp_path / "again")
+    assert again.gold_accuracy_["teacher"].n_texts == 4
+    texts = pd.read_csv(tagged / "texts.csv")["text"].tolist()
+    learned = read_pool(again, texts)
+    answered = pd.read_csv(path).dropna(subset=["gold"])["text"].tolist()
+    assert {t for t, k in zip(learned.texts, learned.is_learned, strict=True) if k} == {
+        *answered
+    }

@@ -130,7 +130,7 @@ def test_predictions_are_lists_with_a_probability_for_each_class(tmp_path, monke
         random_state=0,
         verbose=0,
     ).fit(texts)
-    monkeypatch.setattr("skllkd.cli.classifier.load_model", lambda path: classifier)
+    monkeypatch.setattr("skllkd.cli.predict.load_model", lambda path: classifier)
     frame.to_csv(source := tmp_path / "in.csv", index=False)
     for suffix in ("csv", "jsonl"):
         target = tmp_path / f"out.{suffix}"

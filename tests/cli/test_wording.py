@@ -43,6 +43,8 @@ def given():
         ("E.g. classes=['spam', 'ham'].", "E.g. --classes spam ham."),
         ("Use chat=False for", "Use --chat no for"),
         ("no answer in time (timeout_s)", "no answer in time (--timeout)"),
+        ("with chat=..., or", "with --chat ..., or"),
+        ("give them to `fit` as `gold`.", "give them to `fit` as --gold."),
         ("another with `store=` or", "another with --store or"),
         ("Raise `max_text_chars`, or", "Raise --max-text-chars, or"),
         (

@@ -1,30 +1,49 @@
-"""The page of `skllkd review` in Chromium: by keyboard alone, after kills, on a phone."""
+"""The page of `skllkd review` in Chromium: by keyboard alone, after kills, on a phone.
+
+A test of what a process does runs the command; the others have the page in this process,
+which knows the libraries already.
+"""
 
 import csv
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 
 import pytest
-from skllkd import LLKDClassifier
+from skllkd import LLKDClassifier, Multilabel
 from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import PrecomputedTeacher
 
 from tests.conftest import TOPICS
 
-playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
+
+import uvicorn
+from skllkd.serving.review.answers import AnswerFile
+from skllkd.serving.review.app import Reviewed, make_review_app
+from skllkd.serving.review.pool import load_reviewed, read_pool
+from skllkd.serving.review.session import ReviewSession
+
+playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.enable_socket,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
     pytest.mark.skipif(os.name != "posix", reason="signals"),
 ]
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "is_mobile": True,
+    "has_touch": True,
+}
+OF_TWO_DIRECTIONS = " <i>ספורט</i>"
 HOSTILE = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
 
 
@@ -66,6 +85,29 @@ def review(folder, *options):
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
+
+
+@contextmanager
+def page_of(folder, answers="model-review.csv"):
+    """Serve the page of a review in a thread, and yield its address."""
+    with (folder / "texts.csv").open(encoding="utf-8", newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    classifier, threshold = load_reviewed(folder / "model")
+    pool = read_pool(classifier, texts)
+    reviewed = Reviewed("model", classifier, threshold, "skllkd fit")
+    with (
+        AnswerFile(folder / answers, pool.classes, multilabel=pool.multilabel) as file,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        app = make_review_app(ReviewSession(pool, file, 10), reviewed, "secret")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/secret/"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +196,7 @@ def test_labels_by_keyboard_alone_survive_reload_and_kill(reviewed, page):
 
 def test_hostile_texts_on_a_phone_are_shown_and_not_run(reviewed, page):
     page.set_viewport_size({"width": 390, "height": 844})
-    with review(reviewed, "--answers", "hostile.csv") as (_, url):
+    with page_of(reviewed, "hostile.csv") as url:
         page.goto(url)
         assert HOSTILE in shown(page)
         before = page.evaluate("document.getElementById('text').scrollTop")
@@ -179,11 +221,13 @@ def test_hostile_texts_on_a_phone_are_shown_and_not_run(reviewed, page):
         assert all(said.startswith(url) for said in page.said), page.said
 
 
-def test_many_classes_are_filtered_as_one_types(news, tiny_path, tmp_path, page):
+def test_many_classes_are_filtered_as_one_types(
+    news, tiny_path, tmp_path, browser, page
+):
     texts, gold = (part[:60] for part in news)
-    gold = [f"{name} {row % 4}" for row, name in enumerate(gold)]
+    gold = [f"{name} {row % 4}{OF_TWO_DIRECTIONS}" for row, name in enumerate(gold)]
     write_reviewed(tmp_path, texts, gold, tiny_path)
-    with review(tmp_path) as (_, url):
+    with page_of(tmp_path) as url:
         page.goto(url)
         shown(page)
         page.keyboard.type("rts 1")  # the filter has the focus
@@ -198,6 +242,72 @@ def test_many_classes_are_filtered_as_one_types(news, tiny_path, tmp_path, page)
         page.goto(f"{url}#results")
         page.wait_for_selector("#results-content table")
         assert page.text_content("#model") == "model"
+        assert page.query_selector("main i") is None  # a class is shown and not run
+        phone = browser.new_page(**PHONE)
+        phone.goto(url)
+        shown(phone)  # and no field has the focus, which would open the keyboard
+        assert phone.evaluate("document.activeElement.tagName") == "BODY"
+        phone.tap("#classes button >> nth=3")
+        phone.wait_for_selector("#last-said dd")
+        name = phone.text_content("#last-said bdi >> nth=0")
+        phone.close()
     found = [gold for _, gold, _ in answers_in(tmp_path)]
-    assert found == ["sports 1", ""]
+    assert found == [f"sports 1{OF_TWO_DIRECTIONS}", "", name]
+    assert name in gold
     assert set(TOPICS) > {"politics", "sports", "tech"}
+
+
+def test_tags_are_toggled_by_keys_and_answered_with_enter(tiny_path, tmp_path, page):
+    words = ["goal", "bank", "court"]
+    texts = [f"{a} {b} story {i}" for i in range(8) for a in words for b in words]
+    LLKDClassifier(
+        lambda texts: [[0.9 if w in t else 0.1 for w in words] for t in texts],
+        Multilabel({"goal": "sports", "bank": "money", "court": ""}),
+        student=FrozenEncoderStudent(tiny_path, device="cpu"),
+        n_epochs=1,
+        random_state=0,
+        verbose=0,
+    ).fit(texts).save(tmp_path / "model")
+    with (tmp_path / "texts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["text"], *([text] for text in texts)])
+    with page_of(tmp_path) as url:
+        page.goto(url)
+        asked = [shown(page)]
+
+        def pressed():
+            on = page.locator("#classes button[aria-pressed=true] > span")
+            return [text.split()[0] for text in on.all_inner_texts()]
+
+        press(page, "2", "1", "3", "2")  # chosen, and taken back; nothing is saved
+        assert pressed() == ["bank", "goal"]
+        assert page.text_content("#text") == asked[0]
+        assert page.text_content("#save-label") == "Answer: bank, goal"
+        press(page, "Enter")
+        asked.append(shown(page))
+        assert pressed() == []
+        assert "bank, goal" in page.text_content("#last-said")
+        press(page, "Enter")  # none of them
+        shown(page)
+        press(page, "u")
+        shown(page)
+        page.click("#classes button >> nth=0")
+        page.click("#save")
+        page.wait_for_function(
+            "() => document.getElementById('count').textContent.startsWith('4 of')"
+        )
+        golds = ['["bank", "goal"]', "[]", "", '["bank"]']
+        assert [gold for _, gold, _ in answers_in(tmp_path)] == golds
+        assert [text for text, *_ in answers_in(tmp_path)][:2] == asked
+        press(page, "z", "1", "Enter")
+        shown(page)
+        page.goto(f"{url}#results")
+        page.wait_for_selector("#results-content table")
+        content = page.text_content("#results-content")
+        assert "micro-F1" in content
+        assert "Confusion" not in content
+        page.goto(f"{url}#try")
+        page.fill("#try-text", "goal bank")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector("#try-result blockquote")
+        assert page.is_hidden("#problem")
+        assert all(said.startswith(url) for said in page.said), page.said

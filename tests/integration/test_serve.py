@@ -211,10 +211,15 @@ def test_a_saved_cascade_asks_the_teacher_named(classifier, news, tmp_path):
     answers = tmp_path / "answers.jsonl"
     rows = ({"text": t, "label": y} for t, y in zip(texts, gold, strict=True))
     answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with Server(tmp_path / "model", "--teacher", answers) as server:
+    options = ["--teacher", answers, "--teacher-price", "2"]
+    with Server(tmp_path / "model", *options) as server:
         assert server.predict(texts[:50]) == gold[:50]
         assert 'skllkd_texts_total{source="teacher"} 50.0' in server.get("/metrics")
         assert json.loads(server.get("/health"))["threshold"] is None
+        server.process.terminate()
+        log = server.process.communicate(timeout=30)[1]
+    assert "Of 50 texts: student 0.0%, teacher 100.0%, abstained 0.0%" in log
+    assert "A thousand texts: 2 with the student, 2 without" in log
 
 
 @pytest.mark.parametrize("token", ["", "secret"])

@@ -1,6 +1,7 @@
 """Files: what they hold, who opens them, and that every later version still does."""
 
 import json
+import os
 import pickle
 import re
 from pathlib import Path
@@ -144,6 +145,17 @@ def test_a_pipeline_of_transformers_predicts_the_same_or_does_not_load(
         classifier.predict_proba(texts).max(axis=1),
         atol=1e-5,
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+def test_other_users_may_read_what_they_may_read_elsewhere(news, tiny_path, tmp_path):
+    """A server that runs as another user reads the folder, weights included."""
+    (tmp_path / "usual").touch()
+    fit(news, tiny_path).save(tmp_path / "model")
+    files = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".json", ".safetensors"}
+    mode = (tmp_path / "usual").stat().st_mode
+    assert {path.name for path in files if path.stat().st_mode != mode} == set()
 
 
 def test_saving_leaves_files_of_others_alone(news, tiny_path, tmp_path):

@@ -196,9 +196,21 @@ def test_prefit_leaves_out_the_texts_learned(teacher):
     assert clone(cascade).clf is clf
     with pytest.raises(InvalidParameterError, match="prove nothing"):
         CascadeClassifier(clf, held_out="prefit").fit(texts[:60])
+
+
+def test_a_classifier_of_files_knows_each_text_it_learned(teacher):
+    texts = told_texts(120)
+    clf = LLKDClassifier(
+        teacher, CLASSES, refine=None, student=SklearnStudent(), random_state=0
+    )
+    clf.partial_fit(texts[:40]).partial_fit(texts[40:60])
     loaded = pickle.loads(pickle.dumps(clf))
+    cascade = CascadeClassifier(loaded, teacher, target=0.4, held_out="prefit")
+    assert cascade.fit(texts[::-1]).n_held_out_ == 60
     with pytest.raises(InvalidParameterError, match="prove nothing"):
-        CascadeClassifier(loaded, teacher, held_out="prefit").fit(texts[:60])
+        cascade.fit(texts[30:50])  # some, in whatever order
+    fresh = clf.fit(texts[60:])
+    assert cascade.set_params(clf=fresh).fit(texts).n_held_out_ == 60
 
 
 # ---- watch
@@ -271,6 +283,18 @@ def test_the_report_counts_traffic_and_costs(fitted):
     assert report.latency["teacher"].p99_ms >= report.latency["teacher"].median_ms > 0
     assert "with the student, 10 without" in str(report)
     assert "agree with the teacher" in str(report)
+
+
+def test_nothing_is_paid_where_nobody_is_asked():
+    texts = told_texts(800)
+    cascade = told().fit(texts, truth_of(texts))
+    decided = cascade.decision(told_texts(200, seed=1))
+    report = cascade.report(price=10)
+    n = (decided.source == "abstained").sum()
+    assert 0 < n < 200
+    assert report.cost is None
+    assert f"no teacher is asked, and {5 * n} are abstained from" in str(report)
+    assert f"would cost {n / 20:.4g} for these, and 10 without" in str(report)
 
 
 def test_the_display_shows_the_chosen_threshold(fitted):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from skllkd import Multilabel
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import SkllkdError, TeacherOutputError
 from skllkd.teachers import PrecomputedTeacher
@@ -52,20 +53,25 @@ answers = st.recursive(
         )
         | st.lists(inner, min_size=2, max_size=3).map(array_of_objects)
     ),
-    max_leaves=12,
+    max_leaves=8,
 )
 
 
 @given(output=answers, names=st.sampled_from(CLASSES), n_texts=st.integers(1, 4))
 def test_any_answer_is_probabilities_or_a_named_error(output, names, n_texts):
-    try:
-        log_prob = log_prob_of_output(output, n_texts, as_classes(names))
-    except TeacherOutputError:
-        return
-    assert log_prob.shape == (n_texts, len(names))
-    known = ~np.isnan(log_prob).any(axis=1)
-    assert np.isnan(log_prob[~known]).all()
-    np.testing.assert_allclose(np.exp(log_prob[known]).sum(axis=1), 1, atol=2e-3)
+    """Of one class a text, and of several."""
+    for given_classes in (names, Multilabel(names)):
+        try:
+            log_prob = log_prob_of_output(output, n_texts, as_classes(given_classes))
+        except TeacherOutputError:
+            continue
+        assert log_prob.shape == (n_texts, len(names))
+        known = ~np.isnan(log_prob).any(axis=1)
+        assert np.isnan(log_prob[~known]).all()
+        proba = np.exp(log_prob[known])
+        if given_classes is names:
+            np.testing.assert_allclose(proba.sum(axis=1), 1, atol=2e-3)
+        assert (proba <= 1 + 2e-3).all()
 
 
 @st.composite

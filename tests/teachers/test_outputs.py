@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 from scipy import sparse
+from skllkd import Multilabel
 from skllkd._core.classes import as_classes
 from skllkd.exceptions import (
     TeacherOutputError,
@@ -33,6 +34,19 @@ def test_probabilities(output):
     np.testing.assert_allclose(
         proba(output, 2), [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("classes", [AB, as_classes(Multilabel(["a", "b"]))])
+@pytest.mark.parametrize(
+    "odd", [np.array(1), torch.tensor(0.5), 0.5, "xy", {0.3, 0.7}, {0: 0.3, 1: 0.7}]
+)
+def test_a_column_without_entries_in_order_is_refused_and_shown(odd, classes):
+    for columns in ({"a": [0.7, 0.3], "b": odd}, {"a": odd, "b": odd}):
+        with pytest.raises(
+            TeacherOutputError, match="entry for each text; got "
+        ) as said:
+            log_prob_of_output(columns, 2, classes)
+        assert "0.5" in str(said.value) or not isinstance(odd, (float, torch.Tensor))
 
 
 @pytest.mark.parametrize("output", [["b", "c"], ("b", "c"), np.array(["b", "c"])])

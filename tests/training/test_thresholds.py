@@ -18,11 +18,6 @@ from skllkd.training.training_set import TrainingSet
 proba = st.integers(0, 8).map(lambda i: i / 8)
 
 
-def f1_of(gold, predicted):
-    """Compute scikit-learn's F1, without its checks of each input."""
-    return 2 * (gold * predicted).sum() / (gold.sum() + predicted.sum())
-
-
 @given(st.lists(st.tuples(proba, st.booleans()), min_size=1, max_size=12))
 def test_no_other_threshold_has_a_larger_f1(pairs):
     student, gold = np.array(pairs, dtype=float).T
@@ -31,8 +26,12 @@ def test_no_other_threshold_has_a_larger_f1(pairs):
         assert (threshold, f1) == (0.5, 0.0)
         return
     assert f1 == pytest.approx(f1_of(gold, student >= threshold))
-    others = [f1_of(gold, student >= t) for t in {*student, 2.0}]
-    assert f1 == pytest.approx(max(others))
+    assert f1 == pytest.approx(max(f1_of(gold, student >= t) for t in {*student, 2.0}))
+
+
+def f1_of(gold, found):
+    """Return the F1 of a class that some text has; scikit-learn takes a millisecond."""
+    return 2 * (gold * found).sum() / (gold.sum() + found.sum())
 
 
 def test_with_true_probabilities_it_is_half_of_the_f1():

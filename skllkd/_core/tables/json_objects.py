@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from skllkd._core.params import shown
 from skllkd._core.tables.formats import Row, Source
 from skllkd._core.tables.streams import Lines
 from skllkd._core.texts import without_half_pairs
@@ -46,7 +48,12 @@ class JSONRows:
     def _parsed(self, text: str, where: str) -> Any:
         """Return the value of a JSON text."""
         try:
-            value = json.loads(text, object_pairs_hook=_object)
+            value = json.loads(text, object_pairs_hook=_object, parse_float=_float)
+        except OverflowError as error:
+            raise self._source.error(
+                f"{where} has the number {error}, which no double-precision number can "
+                "hold and which would be lost. Put it into quotation marks."
+            ) from None
         except (ValueError, RecursionError) as error:
             raise self._source.error(
                 f"{where} is no JSON: {_reason(error)}. The file must hold one JSON object "
@@ -84,6 +91,14 @@ def _object(pairs: list[tuple[str, Any]]) -> Row:
         repeated = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"an object has the name {repeated!r} twice")
     return row
+
+
+def _float(literal: str) -> float:
+    """Return a number, or raise that it is too large for one."""
+    value = float(literal)
+    if math.isinf(value):
+        raise OverflowError(shown(literal))
+    return value
 
 
 def _reason(error: Exception) -> str:

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from skllkd._core.tables.blocks import Block
 from skllkd._core.tables.delimited import long_cells
+from skllkd._core.tables.formats import Row
 from skllkd.exceptions import InvalidParameterError
 
 
@@ -26,6 +27,7 @@ class TextWriter:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._n_written = 0
+        self._are_words: dict[str, bool] = {}  # of the columns of bytes, by name
 
     def write(self, block: Block) -> None:
         """Write rows."""
@@ -47,6 +49,33 @@ class TextWriter:
         """Return rows as text."""
         raise NotImplementedError
 
+    def _rows(self, block: Block) -> list[Row]:
+        """Return rows, bytes as text: as UTF-8 if the first of a column are, or in base64.
+
+        Parquet files of older programs have no other type for strings.
+        """
+        rows = block.rows()
+        of_bytes: dict[str, list[tuple[int, bytes]]] = {}
+        for number, row in enumerate(rows):
+            for name, value in row.items():
+                if isinstance(value, bytes):
+                    of_bytes.setdefault(name, []).append((number, value))
+        if of_bytes:
+            rows = [dict(row) for row in rows]
+        for name, values in of_bytes.items():
+            words = [_word(value) for _, value in values]
+            if self._are_words.setdefault(name, None not in words):
+                if None in words:
+                    number = values[words.index(None)][0] + self._n_written + 1
+                    raise InvalidParameterError(
+                        f"row {number}: column {name!r} holds bytes that are no text, "
+                        "after others that are. Say --output-format parquet, which "
+                        "keeps bytes."
+                    )
+                for (number, _), word in zip(values, words, strict=True):
+                    rows[number][name] = word
+        return rows
+
 
 class JSONWriter(TextWriter):
     """A writer of an object a line, or of an array of them."""
@@ -57,7 +86,7 @@ class JSONWriter(TextWriter):
 
     @override
     def _text(self, block: Block) -> str:
-        rows = [_json(row) for row in block.rows()]
+        rows = [_json(row) for row in self._rows(block)]
         if not self._is_array:
             return "".join(row + "\n" for row in rows)
         before = ",\n" if self._n_written else "[\n"
@@ -110,7 +139,7 @@ class DelimitedWriter(TextWriter):
                 "--output-format jsonl, or --output with a file."
             )
         self._names += late
-        rows = ([_cell(row.get(n)) for n in self._names] for row in block.rows())
+        rows = ([_cell(row.get(n)) for n in self._names] for row in self._rows(block))
         header = [self._names] if is_first else []
         return self._delimited([*header, *rows])
 
@@ -163,6 +192,14 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(entry) for entry in value]
     return value
+
+
+def _word(value: bytes) -> str | None:
+    """Return the text that bytes are in UTF-8, None if they are none."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _plain(value: Any) -> str:

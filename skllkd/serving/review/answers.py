@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,7 +25,8 @@ class Answer(NamedTuple):
     """An answer of the reviewer, a row of the file."""
 
     text: str
-    gold: Any  # the class, None where the reviewer is unsure
+    #: The class, or a tuple of several; None where the reviewer is unsure.
+    gold: Any
     note: str
     asked: str  # the part of the review
     when: str  # in UTC
@@ -42,12 +44,17 @@ class AnswerFile:
         The file; made when missing.
     classes : sequence
         The class names.
+    multilabel : bool, default=False
+        Whether a text may have several classes: they are a JSON list.
     """
 
     _size: int  # of the file as it was written last
 
-    def __init__(self, path: Path, classes: Sequence[Any]) -> None:
+    def __init__(
+        self, path: Path, classes: Sequence[Any], *, multilabel: bool = False
+    ) -> None:
         self.path, self._names = path, {str(name): name for name in classes}
+        self._multilabel = multilabel
         self._lock = FileLock(path.with_name(f".{path.name}.lock"))
         self._take()
         try:
@@ -111,12 +118,30 @@ class AnswerFile:
                 f"{len(Answer._fields)} are needed"
             )
         answer = Answer(*row)
-        if answer.gold and answer.gold not in self._names:
-            raise self._fault(
-                f"has the class {answer.gold!r} in answer {n}, which is none of "
-                f"{shown(list(self._names))}"
-            )
-        return answer._replace(gold=self._names.get(answer.gold))
+        if not answer.gold:
+            return answer._replace(gold=None)
+        given = self._listed(answer.gold, n) if self._multilabel else [answer.gold]
+        for name in given:
+            if not isinstance(name, str) or name not in self._names:
+                raise self._fault(
+                    f"has the class {name!r} in answer {n}, which is none of "
+                    f"{shown(list(self._names))}"
+                )
+        if not self._multilabel:
+            return answer._replace(gold=self._names[answer.gold])
+        gold = tuple(name for word, name in self._names.items() if word in given)
+        return answer._replace(gold=gold)
+
+    def _listed(self, cell: str, n: int) -> list[Any]:
+        """Return the classes in a JSON list."""
+        with suppress(ValueError, RecursionError):
+            given = json.loads(cell)
+            if isinstance(given, list):
+                return given
+        raise self._fault(
+            f"has {shown(cell)} in answer {n}; a text may have several classes, which "
+            'are a JSON list, as ["a", "b"] or []'
+        )
 
     def _fault(self, words: str) -> InvalidParameterError:
         """Return the error of a file that is no file of answers."""
@@ -138,8 +163,7 @@ class AnswerFile:
     def append(self, answer: Answer) -> None:
         """Write an answer to the disk."""
         self._check_untouched()
-        gold = "" if answer.gold is None else str(answer.gold)
-        line = _line(answer._replace(gold=gold))
+        line = _line(answer._replace(gold=self._cell(answer.gold)))
         start = self._size
         try:
             self._file.seek(start)
@@ -153,6 +177,14 @@ class AnswerFile:
         self._size = start + len(line)
         self._starts.append(start)
         self._answers.append(answer)
+
+    def _cell(self, gold: Any) -> str:
+        """Return a label as a cell of the file."""
+        if gold is None:
+            return ""
+        if not self._multilabel:
+            return str(gold)
+        return json.dumps(list(map(str, gold)), ensure_ascii=False)
 
     def take_back(self) -> Answer:
         """Remove the last answer from the file, and return it."""

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from skllkd.exceptions import InvalidParameterError
 from skllkd.serving.middleware import BodyLimit
 from skllkd.serving.review.messages import results_message, state_message, trial_message
+from skllkd.serving.review.pool import ReviewPool
 from skllkd.serving.review.session import MAX_NOTE, AnsweredError, ReviewSession
 from skllkd.serving.review.trial import TextTrials
 
@@ -37,12 +38,15 @@ _HEADERS = {
 }
 
 
+_Place = Annotated[int, Field(ge=0)]
+
+
 class AnswerForm(BaseModel):
-    """A class by its place, or none for unsure."""
+    """A class by its place, or a list of several; none for unsure."""
 
     model_config = ConfigDict(extra="forbid")
     key: str
-    gold: int | None = Field(ge=0)
+    gold: _Place | list[_Place] | None
     note: str = Field("", max_length=MAX_NOTE)
 
 
@@ -86,7 +90,6 @@ def make_review_app(session: ReviewSession, reviewed: Reviewed, token: str) -> F
 def _router(session: ReviewSession, reviewed: Reviewed) -> APIRouter:
     """Return the addresses of a review."""
     router, trials = APIRouter(), TextTrials(reviewed.classifier, session.pool)
-    classes = session.pool.classes
 
     @router.get("/")
     @router.get("/page.css")
@@ -105,9 +108,7 @@ def _router(session: ReviewSession, reviewed: Reviewed) -> APIRouter:
     @router.post("/answer")
     def answer(form: AnswerForm) -> dict[str, Any]:
         """Save an answer."""
-        if form.gold is not None and form.gold >= len(classes):
-            raise HTTPException(422, f"there are {len(classes)} classes")
-        gold = None if form.gold is None else classes[form.gold]
+        gold = _label(form.gold, session.pool)
         try:
             session.answer(session.row_of_key(form.key), gold, form.note)
         except AnsweredError:
@@ -142,6 +143,20 @@ def _router(session: ReviewSession, reviewed: Reviewed) -> APIRouter:
         return trial_message(session, trial, reviewed.threshold)
 
     return router
+
+
+def _label(places: int | list[int] | None, pool: ReviewPool) -> Any:
+    """Return the label of places of classes, or refuse them; None for unsure."""
+    if places is None:
+        return None
+    if isinstance(places, list) != pool.multilabel:
+        wanted = "a list of classes" if pool.multilabel else "one class"
+        raise HTTPException(422, f"a text has {wanted}")
+    given = places if isinstance(places, list) else [places]
+    if any(place >= len(pool.classes) for place in given):
+        raise HTTPException(422, f"there are {len(pool.classes)} classes")
+    names = tuple(pool.classes[place] for place in given)
+    return names if pool.multilabel else names[0]
 
 
 def _answered() -> HTTPException:

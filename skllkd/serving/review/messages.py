@@ -20,6 +20,7 @@ def state_message(session: ReviewSession, name: str) -> dict[str, Any]:
         asked = {"key": pool.keys[row], "text": pool.texts[row], "part": session.part}
     return {
         "model": name,
+        "multilabel": pool.multilabel,
         "file": session.answers.path.name,
         "classes": [
             {"name": str(name), "description": pool.descriptions.get(name, "")}
@@ -40,10 +41,9 @@ def _last(session: ReviewSession) -> dict[str, Any] | None:
     row = session.last_row
     if row is None:
         return None
-    gold = session.gold[row]
     return {
         "text": _cut(session.pool.texts[row], _LAST_CHARS),
-        "gold": None if gold is None else str(gold),
+        "gold": _gold(session, row),
         "said": _views(session, row),
     }
 
@@ -54,13 +54,13 @@ def _cut(text: str, n: int) -> str:
 
 
 def _views(session: ReviewSession, row: int) -> dict[str, dict[str, Any]]:
-    """Return the class that each judge gives a text, and its probability."""
+    """Return the label that each judge gives a text, and how sure it is of it."""
     pool, views = session.pool, {}
     for judge in pool.judges:
-        column = int(pool.said(judge)[row])
-        if column >= 0:
-            p = float(pool.proba[judge][row, column])
-            views[judge] = {"name": str(pool.classes[column]), "p": p}
+        label = pool.view(judge, row)
+        if label is not None:
+            p = float(pool.sureness(judge)[row])
+            views[judge] = {"name": pool.words(label), "p": p}
     return views
 
 
@@ -86,6 +86,7 @@ def results_message(session: ReviewSession) -> dict[str, Any]:
             {"name": str(label)} | {name: _accuracy(of) for name, of in found.items()}
             for label, found in results.by_class.items()
         ],
+        "tags": {judge: tags.to_dict() for judge, tags in results.tags.items()},
         "n_undecided": results.n_undecided,
         "comparison": str(results.comparison) if results.comparison else "",
         "confusion": {name: n.tolist() for name, n in results.confusion.items()},
@@ -110,6 +111,7 @@ def trial_message(
         "proba": [
             {"name": str(pool.classes[k]), "p": float(trial.proba[k])} for k in order
         ],
+        "confidence": pool.confidence_of(trial.proba),
         # Above 1 where no threshold reaches the target: nothing is answered.
         "threshold": threshold if threshold is None or threshold <= 1 else 2,
         "nearest": [
@@ -129,7 +131,7 @@ def trial_message(
 def _gold(session: ReviewSession, row: int) -> str | None:
     """Return the answer to a text, None without one."""
     gold = session.gold.get(row)
-    return None if gold is None else str(gold)
+    return None if gold is None else session.pool.words(gold)
 
 
 def _is_to_be_blind(session: ReviewSession, row: int) -> bool:

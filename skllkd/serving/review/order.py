@@ -51,7 +51,7 @@ def _disagree(pool: ReviewPool) -> BoolArray:
     said = np.array([pool.said(name) for name in pool.proba])
     most = said.max(axis=0)
     least = np.where(said < 0, most, said).min(axis=0)
-    return np.asarray(least != most)
+    return _any_class(least != most)
 
 
 def _issues(pool: ReviewPool) -> BoolArray:
@@ -59,22 +59,27 @@ def _issues(pool: ReviewPool) -> BoolArray:
     if TEACHER not in pool.judges:
         return np.zeros(len(pool.texts), dtype=bool)
     differ = pool.said(STUDENT) != pool.said(TEACHER)
-    are_sure = [np.nan_to_num(pool.proba[name]).max(axis=1) >= SURE for name in _PAIR]
-    return np.asarray(differ & are_sure[0] & are_sure[1])
+    proba = [np.nan_to_num(pool.proba[name], nan=0.5) for name in (STUDENT, TEACHER)]
+    if pool.multilabel:  # of a class each is sure that the text has it, or has not
+        sure = [np.maximum(p, 1 - p) >= SURE for p in proba]
+        differ = (proba[0] >= 0.5) != (proba[1] >= 0.5)
+    else:
+        sure = [p.max(axis=1) >= SURE for p in proba]
+    return _any_class(differ & sure[0] & sure[1])
 
 
-_PAIR = (STUDENT, TEACHER)
+def _any_class(mask: BoolArray) -> BoolArray:
+    """Return a mask of texts: those of which it holds for any of several classes."""
+    return np.asarray(mask.any(axis=1) if mask.ndim == 2 else mask)
 
 
 def _sureness(pool: ReviewPool) -> FloatArray:
     """Return the probability of the label learned, or of the student's class."""
-    sureness: FloatArray = pool.proba[STUDENT].max(axis=1)
+    sureness = pool.sureness(STUDENT)
     for name in (TEACHER, LABELS):
         if name in pool.judges:
             known = ~nan_rows(pool.proba[name])
-            sureness = np.where(
-                known, np.nan_to_num(pool.proba[name]).max(axis=1), sureness
-            )
+            sureness = np.where(known, pool.sureness(name), sureness)
     return sureness
 
 

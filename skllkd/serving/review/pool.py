@@ -1,4 +1,7 @@
-"""The texts of a review, and the classes that student, teacher and labels give them."""
+"""The texts of a review, and the classes that student, teacher and labels give them.
+
+A label is a class, or a tuple of classes where a text may have several.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from skllkd._core.arrays import BoolArray, FloatArray, IntArray
+from skllkd._core.arrays import BoolArray, FloatArray, IntArray, nan_rows
+from skllkd._core.params import shown
+from skllkd._core.tags import tag_confidence
 from skllkd._core.texts import is_blank
 from skllkd._fitted import FittedState
 from skllkd.exceptions import InvalidParameterError
@@ -21,6 +26,8 @@ from skllkd.serving.held_out import most_probable
 #: Number of texts that a review reads, drawn at random where there are more.
 MAX_TEXTS = 5000
 STUDENT, TEACHER, LABELS = "student", "teacher", "refined labels"
+#: The words for a text that has none of several classes.
+NO_CLASS = "none of them"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +44,90 @@ class ReviewPool:
     proba: dict[str, FloatArray]  # of each judge (n_texts, n_classes); NaN for no view
     is_learned: BoolArray  # (n_texts,), whether the student learned its gold label
     descriptions: dict[Any, str] = field(default_factory=dict)
+    #: (n_classes,): from which the student gives a class, where a text may have several
+    thresholds: FloatArray | None = None
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a text may have several classes."""
+        return self.thresholds is not None
 
     @cached_property
     def columns(self) -> dict[str, IntArray]:
-        """The column of the class that each judge gives each text, -1 for none."""
-        return {name: most_probable(proba) for name, proba in self.proba.items()}
+        """The labels of each judge, as `said` returns them."""
+        if self.thresholds is None:
+            return {name: most_probable(proba) for name, proba in self.proba.items()}
+        return {
+            name: np.where(nan_rows(p)[:, None], -2, p >= self.cut(name)).astype(int)
+            for name, p in self.proba.items()
+        }
 
     def said(self, judge: str) -> IntArray:
-        """Return the column of the class that a judge gives each text, -1 for none."""
+        """Return the column of the class that a judge gives each text, below 0 for none.
+
+        Of several classes a text rows of 0 and 1, and rows below 0 for none.
+        """
         return self.columns[judge]
+
+    def cut(self, judge: str) -> FloatArray:
+        """Return the probabilities from which a judge gives each of several classes."""
+        assert self.thresholds is not None
+        half = np.full(len(self.classes), 0.5)
+        return self.thresholds if judge == STUDENT else half
+
+    def sureness(self, judge: str) -> FloatArray:
+        """Return how sure a judge is of the label of each text, 0 where it has none."""
+        proba = np.nan_to_num(self.proba[judge])
+        if not self.multilabel:
+            return np.asarray(proba.max(axis=1))
+        sure = tag_confidence(proba, self.cut(judge))
+        return np.where(nan_rows(self.proba[judge]), 0.0, sure)
+
+    def confidence_of(self, proba: FloatArray) -> float:
+        """Return how sure the student is of the label of a text."""
+        if self.thresholds is None:
+            return float(proba.max())
+        return float(tag_confidence(proba[None, :], self.thresholds)[0])
+
+    def view(self, judge: str, row: int) -> Any:
+        """Return the label that a judge gives a text, None for none."""
+        said = self.said(judge)[row]
+        if np.min(said) < 0:
+            return None
+        if not self.multilabel:
+            return self.classes[said]
+        return tuple(name for name, has in zip(self.classes, said, strict=True) if has)
+
+    def column(self, gold: dict[int, Any]) -> IntArray:
+        """Return the labels of some rows in the form of `said`, below 0 for the others."""
+        place = {name: k for k, name in enumerate(self.classes)}
+        shape = (len(self.texts), len(place)) if self.multilabel else len(self.texts)
+        column = np.full(shape, -1)
+        for row, label in gold.items():
+            if label is None:
+                continue
+            column[row] = 0 if self.multilabel else place[label]
+            for name in label if self.multilabel else ():
+                column[row, place[name]] = 1
+        return column
+
+    def checked(self, label: Any) -> Any:
+        """Return a label, its classes in their order, or raise if it is none."""
+        names = label if self.multilabel and isinstance(label, tuple) else (label,)
+        for name in names:
+            if name not in self.classes:
+                raise InvalidParameterError(
+                    f"{shown(name)} is none of the classes {shown(self.classes)}."
+                )
+        if not self.multilabel:
+            return label
+        return tuple(name for name in self.classes if name in names)
+
+    def words(self, label: Any) -> str:
+        """Return a label in words."""
+        if not self.multilabel:
+            return str(label)
+        return ", ".join(map(str, label)) or NO_CLASS
 
     @property
     def judges(self) -> list[str]:
@@ -78,7 +160,10 @@ def read_pool(classifier: Any, texts: list[str], teacher: Any = None) -> ReviewP
             classifier.set_params(teacher=teacher)
             proba[TEACHER] = classifier.known_teacher_proba(distinct)
     classes = classifier.classes_.tolist()
-    return ReviewPool(distinct, keys, classes, proba, is_learned, descriptions)
+    thresholds = getattr(classifier, "thresholds_", None)
+    return ReviewPool(
+        distinct, keys, classes, proba, is_learned, descriptions, thresholds
+    )
 
 
 def _drawn(texts: list[str]) -> tuple[IntArray, list[str]]:
@@ -112,6 +197,8 @@ def _has_learned_gold(state: FittedState, rows: IntArray) -> BoolArray:
     """
     if state.gold_accuracy is None or state.refined_proba is None:
         return np.zeros(len(rows), dtype=bool)
+    if state.multilabel:
+        return np.asarray(np.isin(state.refined_proba[rows], (0, 1)).all(axis=1))
     n_impossible = (state.refined_proba[rows] == 0).sum(axis=1)
     return np.asarray(n_impossible == len(state.classes) - 1)
 
@@ -121,11 +208,4 @@ def load_reviewed(path: Path) -> tuple[Any, float | None]:
     threshold = None
     if (path / SETTINGS).exists():
         threshold = CascadeClassifier.load(path).threshold_
-    classifier = load_classifier(path)
-    if np.ndim(classifier.predict(["a text"])) == 2:  # a column a class
-        raise InvalidParameterError(
-            f"the classifier in {str(path)!r} gives a text none, one or several classes, "
-            "and a review asks for one. Judge it with `skllkd evaluate` on texts with "
-            "gold labels."
-        )
-    return classifier, threshold
+    return load_classifier(path), threshold

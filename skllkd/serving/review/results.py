@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skllkd._core.arrays import IntArray
+from skllkd._core.arrays import BoolArray, IntArray
 from skllkd.refinement.gold import Accuracy
 from skllkd.serving.review.pool import STUDENT, TEACHER, ReviewPool
+from skllkd.serving.review.tag_results import (
+    TagScores,
+    one_class,
+    tag_scores,
+    whole_texts,
+    wrong_tags,
+)
 
 #: Texts shown of each confusion, and characters of each.
 _N_EXAMPLES, _EXAMPLE_CHARS = 3, 300
@@ -56,6 +63,8 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return the comparison in words."""
+        if not self.n_texts:
+            return "Student and teacher cannot be compared yet."
         pairs = [("student", self.n_student_only), ("teacher", self.n_teacher_only)]
         (more, n), (less, m) = sorted(pairs, key=lambda pair: -pair[1])
         counts = (
@@ -84,8 +93,14 @@ class ReviewResults:
     confusion : dict of str to ndarray of shape (n_classes, n_classes)
         For each judge, the number of texts of each class (row) that it gives each class,
         over all answers: those that were not drawn at random are the difficult ones.
+        Empty where a text may have several classes.
     confused : dict of str to list of Confused
         The pairs of classes a judge confuses, with examples, the most frequent first.
+        Where a text may have several, a class and "not" before its name.
+    tags : dict of str to TagScores
+        The F1 scores of each judge on the random sample where a text may have several
+        classes; else empty. Accuracies are then of whole texts, all classes of which
+        must be right, and those by class of each class as a question of yes or no.
     """
 
     accuracy: dict[str, Accuracy]
@@ -94,11 +109,16 @@ class ReviewResults:
     comparison: Comparison | None
     confusion: dict[str, IntArray]
     confused: dict[str, list[Confused]]
+    tags: dict[str, TagScores] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return the results in lines of text."""
         lines = [f"{name:<15} {found}" for name, found in self.accuracy.items()]
-        lines.insert(0, "Accuracy on the random sample:")
+        of = ", all classes of a text right" if self.tags else ""
+        lines.insert(0, f"Accuracy on the random sample{of}:")
+        lines += [f"{name:<15} {found}" for name, found in self.tags.items()]
+        for label, found in self.by_class.items() if self.tags else ():
+            lines.append(f"  {label}: student {found[STUDENT]}")
         if self.n_undecided:
             lines.append(f"Unsure in the sample, and left out: {self.n_undecided}")
         if self.comparison is not None:
@@ -114,12 +134,9 @@ def results_of(
     pool: ReviewPool, gold: dict[int, Any], sample: list[int]
 ) -> ReviewResults:
     """Return the results of answers, the class of each row or None for unsure."""
-    place = {name: k for k, name in enumerate(pool.classes)}
-    column = np.full(len(pool.texts), -1)
-    for row, name in gold.items():
-        if name is not None:
-            column[row] = place[name]
-    drawn = np.array(sample, dtype=np.int64)
+    column, drawn = pool.column(gold), np.array(sample, dtype=np.int64)
+    if pool.multilabel:
+        return _of_tags(pool, column, gold, drawn)
     known = drawn[column[drawn] >= 0]
     judges = pool.judges
     return ReviewResults(
@@ -138,6 +155,48 @@ def results_of(
     )
 
 
+def _of_tags(
+    pool: ReviewPool, column: IntArray, gold: dict[int, Any], sample: IntArray
+) -> ReviewResults:
+    """Return the results where a text may have several classes."""
+    known = sample[column[sample, 0] >= 0]
+    answered, judges = np.flatnonzero(column[:, 0] >= 0), pool.judges
+    said = {name: pool.said(name) for name in judges}
+    rows = {name: known[said[name][known, 0] >= 0] for name in judges}
+    pairs = {name: (column[of], said[name][of]) for name, of in rows.items()}
+    comparison = None
+    if TEACHER in judges:
+        both, teacher = pairs[STUDENT], pairs[TEACHER]
+        of_teacher = np.isin(rows[STUDENT], rows[TEACHER])
+        comparison = compared(
+            (both[0] == both[1]).all(axis=1)[of_teacher],
+            (teacher[0] == teacher[1]).all(axis=1),
+        )
+    return ReviewResults(
+        accuracy={name: whole_texts(*pair) for name, pair in pairs.items()},
+        by_class={
+            label: {name: one_class(*pair, k) for name, pair in pairs.items()}
+            for k, label in enumerate(pool.classes)
+        },
+        n_undecided=int(np.isin(sample, list(gold)).sum()) - len(known),
+        comparison=comparison,
+        confusion={},
+        confused={
+            name: [
+                Confused(of, by, len(texts), _examples(texts))
+                for of, by, texts in wrong_tags(pool, name, column, answered)
+            ]
+            for name in judges
+        },
+        tags={name: tag_scores(*pair) for name, pair in pairs.items()},
+    )
+
+
+def _examples(texts: list[str]) -> list[str]:
+    """Return the beginnings of a few texts."""
+    return [text[:_EXAMPLE_CHARS] for text in texts[:_N_EXAMPLES]]
+
+
 def _accuracy(
     pool: ReviewPool, judge: str, column: IntArray, rows: IntArray
 ) -> Accuracy:
@@ -149,18 +208,22 @@ def _accuracy(
 
 def _comparison(pool: ReviewPool, column: IntArray, rows: IntArray) -> Comparison:
     """Compare student and teacher on some rows."""
+    student, teacher = pool.said(STUDENT)[rows], pool.said(TEACHER)[rows]
+    both, truth = teacher >= 0, column[rows]
+    return compared((student == truth)[both], (teacher == truth)[both])
+
+
+def compared(student: BoolArray, teacher: BoolArray) -> Comparison:
+    """Compare two judges by the texts on which each is right."""
     from scipy.stats import binomtest  # slow to import
 
-    student, teacher = pool.said(STUDENT)[rows], pool.said(TEACHER)[rows]
-    both = teacher >= 0
-    right = student[both] == column[rows][both], teacher[both] == column[rows][both]
     n_student, n_teacher = (
-        int((right[0] & ~right[1]).sum()),
-        int((right[1] & ~right[0]).sum()),
+        int((student & ~teacher).sum()),
+        int((teacher & ~student).sum()),
     )
     n = n_student + n_teacher
     p_value = float(binomtest(n_student, n).pvalue) if n else 1.0
-    return Comparison(int(both.sum()), n_student, n_teacher, p_value)
+    return Comparison(len(student), n_student, n_teacher, p_value)
 
 
 def _answered(pool: ReviewPool, judge: str, column: IntArray) -> IntArray:
@@ -187,7 +250,7 @@ def _confused(pool: ReviewPool, judge: str, column: IntArray) -> list[Confused]:
             pool.classes[k],
             pool.classes[j],
             len(some),
-            [text[:_EXAMPLE_CHARS] for text in some[:_N_EXAMPLES]],
+            _examples(some),
         )
         for (k, j), some in texts.items()
     ]

@@ -83,11 +83,9 @@ class ReviewSession:
         return self._row_of_key[key]
 
     def answer(self, row: int, gold: Any, note: str = "") -> None:
-        """Save the class of a text, None for unsure; each text is answered once."""
-        if gold is not None and gold not in self.pool.classes:
-            raise InvalidParameterError(
-                f"{shown(gold)} is none of the classes {shown(self.pool.classes)}."
-            )
+        """Save the label of a text, None for unsure; each text is answered once."""
+        if gold is not None:
+            gold = self.pool.checked(gold)
         with self._lock:
             if row in self.gold:
                 raise AnsweredError

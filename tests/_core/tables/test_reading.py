@@ -121,6 +121,8 @@ def test_quotes_may_be_part_of_the_text(tmp_path):
         ("t.csv", "text,,\na,,\n", r"the name '' 2 times \(columns 2, 3\)"),
         ("t.jsonl", '{"text": "a"}\n[1]\n', "line 2 is no JSON object"),
         ("t.jsonl", '{"text": "a"}\nnothing\n', "line 2 is no JSON: Expecting"),
+        ("t.jsonl", '{"n": 1e308}\n{"n": [-1e400]}', "line 2 has the number '-1e400'"),
+        ("t.json", '[{"n": 1.8E309}]', "t.json has the number '1.8E309'"),
         ("t.jsonl", '{"text": 1, "text": 2}\n', "the name 'text' twice"),
         ("t.jsonl", "[" * 100_000, "nested too deeply"),
         ("t.json", '[{"text": "a"}, 3]', "entry 2 of the array is no JSON object"),

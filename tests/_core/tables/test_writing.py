@@ -1,5 +1,6 @@
 """Tables that are written: complete or absent, as they come, and valid."""
 
+import io
 import json
 import os
 import stat
@@ -11,10 +12,10 @@ import pytest
 from skllkd._core.tables.arrow import ArrowBlock
 from skllkd._core.tables.blocks import RowBlock
 from skllkd._core.tables.formats import OUTPUT_FORMATS
-from skllkd._core.tables.writing import open_output
+from skllkd._core.tables.writing import open_output, writer_of
 from skllkd.exceptions import InvalidParameterError
 
-from tests._core.tables.conversions import pipe, read, write, written
+from tests._core.tables.conversions import pipe, read, read_piped, write, written
 
 NAN = float("nan")
 
@@ -155,3 +156,29 @@ def test_an_empty_array_is_one():
     assert json.loads(written([], "json")) == []
     with pipe(written([], "json")):
         assert read("-", format="json") == []
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_bytes_are_words_if_all_of_their_column_are(kind):
+    """As the strings of parquet files without a logical type, beside digests."""
+    columns = {"name": ["M\xfcller".encode(), b""], "digest": [b"\xff\x00", b"ab"]}
+    block = ArrowBlock(pa.table(columns | {"parts": [[b"a"], None]}))
+    found = read_piped(output_of(kind, block), format=kind)
+    assert [row["name"] for row in found] == ["M\xfcller", ""]
+    assert [row["digest"] for row in found] == ["/wA=", "YWI="]
+    assert found[0]["parts"] in (["YQ=="], '["YQ=="]')
+    later = pa.table({"name": [b"c", None, b"\xe9"], "digest": [b"x", b"y", None]})
+    with pytest.raises(InvalidParameterError, match="row 5: column 'name' holds bytes"):
+        output_of(kind, block, ArrowBlock(later))
+    found = read_piped(output_of(kind, block, ArrowBlock(later[:2])), format=kind)
+    assert [row["digest"] for row in found] == ["/wA=", "YWI=", "eA==", "eQ=="]
+
+
+def output_of(kind, *blocks):
+    """Return the bytes of a table that is written in blocks."""
+    stream = io.BytesIO()
+    writer = writer_of(stream, kind, "name", is_pipe=True)
+    for block in blocks:
+        writer.write(block)
+    writer.finish()
+    return stream.getvalue()

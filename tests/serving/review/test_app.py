@@ -89,6 +89,7 @@ def test_unsure_skip_and_undo(client, session):
         {"key": "x", "gold": 0},
         {"key": "KEY", "gold": 2},
         {"key": "KEY", "gold": -1},
+        {"key": "KEY", "gold": [0]},
         {"key": "KEY", "gold": "ham"},
         {"key": "KEY", "gold": 0, "note": "n" * 2001},
         {"key": "KEY", "gold": 0, "other": 1},

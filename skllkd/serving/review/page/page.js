@@ -7,6 +7,8 @@ const VIEWS = ["label", "results", "try"];
 let state = null;
 let busy = false;
 let nSteps = 0;
+let chosenFor; // key of the text
+let chosen = new Set(); // places of the classes of the text, where it may have several
 
 const $ = (id) => document.getElementById(id);
 
@@ -16,6 +18,11 @@ function element(tag, attributes = {}, ...children) {
   made.append(...children);
   return made;
 }
+
+// A name that keeps its direction to itself, beside words of another.
+const named = (name, tag = "bdi") => element(tag, { dir: "auto" }, name);
+// On a touch screen, a field that has the focus opens the keyboard over the page.
+const opensKeyboard = () => matchMedia("(pointer: coarse)").matches;
 
 const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(0)}\u00a0%`);
 const texts = (n) => (n === 1 ? "1 text" : `${n.toLocaleString("en")} texts`);
@@ -68,10 +75,42 @@ async function step(path, body, said) {
 
 // ---- Label
 
-function answer(place) {
+function answer(gold) {
   if (!state.asked) return;
-  const name = place === null ? "unsure" : state.classes[place].name;
-  step("answer", { key: state.asked.key, gold: place, note: $("note").value }, `Saved: ${name}.`);
+  const name = gold === null ? "unsure" : Array.isArray(gold) ? inWordsOf(gold) : state.classes[gold].name;
+  step("answer", { key: state.asked.key, gold, note: $("note").value }, `Saved: ${name}.`);
+}
+
+// ---- Several classes a text: keys and clicks choose classes, Enter answers
+
+const NONE = "none of them";
+const inWordsOf = (places) => places.map((place) => state.classes[place].name).join(", ") || NONE;
+const chosenInOrder = () => [...chosen].sort((a, b) => a - b);
+const save = () => answer(chosenInOrder());
+const choose = (place) => (state.multilabel ? toggle(place) : answer(place));
+
+function toggle(place) {
+  if (!state.asked) return;
+  if (!chosen.delete(place)) chosen.add(place);
+  if ($("filter").value) {
+    $("filter").value = "";
+    showClasses();
+  }
+  showChosen();
+  const { name } = state.classes[place];
+  $("status").textContent = `${name} ${chosen.has(place) ? "chosen" : "not chosen"}: ${inWordsOf(chosenInOrder())}`;
+}
+
+function showChosen() {
+  for (const button of $("classes").children) {
+    button.setAttribute("aria-pressed", chosen.has(Number(button.dataset.place)));
+  }
+  $("save-label").textContent = `Answer: ${inWordsOf(chosenInOrder())}`;
+}
+
+// Whether Enter answers: not where it presses another button or follows a link.
+function saves(field) {
+  return state.multilabel && !field.closest(".actions, a, #note") && !($("filter") === field && field.value.trim());
 }
 
 const skip = () => state.asked && step("skip", { key: state.asked.key }, "Skipped.");
@@ -84,14 +123,16 @@ function showState(note) {
   $("text").scrollTop = 0;
   $("text").hidden = !asked;
   $("finished").hidden = Boolean(asked);
-  for (const button of [$("unsure"), $("skip")]) button.disabled = !asked;
+  $("save").hidden = !state.multilabel;
+  if (asked?.key !== chosenFor) [chosen, chosenFor] = [new Set(), asked?.key];
+  for (const button of [$("save"), $("unsure"), $("skip")]) button.disabled = !asked;
   $("note").value = note;
   $("filter").value = "";
   showProgress(progress, asked);
   showAccuracy();
   showLast();
   showClasses();
-  if (usesFilter() && document.activeElement !== $("note")) $("filter").focus();
+  if (usesFilter() && !opensKeyboard() && document.activeElement !== $("note")) $("filter").focus();
 }
 
 function showProgress(progress, asked) {
@@ -148,7 +189,7 @@ function views(said, gold) {
   return Object.entries(said).flatMap(([judge, view]) => {
     const kind = gold === null ? "" : view.name === gold ? "right" : "wrong";
     const mark = { right: " ✓", wrong: " ✗", "": "" }[kind];
-    const shown = element("dd", {}, element("span", { class: kind }, `${view.name}${mark}`), ` ${percent(view.p)}`);
+    const shown = element("dd", {}, element("span", { class: kind }, named(view.name), mark), ` ${percent(view.p)}`);
     return [element("dt", {}, judge), shown];
   });
 }
@@ -158,7 +199,7 @@ function showLast() {
   $("last-answer").hidden = !last;
   if (!last) return;
   $("last-text").textContent = last.text;
-  const own = [element("dt", {}, "you"), element("dd", {}, last.gold ?? "unsure")];
+  const own = [element("dt", {}, "you"), element("dd", {}, named(last.gold ?? "unsure"))];
   $("last-said").replaceChildren(...own, ...views(last.said, last.gold));
 }
 
@@ -188,16 +229,18 @@ function showClasses() {
   const typed = $("filter").value.trim() !== "";
   const buttons = matching().map((place, i) => {
     const { name, description } = state.classes[place];
-    const label = element("span", {}, name);
+    const label = element("span", {}, named(name));
     if (description) label.append(element("small", {}, description));
     const button = element("button", { type: "button", class: typed && i === 0 ? "first" : "" });
     if (i < 9) button.append(element("kbd", { "aria-hidden": "true" }, String(i + 1)));
     button.append(label);
     button.disabled = !state.asked;
-    button.addEventListener("click", () => answer(place));
+    button.dataset.place = place;
+    button.addEventListener("click", () => choose(place));
     return button;
   });
   $("classes").replaceChildren(...buttons);
+  if (state.multilabel) showChosen();
 }
 
 const COMMANDS = {
@@ -227,14 +270,16 @@ function onKey(event) {
   } else if (event.key === "Enter" && field === $("note")) {
     done(() => { field.blur(); if (usesFilter()) $("filter").focus(); });
   } else if (event.key === "Enter" && isFilter && $("filter").value.trim()) {
-    done(() => matching().length && answer(matching()[0]));
+    done(() => matching().length && choose(matching()[0]));
+  } else if (event.key === "Enter" && saves(field)) {
+    if (!event.repeat) done(save);
   } else if (event.altKey) {
     if (command) done(command);
   } else if (scrolls(event, field)) {
     done(() => $("text").scrollBy({ top: SCROLL[event.key] }));
   } else if (/^[1-9]$/.test(key) && field !== $("note") && !(isFilter && goesOn(key))) {
     const place = matching()[Number(key) - 1];
-    if (place !== undefined && !event.repeat) done(() => answer(place));
+    if (place !== undefined && !event.repeat) done(() => choose(place));
   } else if (!isTyping && command && !event.repeat) {
     done(command);
   } else if (!isTyping && key === "/" && usesFilter()) {
@@ -255,7 +300,19 @@ function accuracyTable(found) {
   const rows = Object.entries(found.accuracy).map(([judge, of]) =>
     element("tr", {}, element("th", { scope: "row" }, judge), element("td", {}, inWords(of)),
       element("td", {}, range(of)), element("td", { class: "number" }, String(of.n_texts))));
-  return table("Accuracy on the random sample, with 95 % intervals", ["", "accuracy", "", "texts"], rows);
+  const whole = isOfTags(found) ? ": texts of which all classes are right" : "";
+  return table(`Accuracy on the random sample, with 95 % intervals${whole}`, ["", "accuracy", "", "texts"], rows);
+}
+
+const isOfTags = (found) => Object.keys(found.tags).length > 0;
+
+function f1Table(found) {
+  const score = (value, interval) =>
+    value === null ? "–" : `${value.toFixed(2)} (${interval.map((end) => end.toFixed(2)).join(" to ")})`;
+  const rows = Object.entries(found.tags).map(([judge, of]) =>
+    element("tr", {}, element("th", { scope: "row" }, judge), element("td", {}, score(of.micro_f1, of.micro_interval)),
+      element("td", {}, score(of.macro_f1, of.macro_interval))));
+  return table("F1 scores on the random sample, with 95 % intervals", ["", "micro-F1", "macro-F1"], rows);
 }
 
 const FEW = 20; // classes that are shown even if no answer has them
@@ -266,7 +323,10 @@ function classTable(found) {
   const rows = shown.map((row) => element("tr", {}, element("th", { scope: "row" }, row.name),
     element("td", { class: "number" }, String(row.student.n_texts)),
     ...judges.map((judge) => element("td", {}, inWords(row[judge])))));
-  return table("Accuracy on the random sample by your class", ["class", "texts", ...judges], rows);
+  const caption = isOfTags(found)
+    ? "Accuracy on the random sample of each class, as a question of yes or no"
+    : "Accuracy on the random sample by your class";
+  return table(caption, ["class", "texts", ...judges], rows);
 }
 
 function confusionTable(found) {
@@ -289,7 +349,7 @@ function confusions(found) {
   return Object.entries(found.confused).filter(([, pairs]) => pairs.length).flatMap(([judge, pairs]) => [
     element("h3", {}, `Confused by the ${judge}`),
     ...pairs.slice(0, judge === "student" ? 5 : 3).flatMap((pair) => [
-      element("p", {}, element("strong", {}, pair.gold), " taken for ", element("strong", {}, pair.said), `: ${texts(pair.n_texts)}`),
+      element("p", {}, named(pair.gold, "strong"), " taken for ", named(pair.said, "strong"), `: ${texts(pair.n_texts)}`),
       ...pair.examples.map((text) => element("blockquote", { dir: "auto" }, text)),
     ]),
   ]);
@@ -304,6 +364,7 @@ async function showResults() {
   $("results-content").replaceChildren(
     element("p", {}, `${progress.n_answered} answers, ${progress.n_unsure} unsure, saved in `, element("code", {}, found.file), "."),
     accuracyTable(found),
+    ...(isOfTags(found) ? [f1Table(found)] : []),
     ...undecided,
     element("p", {}, found.comparison),
     element("h3", {}, "Fit again with these answers"),
@@ -311,8 +372,7 @@ async function showResults() {
     element("pre", { tabindex: "0" }, found.command),
     element("h3", {}, "By class"),
     classTable(found),
-    element("h3", {}, "Confusion"),
-    confusionTable(found),
+    ...(isOfTags(found) ? [] : [element("h3", {}, "Confusion"), confusionTable(found)]),
     ...confusions(found),
   );
 }
@@ -320,10 +380,10 @@ async function showResults() {
 // ---- Try a text
 
 function source(found) {
-  const { threshold, proba } = found;
+  const { threshold, confidence } = found;
   if (threshold === null) return "";
   if (threshold > 1) return "The cascade answers nothing itself: no threshold reaches its target.";
-  const answers = proba[0].p >= threshold;
+  const answers = confidence >= threshold;
   return `The threshold of the cascade is ${threshold.toFixed(3)}: the student ${answers ? "answers" : "does not answer, and the teacher is asked"}.`;
 }
 
@@ -335,10 +395,10 @@ async function tryText(event) {
     const bars = found.proba.slice(0, 10).flatMap(({ name, p }) => {
       const bar = element("div", { class: "bar", "aria-hidden": "true" }, element("div"));
       bar.firstChild.style.width = `${100 * p}%`;
-      return [element("span", {}, name), bar, element("span", {}, `${(100 * p).toFixed(1)} %`)];
+      return [named(name, "span"), bar, element("span", {}, `${(100 * p).toFixed(1)} %`)];
     });
     const near = found.nearest.flatMap(({ text, likeness, gold, said }) => {
-      const you = gold === null ? [] : [element("dt", {}, "you"), element("dd", {}, gold)];
+      const you = gold === null ? [] : [element("dt", {}, "you"), element("dd", {}, named(gold))];
       const labels = [...you, ...views(said, gold)];
       const shown = labels.length ? labels : [element("dt", {}, "to be labelled in the random sample")];
       return [element("blockquote", { dir: "auto" }, text),
@@ -376,6 +436,7 @@ async function showView() {
   }
 }
 
+$("save").addEventListener("click", save);
 $("unsure").addEventListener("click", () => answer(null));
 $("skip").addEventListener("click", skip);
 $("undo").addEventListener("click", undo);
