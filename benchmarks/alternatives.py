@@ -18,11 +18,13 @@ Encoder: all-MiniLM-L6-v2, for every method but the teacher.
   teacher's choices ("hard"), on its distributions ("soft": each text once per class,
   weighted) or on gold labels; C is the best on dev for these labels (1, 10 and 10).
 - cleanlab: `CleanLearning` around the regression on hard labels, with its defaults.
-- Trainer: `transformers.Trainer` on hard or gold labels, 3 epochs, batches of 32, a
-  learning rate of 5e-5.
-- SetFit: `setfit.Trainer` on hard labels with its defaults, in batches of 16 pairs, but
-  for 500 steps: its default, an epoch of all pairs, would be tens of thousands. These
-  steps read 16,000 texts, those of `Trainer` 3,600.
+- Trainer: `transformers.Trainer` on hard or gold labels, with its defaults of 3 epochs
+  and a learning rate of 5e-5, in the batches of 32 that ours has, and on hard labels
+  also in its default ones of 8, which make four times as many steps.
+- SetFit: `setfit.Trainer` with its defaults on the 16 answers of each class that the
+  teacher is surest of, as it is made for 8 to 16 labels a class: the pairs of all texts
+  would be hundreds of thousands. At most 112 steps of 16 pairs, which read as many texts
+  as `Trainer` does. Both were set before any result was seen.
 - ours: `LLKDClassifier` with its defaults, but for 10 epochs with a frozen encoder;
   there also with the default of 3; without refinement; and as in the paper, with
   `LLKDSelection` and without refinement ("LLKD").

@@ -4,7 +4,10 @@
 
 Writes the tables between the marks of docs/results.md and README.md. Means are over
 seeds, then over data sets. A difference is paired by data set and seed; its interval is a
-t interval over the sets' mean differences in the summary, over the seeds in a set.
+t interval over the sets' mean differences in the summary, over the seeds in a set. A
+method may lack sets or seeds, which the summary then says: it is compared with ours on
+those it has, and has no mean over the sets if it lacks some. One seed of a set has no
+interval.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ NAMES = {
         "regression, hard": "embeddings, logistic regression, hard labels",
         "regression, soft": "embeddings, logistic regression, soft labels",
         "cleanlab": "embeddings, cleanlab `CleanLearning`",
-        "Trainer": "`transformers.Trainer`, hard labels",
+        "Trainer": "`transformers.Trainer`, hard labels, batches of 32",
+        "Trainer, batches of 8": "the same, its default batches of 8",
         "SetFit": "SetFit, hard labels",
         "LLKD": "`LLKDClassifier` as in the paper",
         "ours, not refined": "`LLKDClassifier`, `refine=None`",
@@ -54,67 +58,101 @@ Found = dict[str, dict[str, dict[int, dict[str, float]]]]
 
 
 def read(path: Path) -> Found:
-    """Return the cells of a file, of the seeds and sets where every method was run."""
+    """Return the cells of a file, of the sets and seeds where ours was run."""
     if not path.exists():
         return {}
     found: Found = defaultdict(lambda: defaultdict(dict))
-    for key, cell in json.loads(path.read_text(encoding="utf-8"))["cells"].items():
-        _, folder, method, seed = key.split("/")
-        found[folder][method][int(seed)] = cell
-    every = {method for rows in found.values() for method in rows}
-    known = [rows[method].keys() for rows in found.values() for method in every]
-    complete = set.intersection(*map(set, known))
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    ours = {key for key in cells if key.split("/")[2] == OURS}
+    for key, cell in sorted(cells.items()):
+        student, folder, method, seed = key.split("/")
+        if f"{student}/{folder}/{OURS}/{seed}" in ours:
+            found[folder][method][int(seed)] = cell
+    return found
+
+
+def figures(found: Found, method: str, what: str = "macro_f1") -> list[np.ndarray]:
+    """Return one figure of a method, an array of its seeds for each set it has."""
+    return [
+        np.array([cell[what] for cell in rows[method].values()])
+        for rows in found.values()
+        if method in rows
+    ]
+
+
+def mean(found: Found, method: str, what: str = "macro_f1") -> str:
+    """Return the mean of a figure over the sets, as text; empty if the method lacks one."""
+    means = [values.mean() for values in figures(found, method, what)]
+    return f"{np.mean(means):.3f}" if len(means) == len(found) else ""
+
+
+def paired(found: Found, method: str) -> dict[str, np.ndarray]:
+    """Return ours minus a method, an array of the seeds for each set that it has."""
     return {
-        folder: {m: {s: rows[m][s] for s in sorted(complete)} for m in rows}
-        for folder, rows in sorted(found.items())
-        if len(complete) > 1
+        folder: np.array(
+            [
+                rows[OURS][seed]["macro_f1"] - cell["macro_f1"]
+                for seed, cell in of.items()
+            ]
+        )
+        for folder, rows in found.items()
+        if (of := rows.get(method))
     }
-
-
-def column(found: Found, method: str, what: str = "macro_f1") -> np.ndarray:
-    """Return one figure of a method, of shape (n_sets, n_seeds)."""
-    return np.array(
-        [[c[what] for c in rows[method].values()] for rows in found.values()]
-    )
 
 
 def present(found: Found, student: str) -> dict[str, str]:
     """Return the methods that were run, with their names on the page."""
-    run = next(iter(found.values()))
+    run = {method for rows in found.values() for method in rows}
     return {m: name for m, name in NAMES[student].items() if m in run}
 
 
-def verdicts(found: Found, method: str) -> tuple[int, int]:
-    """Return on how many sets ours is above and below a method, beyond the interval."""
-    above = below = 0
-    for difference in column(found, OURS) - column(found, method):
-        mean, width = interval(difference)
-        above += mean > width
-        below += -mean > width
-    return above, below
+def verdict(differences: np.ndarray) -> int:
+    """Return 1 if ours is higher beyond the interval, -1 if lower, or else 0."""
+    if len(differences) < 2:
+        return 0
+    middle, width = interval(differences)
+    return int(np.sign(middle)) if abs(middle) > width else 0
 
 
 def summary_table(found: Found, student: str) -> str:
     """Return a row per method: quality over the sets, and cost."""
-    rows = []
-    for method, name in present(found, student).items():
-        f1 = column(found, method)
-        difference = (column(found, OURS) - f1).mean(axis=1)
-        is_ours = method == OURS
-        above, below = verdicts(found, method)
-        rows.append(
-            [
-                name,
-                f"{f1.mean():.3f}",
-                f"{column(found, method, 'accuracy').mean():.3f}",
-                "" if is_ours else marked_difference(difference),
-                "" if is_ours else f"{above} / {len(f1) - above - below} / {below}",
-                *costs(found, method),
-            ]
-        )
-    header = ["", "macro-F1", "accuracy", "`LLKDClassifier` minus it"]
-    header += ["higher / level / lower", *(COSTS if rows[0][5:] else [])]
+    methods = present(found, student)
+    extents = {m: extent(found, m) for m in methods}
+    differ = len(set(extents.values())) > 1
+    rows = [
+        [
+            name,
+            *([extents[method]] if differ else []),
+            mean(found, method),
+            mean(found, method, "accuracy"),
+            *comparison(found, method),
+            *costs(found, method),
+        ]
+        for method, name in methods.items()
+    ]
+    header = ["", *(["sets, seeds"] if differ else []), "macro-F1", "accuracy"]
+    header += ["`LLKDClassifier` minus it", "higher / level / lower"]
+    header += COSTS[: len(rows[0]) - len(header)]
     return markdown_table(header, rows)
+
+
+def extent(found: Found, method: str) -> str:
+    """Return the numbers of sets and of seeds of a method."""
+    n_seeds = [len(values) for values in figures(found, method)]
+    fewest, most = min(n_seeds), max(n_seeds)
+    return f"{len(n_seeds)}, {fewest}" + (f" to {most}" if most > fewest else "")
+
+
+def comparison(found: Found, method: str) -> list[str]:
+    """Return ours minus a method over the sets, and on how many it is higher or lower."""
+    differences = [*paired(found, method).values()]
+    if method == OURS or len(differences) < 2:
+        return ["", ""]
+    shown = marked_difference([values.mean() for values in differences])
+    if min(map(len, differences)) < 2:
+        return [shown, ""]
+    found_by_set = [verdict(values) for values in differences]
+    return [shown, " / ".join(str(found_by_set.count(sign)) for sign in (1, 0, -1))]
 
 
 def costs(found: Found, method: str) -> list[str]:
@@ -122,27 +160,30 @@ def costs(found: Found, method: str) -> list[str]:
     methods = (rows[m] for rows in found.values() for m in rows if m != TEACHER)
     if any("training_s" not in c for cells in methods for c in cells.values()):
         return []
-    seconds = np.median(column(found, method, "training_s"))
-    speed = np.median(column(found, method, "texts_per_s"))
-    size = column(found, method, "megabytes").mean()
-    return [f"{seconds:.1f}", f"{speed:,.0f}", f"{size:.0f}"]
+    seconds, speed, size = (
+        np.concatenate(figures(found, method, what))
+        for what in ("training_s", "texts_per_s", "megabytes")
+    )
+    return [
+        f"{np.median(seconds):.1f}",
+        f"{np.median(speed):,.0f}",
+        f"{size.mean():.0f}",
+    ]
 
 
 def per_set_table(found: Found, student: str) -> str:
-    """Return a row per method with its macro-F1 on every set, marked as `_mark` does."""
-    teacher = column(found, TEACHER).mean()
-    rows = [[TEACHER_NAME, *map(_teacher, found.values()), f"{teacher:.3f}"]]
+    """Return a row per method with its macro-F1 on every set, marked by `verdict`."""
+    rows = [[TEACHER_NAME, *map(_teacher, found.values()), mean(found, TEACHER)]]
     for method, name in present(found, student).items():
-        f1 = column(found, method)
-        marks = [
-            "" if method == OURS else _mark(difference)
-            for difference in column(found, OURS) - f1
-        ]
+        differences = paired(found, method)
         shown = [
-            f"{value:.3f}{mark}"
-            for value, mark in zip(f1.mean(axis=1), marks, strict=True)
+            f"{np.mean([cell['macro_f1'] for cell in of[method].values()]):.3f}"
+            + ("", " ▲", " ▼")[verdict(differences[folder]) if method != OURS else 0]
+            if method in of
+            else ""
+            for folder, of in found.items()
         ]
-        rows.append([name, *shown, f"{f1.mean():.3f}"])
+        rows.append([name, *shown, mean(found, method)])
     return markdown_table(["", *found, "mean"], rows)
 
 
@@ -153,23 +194,18 @@ def _teacher(rows: dict[str, dict[int, dict[str, float]]]) -> str:
     return f"{np.mean([cell['macro_f1'] for cell in cells]):.3f}{where}"
 
 
-def _mark(difference: np.ndarray) -> str:
-    """Return ▲ where ours is higher beyond the interval, ▼ where it is lower."""
-    mean, width = interval(difference)
-    if abs(mean) <= width:
-        return ""
-    return " ▲" if mean > 0 else " ▼"
-
-
 def readme_table(both: dict[str, Found]) -> str:
-    """Return the few rows of the README: means over the sets."""
-    names = {m: name for rows in NAMES.values() for m, name in rows.items()}
+    """Return the few rows of the README: means over the sets, of students with all."""
+    names = NAMES["tuned"] | NAMES["frozen"]
+    n_sets = max(map(len, both.values()))
     header, rows = ["learns by"], [[TEACHER_NAME], *([name] for name in names.values())]
     for student, found in both.items():
+        if len(found) < n_sets:
+            continue
         header += [{"frozen": "frozen MiniLM", "tuned": "fine-tuned MiniLM"}[student]]
         for row, method in zip(rows, [TEACHER, *names], strict=True):
             known = method == TEACHER or method in present(found, student)
-            row.append(f"{column(found, method).mean():.3f}" if known else "")
+            row.append(mean(found, method) if known else "")
     return markdown_table(header, [row for row in rows if any(row[1:])])
 
 

@@ -4,7 +4,8 @@ The classifier's tags follow its student: with one that takes texts scikit-learn
 single check, with one that takes numbers all of them. A teacher knows the classes of
 *its* texts and not the labels each check makes up, so the two configurations with a
 teacher are given one, per fit, that answers with the check's own labels.
-tests/integration/test_sklearn_checks.py runs them with refined labels and every selection.
+tests/integration/test_sklearn_checks.py runs them with refined labels, a precomputed
+teacher and every selection.
 """
 
 from collections import Counter
@@ -81,9 +82,6 @@ class TaughtByPrecomputed(_Taught):
 CONFIGURATIONS = {
     "labels in y": LLKDClassifier(student=numeric_student(), n_epochs=5),
     "a callable teacher": TaughtByCallable(
-        refine=None, selection=LLKDSelection(), student=numeric_student(), n_epochs=5
-    ),
-    "a precomputed teacher": TaughtByPrecomputed(
         refine=None, selection=LLKDSelection(), student=numeric_student(), n_epochs=5
     ),
 }

@@ -21,6 +21,8 @@ def check_sample_weight(value: Any, n_texts: int) -> FloatArray:
         weight: FloatArray = _check_sample_weight(
             value, np.empty((n_texts, 1)), dtype=np.float64, ensure_non_negative=True
         )
+        if not weight.any():  # which scikit-learn refuses from 1.9 on
+            raise ValueError("all are 0")
     except (TypeError, ValueError) as error:
         raise InvalidParameterError(
             f"`sample_weight` must hold a number of at least 0 for each of the {n_texts} "

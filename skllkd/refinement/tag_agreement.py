@@ -53,14 +53,14 @@ def _agreement(source: Evidence, context: EvidenceContext, k: int) -> float | No
 def likeliest_from(proba: FloatArray) -> float | None:
     """Return the probability from which texts count as those of a class.
 
-    They are as many as the probabilities add up to, and those of equal probability. None
-    if that is no text, or every one.
+    They are as many as the probabilities add up to, and those of equal probability, but
+    not those of the lowest. None if that is no text, or all are as probable.
     """
     known = np.sort(proba[~np.isnan(proba)])[::-1]
     n_expected = round(float(known.sum()))
-    if not n_expected or known[n_expected - 1] <= known[-1]:
+    if not n_expected or known[0] == known[-1]:
         return None
-    return float(known[n_expected - 1])
+    return float(max(known[n_expected - 1], known[known > known[-1]][-1]))
 
 
 def kappa_of_likeliest(has: BoolArray, score: FloatArray) -> float | None:

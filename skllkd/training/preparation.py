@@ -59,7 +59,7 @@ def _check_seed(random_state: Any) -> None:
     """Raise if a random state is none."""
     try:
         check_random_state(random_state)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidParameterError(
             "`random_state` must be an integer, a numpy.random.RandomState or None; got "
             f"{shown(random_state)}."

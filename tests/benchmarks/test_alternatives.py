@@ -157,11 +157,51 @@ def test_the_table_of_sets_marks_differences_beyond_their_interval(tmp_path):
     assert "gold labels* | 0.810 ▼ |" in table
 
 
-def test_seeds_that_some_method_lacks_are_left_out(tmp_path):
+def found_in(tmp_path, f1):
+    """Return the cells of a file as the report reads them."""
     path = tmp_path / "cells.json"
-    cells = cells_of({"ours": [0.6, 0.6, 0.9], "cleanlab": [0.5, 0.5]})
+    path.write_text(json.dumps({"cells": cells_of(f1)}))
+    return alternatives_report.read(path)
+
+
+def test_a_method_is_compared_on_the_seeds_it_has(tmp_path):
+    found = found_in(tmp_path, {"ours": [0.6, 0.6, 0.9], "cleanlab": [0.5, 0.4]})
+    differences = alternatives_report.paired(found, "cleanlab")["weather"]
+    np.testing.assert_allclose(differences, [0.1, 0.2])
+    assert alternatives_report.extent(found, "cleanlab") == "1, 2"
+
+
+def test_seeds_without_ours_are_left_out(tmp_path):
+    found = found_in(tmp_path, {"ours": [0.6, 0.6], "cleanlab": [0.5, 0.4, 0.1]})
+    assert alternatives_report.mean(found, "cleanlab") == "0.450"
+
+
+def test_a_method_that_lacks_a_set_has_a_difference_and_no_mean(tmp_path):
+    cells = cells_of({"ours": [0.6], "cleanlab": [0.5], "class names": [0.4]})
+    for n, other in enumerate(("snow", "sun")):
+        more = {"ours": [0.7], "class names": [0.4]} | (
+            {} if n else {"cleanlab": [0.6]}
+        )
+        moved = cells_of(more).items()
+        cells |= {key.replace("weather", other): cell for key, cell in moved}
+    path = tmp_path / "cells.json"
     path.write_text(json.dumps({"cells": cells}))
-    found = alternatives_report.read(path)
-    np.testing.assert_array_equal(
-        alternatives_report.column(found, "ours"), [[0.6, 0.6]]
-    )
+    table = alternatives_report.summary_table(alternatives_report.read(path), "frozen")
+    assert "by cosine | 3, 1 | 0.400 |" in table
+    assert "`CleanLearning` | 2, 1 |  |  | **+0.100 ± 0.000** |  |" in table
+
+
+@pytest.mark.parametrize(
+    ("differences", "sign"),
+    [([0.1, 0.11], 1), ([-0.1, -0.11], -1), ([0.0, 0.2], 0), ([0.3], 0)],
+)
+def test_a_verdict_needs_two_seeds_and_a_difference_beyond_their_interval(
+    differences, sign
+):
+    assert alternatives_report.verdict(np.array(differences)) == sign
+
+
+def test_setfit_gets_the_surest_answers_of_each_class():
+    proba = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.8, 0.2], [0.2, 0.8]])
+    chosen = alternatives_methods.surest(proba, 2)
+    assert list(chosen) == [0, 3, 2, 4]

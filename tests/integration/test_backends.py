@@ -85,6 +85,8 @@ def test_it_ends_asks_once_and_finds_the_same_scores(name, tmp_path):
             Teach(tmp_path / "spread"), cache_key="other", store=tmp_path / "s.sqlite"
         ).label(TEXTS, ["outage", "billing"])
     assert found == alone
+    answers = spread.proba.argmax(axis=1)
+    assert answers.tolist() == [int("server" not in text) for text in TEXTS]
     for path in (tmp_path / "asked", tmp_path / "spread"):
         assert Counter(path.read_text().splitlines()) == dict.fromkeys(TEXTS, 1)
     assert spread.n_asked == len(TEXTS)

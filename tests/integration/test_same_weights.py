@@ -114,7 +114,7 @@ def fork_after_a_prediction(kind, path):
         fitted.set_params(student__n_threads=2)
     right = fitted.fit(TEXTS, LABELS).predict_proba(TEXTS)
     with multiprocessing.get_context("fork").Pool(1) as pool:
-        found = pool.apply_async(fitted.predict_proba, (TEXTS,)).get(timeout=30)
-        learned = pool.apply_async(weights, (classifier,)).get(timeout=60)
+        found = pool.apply_async(fitted.predict_proba, (TEXTS,)).get(timeout=120)
+        learned = pool.apply_async(weights, (classifier,)).get(timeout=120)
     np.testing.assert_allclose(found, right, atol=1e-5)
     assert learned

@@ -1,12 +1,14 @@
-"""scikit-learn's checks with every exported selection, and with refined labels."""
+"""scikit-learn's checks with every selection, refined labels and a precomputed teacher."""
 
 import pytest
 from skllkd import LLKDClassifier
+from skllkd.selection import LLKDSelection
 
 from tests.selection.test_contract import STRATEGIES
 from tests.test_sklearn_checks import (
     EXPECTED,
     TaughtByCallable,
+    TaughtByPrecomputed,
     all_pass,
     numeric_student,
 )
@@ -27,10 +29,17 @@ EXPECTED_REFINED = {
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_no_check_fails(strategy):
-    student = numeric_student()
-    all_pass(
-        LLKDClassifier(selection=strategy(), student=student, n_epochs=5), EXPECTED
+    student, rule = numeric_student(), strategy()
+    if "n_folds" in rule.get_params():
+        rule.set_params(n_folds=2)
+    all_pass(LLKDClassifier(selection=rule, student=student, n_epochs=5), EXPECTED)
+
+
+def test_no_check_fails_with_a_precomputed_teacher():
+    classifier = TaughtByPrecomputed(
+        refine=None, selection=LLKDSelection(), student=numeric_student(), n_epochs=5
     )
+    all_pass(classifier, EXPECTED)
 
 
 def test_no_check_fails_with_refined_labels():

@@ -30,7 +30,11 @@ from tests.conftest import TOPICS
 def new_classifier(news, minilm_path, **parameters):
     student = TransformerStudent(minilm_path, device="cpu")
     return LLKDClassifier(
-        PrecomputedTeacher(*news), TOPICS, student=student, random_state=0
+        PrecomputedTeacher(*news),
+        TOPICS,
+        refine=None,
+        student=student,
+        random_state=0,
     ).set_params(**parameters)
 
 

@@ -51,6 +51,7 @@ def proba_of(has, high=0.8, low=0.1):
 def test_as_many_texts_as_expected_are_the_teachers():
     assert likeliest_from(np.array([0.9, 0.2, 0.6, 0.3])) == 0.6  # they add up to 2
     assert likeliest_from(np.array([1.0, 0.0, 1.0, np.nan])) == 1.0
+    assert likeliest_from(np.array([0.8] * 2 + [0.1] * 30)) == 0.8  # of 5 expected
     for nothing_told in ([0.3] * 10, [0.01] * 10, [0.99] * 10, [np.nan], []):
         assert likeliest_from(np.array(nothing_told, dtype=float)) is None
 
