@@ -42,7 +42,7 @@ def _whole(value: Any) -> Any:
 
 
 LevelNumber = Annotated[
-    int, BeforeValidator(_whole), Field(strict=True, ge=1, le=MAX_LEVEL)
+    int, Field(strict=True, ge=1, le=MAX_LEVEL), BeforeValidator(_whole)
 ]
 
 

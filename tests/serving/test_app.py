@@ -223,6 +223,8 @@ def test_a_reload_that_fails_keeps_the_model(cascade):
 
 
 def test_a_level_is_any_integer_of_json():
+    described = Query.model_json_schema()["properties"]["level"]["anyOf"][0]
+    assert described == {"minimum": 1, "maximum": 100, "type": "integer"}
     assert Query.model_validate_json('{"texts": "a", "level": 1.0}').level == 1
     assert Query.model_validate_json('{"texts": "a", "level": null}').level is None
     for level in ("1.5", "true", '"1"', "0", "1e400"):
