@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from skllkd._core.class_tree import Level
 from skllkd._version import __version__
@@ -33,6 +33,17 @@ _BEARER = HTTPBearer(auto_error=False)
 _log = logging.getLogger("uvicorn.error")
 
 Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
+
+
+def _whole(value: Any) -> Any:
+    """Return 1.0 as 1: both are the same integer in JSON."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value
+
+
+LevelNumber = Annotated[
+    int, BeforeValidator(_whole), Field(strict=True, ge=1, le=MAX_LEVEL)
+]
 
 
 class Failure(BaseModel):
@@ -70,7 +81,7 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     texts: Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_TEXTS)]
-    level: Annotated[int, Field(strict=True, ge=1, le=MAX_LEVEL)] | None = Field(
+    level: LevelNumber | None = Field(
         None, description="of a tree of classes: 1 for the groups at the top"
     )
 

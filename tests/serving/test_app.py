@@ -15,7 +15,8 @@ pytest.importorskip("fastapi")
 pytest.importorskip("prometheus_client")
 
 from fastapi.testclient import TestClient
-from skllkd.serving.app import MAX_BODY_BYTES, MAX_CHARACTERS, make_app
+from pydantic import ValidationError
+from skllkd.serving.app import MAX_BODY_BYTES, MAX_CHARACTERS, Query, make_app
 from skllkd.serving.batching import Batcher, QueueFullError
 from skllkd.serving.model import MAX_WAITING_TEACHER, ServedModel, described
 
@@ -219,3 +220,11 @@ def test_a_reload_that_fails_keeps_the_model(cascade):
         assert current.served is not before
 
     asyncio.run(run())
+
+
+def test_a_level_is_any_integer_of_json():
+    assert Query.model_validate_json('{"texts": "a", "level": 1.0}').level == 1
+    assert Query.model_validate_json('{"texts": "a", "level": null}').level is None
+    for level in ("1.5", "true", '"1"', "0", "1e400"):
+        with pytest.raises(ValidationError):
+            Query.model_validate_json(f'{{"texts": "a", "level": {level}}}')
