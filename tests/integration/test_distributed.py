@@ -24,7 +24,8 @@ folder = sys.argv[1]
 job = joblib.load(folder + "/job.joblib")
 student = TransformerStudent(job["model"], **job["parameters"])
 classifier = LLKDClassifier(
-    classes=job["classes"], student=student, random_state=0, verbose=0, n_epochs=2
+    classes=job["classes"], refine=None, student=student, random_state=0, verbose=0,
+    n_epochs=2,
 ).fit(job["texts"], teacher_proba=job["proba"])
 import torch
 rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else "alone"
@@ -93,17 +94,23 @@ def test_only_several_processes_need_accelerate(monkeypatch):
         ProcessGroup()
 
 
-def threads_of_a_worker(_):
+def threads_of_a_worker(folder, i):
     import torch
 
-    time.sleep(0.5)  # so that no worker takes both
+    (folder / str(i)).touch()
+    deadline = time.monotonic() + 120
+    while len(list(folder.iterdir())) < 2:  # so that no worker takes both
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     return os.getpid(), torch.get_num_threads()
 
 
 @pytest.mark.usefixtures("new_workers")
-def test_joblib_s_workers_share_the_cores():
+def test_joblib_s_workers_share_the_cores(tmp_path):
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
     found = joblib.Parallel(n_jobs=2)(
-        joblib.delayed(threads_of_a_worker)(i) for i in range(2)
+        joblib.delayed(threads_of_a_worker)(meeting, i) for i in range(2)
     )
     assert len({process for process, _ in found}) == 2
     assert sum(n for _, n in found) <= max(2, joblib.cpu_count())

@@ -105,10 +105,13 @@ class Server:
         command = [sys.executable, "-c", code, "serve", *map(str, arguments)]
         command += ["--port", str(self.port)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.log = []  # lines, as they come
+        self._reading = threading.Thread(target=self._read_log)
+        self._reading.start()
 
     def __enter__(self):
         for _ in range(1200):
-            assert self.process.poll() is None, self.process.stderr.read()
+            assert self.process.poll() is None, self.log
             try:
                 self.get("/health")
             except (urllib.error.URLError, ConnectionError):
@@ -120,11 +123,27 @@ class Server:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.communicate(timeout=30)
+        self.process.wait(60)
+        self._reading.join()
+        self.process.stderr.close()
+
+    def _read_log(self):
+        for line in self.process.stderr:
+            self.log.append(line)
+
+    def wait_until(self, condition):
+        for _ in range(1200):
+            if condition():
+                return
+            time.sleep(0.05)
+        raise AssertionError(self.log)
+
+    def has_said(self, words):
+        return any(words in line for line in self.log)
 
     def get(self, path):
         url = f"http://127.0.0.1:{self.port}{path}"
-        with urllib.request.urlopen(url, timeout=20) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.read().decode()
 
     def predict(self, texts):
@@ -133,7 +152,7 @@ class Server:
             json.dumps({"texts": texts}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return [row["label"] for row in json.load(answer)["predictions"]]
 
 
@@ -168,19 +187,15 @@ def test_a_reload_and_a_client_that_goes_lose_no_answer(onnx_path, news, tmp_pat
             gone.sendall(
                 head.encode() + b"Content-Type: application/json\r\n\r\n" + body
             )
-        for damaged in (False, True):  # the second is not read, and the first stays
-            if damaged:
-                served.write_bytes(b"no model")
-            server.process.send_signal(signal.SIGHUP)
-            time.sleep(0.5)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_until(lambda: server.has_said("the model was read anew"))
+        served.write_bytes(b"no model")  # it is not read, and the first stays
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_until(lambda: server.has_said("was not read anew"))
         for i, future in enumerate(futures):
             assert future.result() == expected[i : i + 40]
         assert server.predict(texts[:5]) == expected[:5]
-        server.process.terminate()
-        log = server.process.communicate(timeout=30)[1]
-    assert log.count("The student answers every text") == 2
-    assert "the model was read anew" in log
-    assert "was not read anew" in log
+    assert "".join(server.log).count("The student answers every text") == 2
 
 
 def test_what_was_taken_in_is_answered_before_the_end(onnx_path, news):
@@ -194,11 +209,16 @@ def test_what_was_taken_in_is_answered_before_the_end(onnx_path, news):
         ]
         for client in clients:
             client.start()
-        time.sleep(0.2)  # they are taken in, and computed for longer
+
+        def all_are_taken_in():
+            n_waiting = json.loads(server.get("/health"))["n_waiting"]
+            return n_waiting + len(answers) * len(texts) == 4 * len(texts)
+
+        server.wait_until(all_are_taken_in)
         server.process.terminate()
         for client in clients:
             client.join()
-        assert server.process.wait(30) in (0, -signal.SIGTERM)
+        assert server.process.wait(60) in (0, -signal.SIGTERM)
     assert answers == [expected] * 4
 
 
