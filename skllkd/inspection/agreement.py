@@ -46,7 +46,9 @@ class Agreement:
     high: float
 
     def __str__(self) -> str:
-        """Return the agreement with its interval."""
+        """Return the agreement with its interval, "-" if there are no texts."""
+        if not self.n_texts:
+            return "-  of 0 texts"
         return (
             f"{self.share:.1%}  [{self.low:.1%}, {self.high:.1%}]  of "
             f"{self.n_texts:,} texts"

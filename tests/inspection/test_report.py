@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import SGDClassifier
 from skllkd import LLKDClassifier
 from skllkd.exceptions import InvalidParameterError, MissingLabelWarning
+from skllkd.inspection.agreement import agreement_of
 from skllkd.refinement import Refinement
 from skllkd.selection import SelectAll
 from skllkd.students import SklearnStudent, TransformerStudent, feature_cache
@@ -33,6 +34,11 @@ def test_report_and_summary_tell_the_accuracy_on_gold_labels(
     assert plain.report().gold_accuracy == {}
     assert "Accuracy on gold labels" not in capsys.readouterr().out
     assert "accuracy on gold labels" not in plain._repr_html_()
+
+
+def test_the_agreement_on_no_texts_is_no_number():
+    assert str(agreement_of("rare", np.zeros(0, dtype=bool))) == "-  of 0 texts"
+    assert str(agreement_of("met", np.ones(1, dtype=bool))).startswith("100.0%  [20.7%")
 
 
 def test_report_measures_what_it_says(quick_classifier, news, capsys):
