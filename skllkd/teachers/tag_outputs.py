@@ -26,7 +26,7 @@ def log_prob_of_tags(output: Any, n_texts: int, classes: Classes) -> FloatArray:
 
     An answer is a list or set of class names, a row of probabilities or of 0 and 1, or a
     dict of classes and their probabilities, those not named having none. Rows of NaN for
-    no answer; an empty list is one: none of the classes.
+    no answer, or one that lacks a number; an empty list is one: none of the classes.
     """
     length = length_of(output)
     if length is None:
@@ -46,6 +46,7 @@ def log_prob_of_tags(output: Any, n_texts: int, classes: Classes) -> FloatArray:
         if not is_missing(answer):
             proba[row] = _probabilities(answer, row, classes, is_numbers=is_matrix)
     _check_range(proba)
+    proba[np.isnan(proba).any(axis=1)] = np.nan
     with np.errstate(divide="ignore"):
         log_prob: FloatArray = np.log(proba)
     return log_prob
@@ -77,7 +78,8 @@ def _is_numbers(answer: Any, classes: Classes) -> bool:
     if not isinstance(answer, (list, tuple, np.ndarray)) or not len(answer):
         return False
     kinds = {
-        type(value.item() if hasattr(value, "item") else value) for value in answer
+        type(value.item() if hasattr(value, "item") and np.ndim(value) == 0 else value)
+        for value in answer
     }
     if not kinds <= {int, float, bool, type(None)}:
         return False

@@ -17,18 +17,23 @@ def found():
 
 
 def test_the_page_quotes_the_programs(found):
-    for line in (*found["served"]["metrics"], *found["promise"].splitlines()):
+    at_the_end = [line for line in found["alone"]["said"][1:] if "Latency" not in line]
+    for line in (*found["promise"], *found["alone"]["metrics"], *at_the_end):
         assert line in PAGE
 
 
 def test_the_page_states_the_figures(found):
-    n, n_sent, n_right = (
-        found[name] for name in ("n_answered", "n_sent", "n_answered_right")
-    )
+    n_sent, answers = found["n_sent"], found["alone"]["answers"]
+    n, n_right = (answers["student"][name] for name in ("n", "n_right"))
     assert f"| {n} of {n_sent:,} |" in PAGE
     assert f"{n_right} of {n} are right ({n_right / n:.0%}".replace("%", " %") in PAGE
     assert f"| {n_sent - n} |" in PAGE
     assert f"costs {0.8 * (n_sent - n) / n_sent:.2f} instead of 0.80" in PAGE
+    asked = found["with_language_model"]["answers"]
+    assert f"these {asked['teacher']['n']} texts" in PAGE
+    assert f"{asked['teacher']['n_right']} of them right" in PAGE
+    share = sum(of["n_right"] for of in asked.values()) / n_sent
+    assert f"answers {share:.1%} are then right".replace("%", " %") in PAGE
     before, after = (
         f"{found['accuracy_on_sent'][m]:.1%}" for m in ("model", "reviewed")
     )

@@ -236,8 +236,7 @@ def test_a_saved_cascade_asks_the_teacher_named(classifier, news, tmp_path):
         assert server.predict(texts[:50]) == gold[:50]
         assert 'skllkd_texts_total{source="teacher"} 50.0' in server.get("/metrics")
         assert json.loads(server.get("/health"))["threshold"] is None
-        server.process.terminate()
-        log = server.process.communicate(timeout=30)[1]
+    log = "".join(server.log)
     assert "Of 50 texts: student 0.0%, teacher 100.0%, abstained 0.0%" in log
     assert "A thousand texts: 2 with the student, 2 without" in log
 

@@ -57,6 +57,8 @@ answers = st.recursive(
 )
 
 
+@example(output=[[array_of_objects([None, None])]], names=["a", "b"], n_texts=1)
+@example(output=[(None, False)], names=["a", "b"], n_texts=1)
 @given(output=answers, names=st.sampled_from(CLASSES), n_texts=st.integers(1, 4))
 def test_any_answer_is_probabilities_or_a_named_error(output, names, n_texts):
     """Of one class a text, and of several."""
