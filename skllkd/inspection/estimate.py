@@ -43,6 +43,12 @@ _CONFIDENCE_ALONE = (
     _Constants(0.09, 0.37, 0.0, 0.62, 0.40),
     _Constants(0.16, 0.20, 0.0, 0.37, 0.54),
 )
+#: The outcomes of a verdict, in words.
+OUTCOMES = {
+    "works": "this probably works",
+    "doubtful": "it is doubtful whether this works",
+    "does not work": "this probably does not work",
+}
 #: Agreement from which the teacher is the class names themselves.
 SAME = 0.95
 

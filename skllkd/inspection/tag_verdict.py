@@ -11,7 +11,7 @@ import numpy as np
 
 from skllkd._core.arrays import FloatArray, nan_rows
 from skllkd._fitted import FittedState
-from skllkd.inspection.estimate import SAME
+from skllkd.inspection.estimate import OUTCOMES, SAME
 
 #: Limits of the joint figure of a tag: hardly found under the first, found from the
 #: second; with all figures, and without class names.
@@ -25,11 +25,6 @@ _GIVEN = 0.5
 #: Width of the lines of a verdict, number of tags listed, characters of their names.
 _WIDTH, _SHOWN, _LONGEST = 88, 30, 30
 FOUND, UNCLEAR, MISSED = "probably found", "doubtful", "hardly found"
-_WORDS = {
-    "works": "this probably works",
-    "doubtful": "it is doubtful whether this works",
-    "does not work": "this probably does not work",
-}
 _REMEDY = (
     "Give the teacher examples with these tags and without (`examples`; "
     "`propose_examples` finds some), a description of each, or take a larger model."
@@ -137,7 +132,7 @@ class TagsVerdict:
     def __str__(self) -> str:
         """Return the verdict in words."""
         lines = [
-            f"Verdict: {_WORDS[self.outcome]}.",
+            f"Verdict: {OUTCOMES[self.outcome]}.",
             "Without gold labels each tag is judged by three figures, 0 for guessing and "
             "1 at most:",
             *_table(self.tags),
@@ -154,7 +149,7 @@ class TagsVerdict:
         outcomes = [tag.outcome for tag in self.tags]
         counts = [f"{outcomes.count(o)} {o}" for o in (FOUND, UNCLEAR, MISSED)]
         return (
-            f"Verdict: {_WORDS[self.outcome]}; of {len(outcomes)} tags "
+            f"Verdict: {OUTCOMES[self.outcome]}; of {len(outcomes)} tags "
             f"{', '.join(counts)}. The report tells more."
         )
 
@@ -234,12 +229,13 @@ def _reasons(tags: tuple[TagJudgement, ...]) -> Iterator[str]:
     signals = [tag.signals for tag in tags]
     if all(of.out_of_fold is None for of in signals):
         yield (
-            "Only the teacher's own confidence is known. Leave `refine` at its default."
+            "The judgement rests on the teacher's own confidence alone. Leave `refine` at "
+            "its default."
         )
     if all(of.confidence is None for of in signals):
         yield (
-            "The teacher gives labels without confidences: how good it is can hardly be "
-            "told. Ask for log-probabilities or votes."
+            "The teacher gives no confidences, so it is hard to tell how good it is. Ask "
+            "for log-probabilities or votes."
         )
     if any(
         of.class_names is not None and of.confirming_names is None for of in signals

@@ -13,6 +13,7 @@ from skllkd._core.arrays import nan_rows
 from skllkd._fitted import FittedState
 from skllkd.inspection.disagreements import find_confusions
 from skllkd.inspection.estimate import (
+    OUTCOMES,
     SAME,
     Estimate,
     Signals,
@@ -112,7 +113,7 @@ class Verdict:
         how = "measured on" if self.is_measured else "estimated without"
         accuracy = f"classifier {self.student}, teacher {self.teacher}"
         lines = [
-            f"Verdict: {_WORDS[self.outcome]}.",
+            f"Verdict: {OUTCOMES[self.outcome]}.",
             *textwrap.wrap(f"Accuracy, {how} gold labels: {accuracy}.", _WIDTH),
             *textwrap.wrap(f"Teacher: {self.signals}.", _WIDTH),
             *(
@@ -127,16 +128,9 @@ class Verdict:
         """The outcome and the accuracy of the classifier, in one line."""
         how = "measured" if self.is_measured else "estimated"
         return (
-            f"Verdict: {_WORDS[self.outcome]}; {how} accuracy {self.student}. "
+            f"Verdict: {OUTCOMES[self.outcome]}; {how} accuracy {self.student}. "
             "The report gives the details."
         )
-
-
-_WORDS = {
-    "works": "this probably works",
-    "doubtful": "it is doubtful whether this works",
-    "does not work": "this probably does not work",
-}
 
 
 def verdict_of(state: FittedState) -> Verdict | TagsVerdict | None:

@@ -138,7 +138,7 @@ def test_rare_and_common_tags_are_named(fitted_on):
 def test_labels_without_confidences_are_doubtful(fitted_on):
     found = verdict_of(fitted_on("certain", HAS.astype(float))._fitted)
     assert set(outcomes(found).values()) == {UNCLEAR}
-    assert any("without confidences" in reason for reason in found.reasons)
+    assert any("no confidences" in reason for reason in found.reasons)
     assert all(tag.signals.confidence is None for tag in found.tags)
 
 
