@@ -12,7 +12,7 @@ import numpy as np
 from skllkd import LLKDClassifier
 from skllkd.teachers import LabelStore
 
-N_POOL, N_HELD_OUT = 100, 12
+N_POOL, N_HELD_OUT = 64, 10
 
 
 def demo(folder):
