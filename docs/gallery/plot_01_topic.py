@@ -20,7 +20,7 @@ from skllkd.teachers import TransformersTeacher
 
 stories, topics = load_bbc_news()
 texts, held_out, _, gold = train_test_split(
-    stories, topics, train_size=300, test_size=400, random_state=0
+    stories, topics, train_size=500, test_size=400, random_state=0
 )
 print(len(texts), "stories to learn from, for instance:")
 print(texts[0])
