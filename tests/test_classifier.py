@@ -53,7 +53,7 @@ def test_fitted_evidence(quick_classifier, news, gold_teacher):
     quick_classifier.set_params(selection=LLKDSelection())
     with pytest.warns(MissingLabelWarning, match=r"2 of 103 .*2 empty"):
         classifier = quick_classifier.fit(pool)
-    n_steps = 3 * 4
+    n_steps = 3 * 2
     assert classifier.classes_.tolist() == TOPICS
     assert classifier.pseudo_labels_[:101].tolist() == [*gold[:100], gold[0]]
     assert classifier.pseudo_labels_[101:].tolist() == [None, None]
