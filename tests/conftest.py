@@ -38,6 +38,11 @@ def pytest_configure():
     gc.disable()
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the integration tests: a long one at the end would leave cores idle."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
+
+
 def pytest_collection_finish():
     """Leave libraries and tests out of every later search for garbage."""
     gc.collect()
