@@ -131,7 +131,7 @@ def circles() -> Figure:
         for name in names
         for other in graph.find_modules_directly_imported_by(name)
     ]
-    start, end = np.transpose(edges)
+    start, end = np.array(edges, np.int32).T
     matrix = coo_array((np.ones(len(edges)), (start, end)), (len(names), len(names)))
     n_groups, group = connected_components(matrix, connection="strong")
     members = [[names[i] for i in np.flatnonzero(group == k)] for k in range(n_groups)]

@@ -14,10 +14,10 @@ from skllkd.teachers import expand_gguf
 
 from tests.tiny_encoder import write_tiny_encoder
 
-# The examples of a property: 100 for a quick run; "ci" and "long" by the environment's
+# The examples of a property: 50 for a quick run; "ci" and "long" by the environment's
 # SKLLKD_HYPOTHESIS, or by --hypothesis-profile. No database and no deadline: a run
 # depends on neither an earlier one nor a busy machine.
-for _name, _n_examples in (("default", 100), ("ci", 2_000), ("long", 200_000)):
+for _name, _n_examples in (("default", 50), ("ci", 2_000), ("long", 200_000)):
     settings.register_profile(
         _name,
         max_examples=_n_examples,
@@ -36,6 +36,11 @@ settings.load_profile(os.environ.get("SKLLKD_HYPOTHESIS", "default"))
 def pytest_configure():
     """Search for no garbage while tests are imported: nearly all of it stays."""
     gc.disable()
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the integration tests: a long one at the end would leave cores idle."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
 
 
 def pytest_collection_finish():
@@ -136,5 +141,10 @@ def gold_teacher(news):
 def quick_classifier(gold_teacher):
     """Return an unfitted classifier that trains in a second."""
     return LLKDClassifier(
-        gold_teacher, TOPICS, refine=None, student=SklearnStudent(), random_state=0
+        gold_teacher,
+        TOPICS,
+        refine=None,
+        student=SklearnStudent(),
+        batch_size=64,
+        random_state=0,
     )

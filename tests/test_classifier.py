@@ -53,7 +53,7 @@ def test_fitted_evidence(quick_classifier, news, gold_teacher):
     quick_classifier.set_params(selection=LLKDSelection())
     with pytest.warns(MissingLabelWarning, match=r"2 of 103 .*2 empty"):
         classifier = quick_classifier.fit(pool)
-    n_steps = 3 * 4
+    n_steps = 3 * 2
     assert classifier.classes_.tolist() == TOPICS
     assert classifier.pseudo_labels_[:101].tolist() == [*gold[:100], gold[0]]
     assert classifier.pseudo_labels_[101:].tolist() == [None, None]
@@ -635,7 +635,7 @@ def gold_fit(news, proba, n_gold, refine, **params):
     student = SklearnStudent()
     classifier = LLKDClassifier(
         None, TOPICS, refine=refine, student=student, batch_size=64, random_state=0
-    ).set_params(**params)
+    ).set_params(**{"n_epochs": 1} | params)
     known = {row: gold[row] for row in range(n_gold)}
     return classifier.fit(texts[: len(proba)], teacher_proba=proba, gold=known)
 
@@ -644,11 +644,12 @@ def gold_fit(news, proba, n_gold, refine, **params):
 def test_gold_labels_are_learned_and_the_teacher_s_stay(news, poor_teacher, refine):
     texts, gold = news
     poor_teacher = poor_teacher[:200]
-    classifier = gold_fit(news, poor_teacher, 60, refine, selection=SelectAll())
+    params = {"selection": SelectAll(), "n_epochs": 3}
+    classifier = gold_fit(news, poor_teacher, 60, refine, **params)
     one_hot = np.eye(5)[[TOPICS.index(topic) for topic in gold[:60]]]
     np.testing.assert_array_equal(classifier.refined_proba_[:60], one_hot)
     np.testing.assert_allclose(classifier.teacher_proba_, poor_teacher)
-    without = gold_fit(news, poor_teacher, 0, refine, selection=SelectAll())
+    without = gold_fit(news, poor_teacher, 0, refine, **params)
     better = classifier.predict_proba(texts[:60])[one_hot == 1]
     assert better.mean() > without.predict_proba(texts[:60])[one_hot == 1].mean() + 0.1
     assert next(iter(classifier.refinement_.weights)) == "teacher"

@@ -59,6 +59,7 @@ def share_right(classifier):
 
 def new(**params):
     defaults = {"student": SklearnStudent(), "n_epochs": 12, "random_state": 0}
+    defaults["batch_size"] = 60
     return LLKDClassifier(**defaults | {"verbose": 0} | params)
 
 
@@ -150,7 +151,8 @@ def test_students_with_an_encoder(kind, tiny_path):
         ),
         "frozen": FrozenEncoderStudent(tiny_path, learning_rate=0.03, device="cpu"),
     }[kind]
-    classifier = new(student=student, selection=SelectAll()).fit(TEXTS, TAGS)
+    classifier = new(student=student, selection=SelectAll(), batch_size=32)
+    classifier.fit(TEXTS, TAGS)
     epoch, loss = classifier.history_["epoch"], classifier.history_["loss"]
     first, last = loss[epoch == 0].mean(), loss[epoch == 11].mean()
     assert 3 * np.log(2) == pytest.approx(first, rel=0.3)  # the sum over the classes

@@ -1,4 +1,4 @@
-"""A two-layer encoder with random weights: a stand-in where only speed matters.
+"""A one-layer encoder with random weights: a stand-in where only speed matters.
 
 What it stands in for is tested with the real MiniLM in tests/integration.
 """
@@ -10,7 +10,7 @@ _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 _N_TOKENS = 8000
 
 
-def write_tiny_encoder(folder, texts):
+def write_tiny_encoder(folder, texts, n_layers=1):
     """Write a folder that opens as an encoder, with a vocabulary from some texts."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -33,7 +33,7 @@ def write_tiny_encoder(folder, texts):
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=n_layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=128,

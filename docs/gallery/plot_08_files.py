@@ -23,8 +23,9 @@ from skllkd.datasets import load_bbc_news, minilm_path
 from skllkd.students import TransformerStudent
 
 stories, topics = load_bbc_news()
+beginnings = [story[:400] for story in stories]  # which tell the topic
 texts, others, labels, _ = train_test_split(
-    stories, topics, train_size=240, test_size=256, random_state=0
+    beginnings, topics, train_size=240, test_size=256, random_state=0
 )
 clf = LLKDClassifier(
     student=TransformerStudent(minilm_path()), random_state=0, verbose=0

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from skllkd._core.arrays import FloatArray, IntArray
 from skllkd._core.progress import progress_bar
-from skllkd.students import Student
+from skllkd.students import SklearnStudent, Student
 
 #: From rows to train on and rows to predict to the distributions of the latter.
 FitPredict = Callable[[IntArray, IntArray], FloatArray]
@@ -19,6 +19,8 @@ FitPredict = Callable[[IntArray, IntArray], FloatArray]
 _C = 0.01
 #: Texts a step when a student is trained.
 _BATCH_SIZE = 128
+#: The same for scikit-learn's classifiers, which learn row by row in a step of any size.
+_BATCH_SIZE_OF_SKLEARN = 1024
 #: The largest number of texts that a model is trained on.
 _MOST_TEXTS = 50_000
 
@@ -97,14 +99,16 @@ def by_student(
     """Return a function that trains a student, which has begun to fit, and predicts."""
     one_hot, start = np.eye(n_classes), student.snapshot()
     rng = np.random.RandomState(seed)
+    is_sklearn = isinstance(student, SklearnStudent)
+    batch_size = _BATCH_SIZE_OF_SKLEARN if is_sklearn else _BATCH_SIZE
 
     def fit_predict(train: IntArray, rows: IntArray) -> FloatArray:
         student.restore(start)
-        starts = range(0, len(train), _BATCH_SIZE)
+        starts = range(0, len(train), batch_size)
         for epoch in range(n_epochs):
             order = rng.permutation(train)
             for i, first in enumerate(starts):
-                some = order[first : first + _BATCH_SIZE]
+                some = order[first : first + batch_size]
                 progress = (epoch + (i + 1) / len(starts)) / n_epochs
                 student.train_step(some, one_hot[label[some]], weight[some], progress)
         proba = student.predict_rows(rows)

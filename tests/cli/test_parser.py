@@ -164,6 +164,7 @@ for arguments in json.loads(sys.argv[1]):
         with contextlib.suppress(SystemExit):
             main(arguments)
     heavy = {"sklearn", "torch", "pandas", "pyarrow", "polars", "joblib", "scipy", "tqdm"}
+    heavy |= {"skllkd.teachers.base"}
     loaded.append(sorted(heavy & set(sys.modules)))
 print(json.dumps([loaded, time.process_time()]))
 """
@@ -174,6 +175,7 @@ def test_help_and_errors_load_nothing_that_takes_long(folder):
     calls = [
         ["--help"],
         ["plan", "--help"],
+        ["fit", "--help"],
         ["plxn"],
         [*PLAN, "x.csv", "--clases", "a", "b"],
         [*PLAN, "missing.csv", "--classes", "a", "b"],

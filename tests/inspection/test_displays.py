@@ -109,7 +109,7 @@ def test_displays_as_frames(quick_classifier, news):
         news[0][:96]
     )
     frame = SelectionDisplay.from_estimator(classifier).to_frame()
-    assert frame.shape == (9, 1 + 2 * 5)
+    assert frame.shape == (6, 1 + 2 * 5)
     np.testing.assert_array_equal(
         frame["student_threshold[tech]"], classifier.student_thresholds_[:, 4]
     )

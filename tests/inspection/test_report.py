@@ -79,6 +79,7 @@ def test_report_lists_the_teacher_s_confident_mistakes(news, capsys):
         refine=None,
         selection=SelectAll(),
         n_epochs=10,
+        batch_size=100,
         random_state=0,
     )
     held_out = [i for i in range(400) if i not in (3, 50)]
@@ -129,6 +130,7 @@ def test_agreement_on_held_out_texts_stands_beside_that_on_training_texts(
         student=SklearnStudent(),
         selection=SelectAll(),
         n_epochs=10,
+        batch_size=100,
     ).fit(texts[:200])
     report = classifier.report()
     assert report.is_pool

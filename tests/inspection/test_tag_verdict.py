@@ -49,6 +49,7 @@ def fitted_on():
                 classes=Multilabel(TAGS),
                 student=SklearnStudent(),
                 selection=SelectAll(),
+                batch_size=100,
                 random_state=0,
                 **{"verbose": 0, "on_missing_class": "warn"} | params,
             )
@@ -113,7 +114,7 @@ def test_a_teacher_of_noise_does_not_work(fitted_on):
 def test_a_flat_teacher_is_judged_though_it_never_says_yes(fitted_on):
     proba = proba_of(HAS, 0.3, 0.25)
     found = verdict_of(fitted_on("flat", proba)._fitted)
-    assert min(tag.signals.out_of_fold for tag in found.tags) > 0.5
+    assert min(tag.signals.out_of_fold for tag in found.tags) > 0.4
     assert set(outcomes(found).values()) == {MISSED}
     assert any(
         "no text likelier than not to have: fruit, tool, town" in reason

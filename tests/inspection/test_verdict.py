@@ -46,9 +46,8 @@ def proba_of(label, sureness=0.8):
 
 def fit(proba, **params):
     params = {"student": SklearnStudent(), "selection": SelectAll()} | params
-    classifier = LLKDClassifier(
-        classes=NAMES, random_state=0, **{"verbose": 0} | params
-    )
+    params = {"verbose": 0, "batch_size": 128} | params
+    classifier = LLKDClassifier(classes=NAMES, random_state=0, **params)
     return classifier.fit(pool(len(proba))[0], teacher_proba=proba)
 
 
@@ -154,6 +153,7 @@ def test_gold_labels_measure_it():
     texts, gold = pool()
     wrong = np.random.RandomState(0).randint(3, size=360)
     kwargs = {"classes": NAMES, "student": SklearnStudent(), "random_state": 0}
+    kwargs["batch_size"] = 128
     few = {row: NAMES[gold[row]] for row in range(60)}
     fitted = LLKDClassifier(**kwargs, verbose=0, refine=Refinement()).fit(
         texts, teacher_proba=proba_of(wrong), gold=few

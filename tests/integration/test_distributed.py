@@ -67,20 +67,26 @@ def launch(folder, *arguments):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_two_processes_learn_the_same(job):
+@pytest.fixture(scope="module")
+def learned(job):
+    """Return the weights of each of two processes, and how many texts it selected."""
     # What `accelerate launch` runs for GPUs; for CPUs it wants MPI.
     launch(job, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    first, second = (joblib.load(job / f"{rank}.joblib") for rank in (0, 1))
+    return [joblib.load(job / f"{rank}.joblib") for rank in (0, 1)]
+
+
+def test_two_processes_learn_the_same(learned):
+    first, second = learned
     for name, array in first[0].items():
         np.testing.assert_array_equal(array, second[0][name], err_msg=name)
     np.testing.assert_array_equal(first[1], second[1])
     assert first[1].sum() > 32
 
 
-def test_two_processes_learn_what_one_does(job):
+def test_two_processes_learn_what_one_does(job, learned):
     launch(job)
     weights, selected = joblib.load(job / "alone.joblib")
-    shared_weights, shared_selected = joblib.load(job / "0.joblib")
+    shared_weights, shared_selected = learned[0]
     np.testing.assert_array_equal(shared_selected, selected)
     for name, array in weights.items():
         np.testing.assert_allclose(shared_weights[name], array, atol=2e-4, err_msg=name)

@@ -54,6 +54,8 @@ def plain_llama(f32_path):
         n_ctx=512,
         n_batch=512,
         n_ubatch=512,
+        n_threads=1,
+        n_threads_batch=1,
         logits_all=True,
         flash_attn=False,
         type_k=0,  # 32 bits

@@ -63,7 +63,8 @@ def test_dask(student, news):
             names["clf"].key,
         )
     assert names["predicted"].tolist() == student.predict(news[0]).tolist()
-    assert list(has_read.values()) == [True, True]
+    assert len(has_read) == 2  # it is on both workers; one may do all the work
+    assert any(has_read.values())
 
 
 def test_ray_data(student, news, tmp_path):

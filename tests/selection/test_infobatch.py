@@ -17,8 +17,7 @@ def seen_once(prune=0.5, until=1.0, n_steps=4001, n_rows=60, **parameters):
     return rule, teacher, student
 
 
-@pytest.mark.parametrize("asks", [False, True])
-@pytest.mark.parametrize("prune", [0.5, 0.8])
+@pytest.mark.parametrize(("prune", "asks"), [(0.5, False), (0.8, True)])
 def test_it_is_unbiased(prune, asks):
     """Row by row the mean of mask times weight is 1, and only small losses go."""
     rule, teacher, student = seen_once(prune)

@@ -19,7 +19,7 @@ from tests.conftest import TOPICS, GoldTeacher
 @pytest.fixture
 def texts_and_gold(news, monkeypatch):
     """Return texts and topics, to be labelled in rounds of short training."""
-    monkeypatch.setattr("skllkd.training.acquisition._MIN_STEPS", 15)
+    monkeypatch.setattr("skllkd.training.acquisition._MIN_STEPS", 5)
     return news[0][:200], news[1][:200]
 
 
@@ -31,6 +31,7 @@ def classifier(texts, gold, budget=0.4, **parameters):
         refine=None,
         selection=SelectAll(),
         student=SklearnStudent(),
+        batch_size=100,
         random_state=0,
         verbose=0,
         **parameters,
@@ -62,8 +63,9 @@ def test_the_same_seed_buys_the_same(texts_and_gold):
     )
 
 
-def test_after_the_first_texts_the_unsure_ones_are_bought():
+def test_after_the_first_texts_the_unsure_ones_are_bought(monkeypatch):
     """Half of the texts say their class; the others are noise nobody can learn."""
+    monkeypatch.setattr("skllkd.training.acquisition._MIN_STEPS", 20)
     rng = np.random.RandomState(0)
     rows = np.zeros((400, 2))
     rows[:200, 0] = np.where(np.arange(200) % 2, 3.0, -3.0)

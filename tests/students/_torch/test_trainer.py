@@ -20,6 +20,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from torch import nn
 
 from tests.conftest import TOPICS, GoldTeacher
+from tests.tiny_encoder import write_tiny_encoder
 
 
 def mixed(news, n=24):
@@ -123,6 +124,12 @@ def test_cutting_a_step_into_passes_changes_nothing(news, tiny_path, monkeypatch
     np.testing.assert_allclose(cut_proba, whole.predict_rows(np.arange(24)), atol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def two_layers(news, tmp_path_factory):
+    """Return the folder of an encoder of which a layer can be frozen."""
+    return write_tiny_encoder(tmp_path_factory.mktemp("two"), news[0], n_layers=2)
+
+
 @pytest.mark.parametrize(
     ("trainable_layers", "frozen_names"),
     [
@@ -134,9 +141,9 @@ def test_cutting_a_step_into_passes_changes_nothing(news, tiny_path, monkeypatch
     ],
 )
 def test_frozen_layers_stay_as_they_were_and_the_others_learn(
-    news, tiny_path, trainable_layers, frozen_names
+    news, two_layers, trainable_layers, frozen_names
 ):
-    student = started(mixed(news), tiny_path, trainable_layers=trainable_layers)
+    student = started(mixed(news), two_layers, trainable_layers=trainable_layers)
     before = student.snapshot()
     for _ in range(2):
         _, after = one_step(student)
@@ -149,8 +156,8 @@ def test_frozen_layers_stay_as_they_were_and_the_others_learn(
             assert not np.array_equal(array, before[name]), name
 
 
-def test_frozen_layers_compute_without_dropout(news, tiny_path):
-    student = TransformerStudent(tiny_path, device="cpu", trainable_layers=1)
+def test_frozen_layers_compute_without_dropout(news, two_layers):
+    student = TransformerStudent(two_layers, device="cpu", trainable_layers=1)
     student.begin_fit(mixed(news), 3, seed=0)
     bottom = student._trainer.model.encoder.encoder.layer[0]
     hidden = []
@@ -163,16 +170,16 @@ def test_frozen_layers_compute_without_dropout(news, tiny_path):
 
 
 def test_a_student_with_frozen_layers_predicts_saves_and_goes_on(
-    news, tiny_path, tmp_path
+    news, two_layers, tmp_path
 ):
-    classifier = fit(news, tiny_path, trainable_layers=1)
+    classifier = fit(news, two_layers, trainable_layers=1)
     rows = news[0][64:80]
     proba = classifier.predict_proba(rows)
     classifier.save(tmp_path)
     loaded = LLKDClassifier.load(tmp_path)
     np.testing.assert_array_equal(loaded.predict_proba(rows), proba)
     assert loaded.student_.trainable_layers == 1
-    again = fit(news, tiny_path, trainable_layers=1)
+    again = fit(news, two_layers, trainable_layers=1)
     np.testing.assert_array_equal(again.predict_proba(rows), proba)
     bottom = "encoder.encoder.layer.0.output.dense.weight"
     before = classifier.student_.weights_[bottom].copy()
@@ -180,11 +187,11 @@ def test_a_student_with_frozen_layers_predicts_saves_and_goes_on(
     np.testing.assert_array_equal(classifier.student_.weights_[bottom], before)
 
 
-def test_more_layers_than_there_are_is_a_named_error(news, tiny_path):
+def test_more_layers_than_there_are_is_a_named_error(news, two_layers):
     with pytest.raises(InvalidParameterError, match="`trainable_layers`.*at most 2.*3"):
-        fit(news, tiny_path, trainable_layers=3)
+        fit(news, two_layers, trainable_layers=3)
     with pytest.raises(InvalidParameterError, match="trainable_layers"):
-        fit(news, tiny_path, trainable_layers="some")
+        fit(news, two_layers, trainable_layers="some")
 
 
 def test_bfloat16_trains_float32_weights_to_nearly_the_same(news, tiny_path):

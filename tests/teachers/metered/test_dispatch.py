@@ -1,9 +1,6 @@
 """Chunks of texts scored in threads, in order of length, and by joblib's workers."""
 
 import random
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections import Counter
@@ -119,37 +116,3 @@ def test_threads_work_within_joblibs_workers():
     with joblib.parallel_config(backend="threading", n_jobs=2):
         labels = teacher.label(TEXTS, AB)
     assert not labels.missing.any() and labels.usage.n_calls == 60
-
-
-def test_an_interrupted_program_waits_for_no_thread():
-    code = textwrap.dedent("""
-        import os, signal, threading, time
-        import numpy as np
-        from skllkd.teachers import MeteredTeacher, Scores
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-        class SlowTeacher(MeteredTeacher):
-            calibration = None
-            store = False
-            _n_concurrent, _chunk_size = 4, 1
-
-            def fingerprint(self, classes):
-                return None
-
-            def score_batch(self, texts, classes):
-                if texts == ["slow"]:
-                    os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.01 if len(texts[0]) < 2 else 600)
-                return Scores(np.zeros((len(texts), 2)))
-
-        SlowTeacher().label([str(i) for i in range(40, -1, -1)][35:] + ["slow"] * 1
-                            + [f"slow {i}" for i in range(9)], ["a", "b"])
-    """)
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert "KeyboardInterrupt" in done.stderr
