@@ -19,7 +19,7 @@ FitPredict = Callable[[IntArray, IntArray], FloatArray]
 _C = 0.01
 #: Texts a step when a student is trained.
 _BATCH_SIZE = 128
-#: The same for scikit-learn's classifiers, which learn row by row in a step of any size.
+#: The same for scikit-learn's classifiers: a step costs them more than its rows do.
 _BATCH_SIZE_OF_SKLEARN = 1024
 #: The largest number of texts that a model is trained on.
 _MOST_TEXTS = 50_000
