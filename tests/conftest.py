@@ -15,6 +15,9 @@ from skllkd.teachers import expand_gguf
 from tests.short_llama import write_short_llama
 from tests.tiny_encoder import write_tiny_encoder
 
+# As OMP_NUM_THREADS of .ci/run: threads of polars wait for each other by spinning.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
 # The examples of a property: 50 for a quick run; "ci" and "long" by the environment's
 # SKLLKD_HYPOTHESIS, or by --hypothesis-profile. No database and no deadline: a run
 # depends on neither an earlier one nor a busy machine.

@@ -43,6 +43,8 @@ def log_prob_of_tags(output: Any, n_texts: int, classes: Classes) -> FloatArray:
     is_matrix = isinstance(output, np.ndarray) and output.dtype.kind in "biuf"
     proba = np.full((n_texts, len(classes)), np.nan)
     for row, answer in enumerate(output):
+        if isinstance(answer, np.ndarray) and answer.ndim == 0:
+            answer = answer.item()
         if not is_missing(answer):
             proba[row] = _probabilities(answer, row, classes, is_numbers=is_matrix)
     _check_range(proba)

@@ -281,6 +281,7 @@ ROWS = "id,text\n1,apple pie\n2,berry jam\n"
 
 
 def with_file(command, folder, name, content):
+    (folder / name).unlink(missing_ok=True)  # quicker than to cut it to nothing
     (folder / name).write_text(content)
     return command | {"input": str(folder / name)}
 

@@ -1,5 +1,7 @@
 """Properties of the answers of functions: probabilities, or an error of this package."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -13,24 +15,31 @@ from skllkd.exceptions import SkllkdError, TeacherOutputError
 from skllkd.teachers import PrecomputedTeacher
 from skllkd.teachers.outputs import log_prob_of_output
 
+from tests.choices import Choices, built
+
 UNANSWERED = "ignore::skllkd.exceptions.MissingLabelWarning"
 CLASSES = [["a", "b"], ["b", "c", "a"], [0, 1], [2, 1, 0], [True, False]]
-scalars = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-3, 3),
-    st.integers(),
-    st.floats(),
-    st.sampled_from(["a", "b", "c", "0,9", "0.5", "label", "score", ""]),
-    st.text(max_size=2),
-    st.binary(max_size=2),
-    st.complex_numbers(),
-    st.dates(),
-    st.floats(0, 1).map(np.float32),
-    st.sampled_from(
+SCALARS = [
+    lambda _: None,
+    lambda c: bool(c.below(2)),
+    lambda c: c.below(7) - 3,
+    Choices.integer,
+    Choices.number,
+    lambda c: c.of(["a", "b", "c", "0,9", "0.5", "label", "score", ""]),
+    lambda c: c.text(2),
+    lambda c: c.take(c.below(3)),
+    lambda c: complex(c.number(), c.number()),
+    lambda c: date.fromordinal(1 + int.from_bytes(c.take(3)) % date.max.toordinal()),
+    lambda c: np.float32(c.below(256) / 255),
+    lambda c: c.of(
         [np.str_("a"), np.int64(1), np.bool_(True), pd.NA, pd.NaT, np.array(1)]
     ),
-)
+]
+
+
+def scalar(choices):
+    """Choose a value of some type."""
+    return choices.of(SCALARS)(choices)
 
 
 def array_of_objects(entries):
@@ -43,23 +52,34 @@ def array_of_objects(entries):
         return column
 
 
-answers = st.recursive(
-    scalars | st.sets(st.sampled_from("ab")),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.tuples(inner, inner)
-        | st.dictionaries(
-            st.sampled_from(["a", "b", "label", "score", "x", 0, 1]), inner, max_size=3
-        )
-        | st.lists(inner, min_size=2, max_size=3).map(array_of_objects)
-    ),
-    max_leaves=8,
-)
+KEYS = ["a", "b", "label", "score", "x", 0, 1]
+
+
+def answer(choices, depth=3):
+    """Make a value, a set of classes, or values in lists, tuples, dicts and arrays."""
+    if choices.below(5) < 4 - depth:
+        is_set = choices.below(8) == 7
+        return set("ab"[: choices.below(3)]) if is_set else scalar(choices)
+
+    def inner(c):
+        return answer(c, depth - 1)
+
+    kind = choices.below(4)
+    if kind == 0:
+        return choices.several(inner, 4)
+    if kind == 1:
+        return inner(choices), inner(choices)
+    if kind == 2:
+        return choices.mapping(lambda c: c.of(KEYS), inner)
+    return array_of_objects(choices.several(inner, 3, least=2))
 
 
 @example(output=[[array_of_objects([None, None])]], names=["a", "b"], n_texts=1)
 @example(output=[(None, False)], names=["a", "b"], n_texts=1)
-@given(output=answers, names=st.sampled_from(CLASSES), n_texts=st.integers(1, 4))
+@example(output=[np.array("a"), np.array(1)], names=["a", "b"], n_texts=2)
+@given(
+    output=built(answer, 256), names=st.sampled_from(CLASSES), n_texts=st.integers(1, 4)
+)
 def test_any_answer_is_probabilities_or_a_named_error(output, names, n_texts):
     """Of one class a text, and of several."""
     for given_classes in (names, Multilabel(names)):
@@ -76,25 +96,34 @@ def test_any_answer_is_probabilities_or_a_named_error(output, names, n_texts):
         assert (proba <= 1 + 2e-3).all()
 
 
-@st.composite
-def distributions(draw):
-    """Classes in any order, and rows of probabilities, or none."""
-    names = draw(st.permutations(draw(st.sampled_from(CLASSES))))
-    weights = st.lists(st.integers(0, 9), min_size=len(names), max_size=len(names))
-    rows = draw(st.lists(st.none() | weights.filter(any), min_size=1, max_size=4))
-    nothing = [np.nan] * len(names)
-    rows = [
-        nothing if row is None else np.divide(row, sum(row)).tolist() for row in rows
-    ]
+def distribution(choices):
+    """Make classes in any order, and rows of probabilities, or none."""
+    names = shuffled(choices.of(CLASSES), choices)
+    rows = []
+    for _ in range(1 + choices.below(4)):
+        weights = [choices.below(10) for _ in names]
+        known = any(weights) and choices.below(2)
+        rows.append([w / sum(weights) if known else np.nan for w in weights])
     return names, np.array(rows)
 
 
-@given(known=distributions(), order=st.randoms(use_true_random=False))
+def shuffled(items, choices):
+    """Return items in any order."""
+    left = list(items)
+    return [left.pop(choices.below(len(left))) for _ in items]
+
+
+#: Functions that put items in an order, the same whenever they are called.
+orders = st.binary(min_size=16, max_size=16).map(
+    lambda data: lambda items: shuffled(items, Choices(data))
+)
+
+
+@given(known=built(distribution, 32), order=orders)
 def test_probabilities_are_the_same_in_every_form(known, order):
     names, expected = known
     classes = as_classes(names)
-    shuffled = order.sample(names, len(names))
-    columns = {name: expected[:, names.index(name)] for name in shuffled}
+    columns = {name: expected[:, names.index(name)] for name in order(names)}
     by_word = {str(name): column for name, column in columns.items()}
     answered = [not np.isnan(row).any() for row in expected]
     forms = [
@@ -115,15 +144,15 @@ def test_probabilities_are_the_same_in_every_form(known, order):
             for row, has in zip(expected.tolist(), answered, strict=True)
         ],
     ]
-    for form in order.sample(forms, 3) if any(answered) else forms[:3]:
+    for form in order(forms)[:3] if any(answered) else forms[:3]:
         found = np.exp(log_prob_of_output(form, len(expected), classes))
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 @pytest.mark.filterwarnings(UNANSWERED)
 @given(
-    known=distributions(),
-    order=st.randoms(use_true_random=False),
+    known=built(distribution, 32),
+    order=orders,
     table_of=st.sampled_from([pd.DataFrame, pl.DataFrame, pa.table]),
     prefix=st.sampled_from(["proba_", "p "]),
 )
@@ -134,9 +163,7 @@ def test_tables_with_columns_in_any_order_are_the_same_answers(
     texts = [f"text {i}" for i in range(len(expected))]
     columns = {f"{prefix}{name}": expected[:, k] for k, name in enumerate(names)}
     columns |= {"text": texts, "id": [1] * len(texts), "label": ["other"] * len(texts)}
-    table = table_of(
-        {name: columns[name] for name in order.sample([*columns], len(columns))}
-    )
+    table = table_of({name: columns[name] for name in order([*columns])})
     given = None if prefix == "proba_" else {n: f"{prefix}{n}" for n in names}
     if not np.isnan(expected).all():
         teacher = PrecomputedTeacher.from_table(table, proba=given)
@@ -146,7 +173,7 @@ def test_tables_with_columns_in_any_order_are_the_same_answers(
 
 @pytest.mark.filterwarnings(UNANSWERED)
 @given(
-    entries=st.lists(st.tuples(scalars, scalars), min_size=1, max_size=4),
+    entries=built(lambda c: c.several(lambda c: (scalar(c), scalar(c)), 4, least=1)),
     names=st.sampled_from(CLASSES),
     has_confidence=st.booleans(),
 )

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from skllkd import Multilabel
 from skllkd._core.classes import as_classes
@@ -14,11 +13,15 @@ from skllkd.training.student_training import _thresholds
 from skllkd.training.thresholds import best_threshold, best_thresholds
 from skllkd.training.training_set import TrainingSet
 
-#: Few values, so that there are ties.
-proba = st.integers(0, 8).map(lambda i: i / 8)
+from tests.choices import built
 
 
-@given(st.lists(st.tuples(proba, st.booleans()), min_size=1, max_size=12))
+def pair(choices):
+    """Choose a probability, of few so that there are ties, and whether it is right."""
+    return choices.below(9) / 8, choices.below(2)
+
+
+@given(built(lambda choices: choices.several(pair, 12, least=1), 25))
 def test_no_other_threshold_has_a_larger_f1(pairs):
     student, gold = np.array(pairs, dtype=float).T
     threshold, f1 = best_threshold(student, gold)

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import math
+import struct
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -20,24 +21,23 @@ from skllkd.cli.tables import AddedColumns
 from skllkd.exceptions import InvalidParameterError
 
 from tests._core.tables.conversions import pipe, read, read_piped, written
+from tests.choices import Choices, built
 
 TABLES = [kind for kind in OUTPUT_FORMATS if kind != "txt"]
-cells = st.text(st.characters(codec="utf-8"), max_size=4) | st.sampled_from(
-    [
-        "007",
-        "1.10",
-        "TRUE",
-        "NA",
-        "2024-01-01",
-        'a "b"',
-        "a\r\nb",
-        " ",
-        "\ufeff",
-        "a\0b",
-        ";",
-    ]
-)
-names = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"), max_size=3)
+CELLS = [
+    *("007", "1.10", "TRUE", "NA", "2024-01-01", 'a "b"', "a\r\nb", " ", "\ufeff"),
+    *("a\0b", ";"),
+]
+
+
+def cell(choices):
+    """Choose any string, or one that might be taken for another."""
+    return choices.of(CELLS) if choices.below(2) else choices.text()
+
+
+def name(choices):
+    """Choose the name of a column."""
+    return choices.text(3).translate(dict.fromkeys(map(ord, "\0\ufeff")))
 
 
 def outcome(call, message):
@@ -50,20 +50,20 @@ def outcome(call, message):
         raise
 
 
-@st.composite
-def string_tables(draw):
-    """Tables of strings, one of whose columns is named text."""
-    columns = ["text", *draw(st.lists(names, max_size=3, unique=True))]
-    columns = draw(st.permutations(list(dict.fromkeys(columns))))
-    row = st.tuples(*[cells] * len(columns))
-    return [
-        dict(zip(columns, values, strict=True))
-        for values in draw(st.lists(row, min_size=1, max_size=3))  # two blocks
-    ]
+def string_table(choices):
+    """Make a table of strings, one of whose columns is named text."""
+    columns = choices.several(name, 3)
+    columns.insert(choices.below(len(columns) + 1), "text")
+    columns = list(dict.fromkeys(columns))
+    n_rows = 1 + choices.below(3)  # two blocks
+    return [{column: cell(choices) for column in columns} for _ in range(n_rows)]
+
+
+string_tables = built(string_table)
 
 
 @given(
-    rows=string_tables(),
+    rows=string_tables,
     kinds=st.tuples(st.sampled_from(TABLES), st.sampled_from(TABLES)),
     is_packed=st.booleans(),
 )
@@ -79,17 +79,19 @@ def test_strings_pass_from_any_format_to_any_other(rows, kinds, is_packed):
 
 
 @given(
-    rows=string_tables(),
+    rows=string_tables,
     kinds=st.tuples(st.sampled_from(TABLES), st.sampled_from(TABLES)),
-    labels=st.lists(st.none() | cells.filter(bool), min_size=5, max_size=5),
-    name=names.filter(bool) | st.just("predicted"),
+    labels=built(lambda c: [cell(c) or None if c.below(3) else None for _ in range(5)]),
+    added_name=built(lambda c: (name(c) if c.below(2) else "") or "predicted", 16),
 )
-def test_columns_are_added_to_any_table_in_any_format(rows, kinds, labels, name):
+def test_columns_are_added_to_any_table_in_any_format(rows, kinds, labels, added_name):
     """Whatever was there stays, or the name is refused; no label is no word."""
-    added = AddedColumns(SimpleNamespace(output_column=name), "predicted", ["sure"])
-    assert added.names == [name, f"{name}_sure"]
+    added = AddedColumns(
+        SimpleNamespace(output_column=added_name), "predicted", ["sure"]
+    )
+    assert added.names == [added_name, f"{added_name}_sure"]
     stream = io.BytesIO()
-    writer = writer_of(stream, kinds[1], name, is_pipe=True)
+    writer = writer_of(stream, kinds[1], added_name, is_pipe=True)
     with (
         pipe(written(rows, kinds[0])),
         read_table(Source("-", format=kinds[0])) as table,
@@ -112,32 +114,31 @@ def test_columns_are_added_to_any_table_in_any_format(rows, kinds, labels, name)
     is_text = kinds[1] in ("csv", "tsv")
     for row, before, label in zip(found, rows, labels, strict=False):
         nothing = "" if is_text else None
-        assert row.pop(name) == (nothing if label is None else label)
-        assert row.pop(f"{name}_sure") == ("0.5" if is_text else 0.5)
+        assert row.pop(added_name) == (nothing if label is None else label)
+        assert row.pop(f"{added_name}_sure") == ("0.5" if is_text else 0.5)
         assert row == before
     assert len(found) == len(rows)
 
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | cells,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-json_rows = st.lists(
-    st.builds(
-        lambda row, text: row | {"text": text},
-        st.dictionaries(names, json_values, max_size=3),
-        cells,
-    ),
-    min_size=1,
-    max_size=3,
-)
+JSON_LEAVES = [
+    lambda _: None,
+    lambda c: bool(c.below(2)),
+    lambda c: c.integer((1, 1, 2, 4, 8, 9)),
+    Choices.finite,
+    cell,
+]
+
+
+def json_row(choices):
+    """Make a row of any JSON, with a text."""
+
+    def value(c):
+        return c.nested(lambda c: c.of(JSON_LEAVES)(c), name)
+
+    return choices.mapping(name, value) | {"text": cell(choices)}
+
+
+json_rows = built(lambda c: c.several(json_row, 3, least=1), 256)
 
 
 @given(rows=json_rows)
@@ -176,34 +177,37 @@ def test_csv_has_every_row_and_column(rows):
         assert all(cell[name] == "" for name in cell if row.get(name) is None)
 
 
-arrow_columns = st.one_of(
-    st.lists(st.none() | st.integers(0, 2**64 - 1), min_size=2, max_size=2).map(
-        lambda v: pa.array(v, pa.uint64())
+COUNTED = [pa.int64(), pa.timestamp("ns"), pa.timestamp("us", "UTC"), pa.duration("us")]
+
+
+def counted(choices):
+    """Make a column of integers, or of times and durations that are these integers."""
+    values = either(choices, lambda c: c.integer((1, 2, 4, 8)))
+    return pa.array(values, pa.int64()).view(choices.of(COUNTED))
+
+
+def either(choices, value):
+    """Make two values, each of which may be None."""
+    return [value(choices) if choices.below(3) else None for _ in range(2)]
+
+
+def pair(choices):
+    """Make an item of a map: a string and a number of 32 bits."""
+    return cell(choices), struct.unpack("<f", choices.take(4))[0]
+
+
+ARROW_COLUMNS = [
+    lambda c: pa.array(
+        either(c, lambda c: int.from_bytes(c.take(c.of((1, 8))))), pa.uint64()
     ),
-    st.lists(
-        st.none() | st.integers(-(2**63), 2**63 - 1), min_size=2, max_size=2
-    ).flatmap(
-        lambda v: st.sampled_from(
-            [
-                pa.int64(),
-                pa.timestamp("ns"),
-                pa.timestamp("us", "UTC"),
-                pa.duration("us"),
-            ]
-        ).map(lambda kind: pa.array(v, pa.int64()).view(kind))
+    counted,
+    lambda c: pa.array(either(c, lambda c: c.take(c.below(4))), pa.binary()),
+    lambda c: pa.array(
+        either(c, lambda c: c.several(pair, 2)), pa.map_(pa.string(), pa.float32())
     ),
-    st.lists(st.none() | st.binary(max_size=3), min_size=2, max_size=2).map(
-        lambda v: pa.array(v, pa.binary())
-    ),
-    st.lists(
-        st.none() | st.lists(st.tuples(cells, st.floats(width=32)), max_size=2),
-        min_size=2,
-        max_size=2,
-    ).map(lambda v: pa.array(v, pa.map_(pa.string(), pa.float32()))),
-    st.lists(st.none() | cells, min_size=2, max_size=2).map(
-        lambda v: pa.array(v, pa.large_string()).dictionary_encode()
-    ),
-)
+    lambda c: pa.array(either(c, cell), pa.large_string()).dictionary_encode(),
+]
+arrow_columns = built(lambda c: c.of(ARROW_COLUMNS)(c), 64)
 
 
 @given(column=arrow_columns, kind=st.sampled_from(["parquet", "arrow"]))
@@ -221,10 +225,10 @@ def test_columns_of_any_type_are_kept(column, kind):
             as_json.write(block)
     writer.finish()
     writer.close()
-    given = parquet.read_table(data)["other"]
+    given = parquet.ParquetFile(data).read(use_threads=False)["other"]
     opened = pa.ipc.open_file if kind == "arrow" else parquet.ParquetFile
     with opened(pa.BufferReader(out.getvalue())) as file:
-        found = (file.read_all if kind == "arrow" else file.read)()
+        found = file.read_all() if kind == "arrow" else file.read(use_threads=False)
     assert found["other"].type == given.type
     assert "nan" in str(given) or found["other"].equals(given)
     for line in lines.getvalue().split(b"\n")[:-1]:
@@ -250,14 +254,18 @@ PIECES = [
 ]
 
 
-def likely_bytes():
-    """Bytes that look like some table, damaged or not."""
-    pieces = st.sampled_from(PIECES)
-    return st.lists(pieces | st.binary(max_size=4), max_size=12).map(b"".join)
+def likely_bytes(choices):
+    """Make bytes that look like some table, damaged or not."""
+    return b"".join(choices.several(piece, 12))
+
+
+def piece(choices):
+    """Choose a piece of a table, or a few bytes."""
+    return choices.of(PIECES) if choices.below(3) else choices.take(choices.below(5))
 
 
 @given(
-    data=likely_bytes() | st.binary(max_size=40),
+    data=built(likely_bytes, 64) | st.binary(max_size=40),
     kind=st.sampled_from([*OUTPUT_FORMATS, "excel", None]),
     encoding=st.sampled_from([None, None, "cp1252", "utf-16", "hex", "none", "utf-7"]),
     delimiter=st.sampled_from([None, None, ";", "", "ab", '"']),
@@ -278,8 +286,7 @@ def test_any_bytes_are_rows_or_a_named_error(
     )
     assert repr(dripping) == repr(at_once)
     if kind is not None:
-        path = tmp_path / "t"
-        path.write_bytes(data)
+        path = new_file(tmp_path / "t", data)
         by_name = outcome(lambda: read(path, **given), str(path))
         assert repr(by_name) == repr(at_once)
 
@@ -296,9 +303,15 @@ def test_damaged_files_are_rows_or_a_named_error(
     content = whole_files[kind]
     start = math.floor(place * len(content))
     damaged = content[:start] + data + content[start + n_cut :]
-    path = tmp_path / f"t.{kind}"
-    path.write_bytes(damaged)
+    path = new_file(tmp_path / f"t.{kind}", damaged)
     outcome(lambda: read(path), str(path))
+
+
+def new_file(path, data):
+    """Write a file in the place of another: quicker than to cut that to nothing."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ import os
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from skllkd.exceptions import InvalidParameterError
 from skllkd.serving.review.answers import Answer, AnswerFile
+
+from tests.choices import built
 
 CLASSES = ["ham", "spam"]
 NASTY = [
@@ -76,11 +77,14 @@ def test_a_file_cut_off_anywhere_keeps_every_whole_answer(tmp_path):
 
 
 @pytest.mark.usefixtures("no_sync")
-@given(st.lists(st.text(min_size=1), unique=True, max_size=5), st.text())
-def test_any_text_and_note_come_back(tmp_path_factory, texts, note):
-    texts = [t for t in texts if t.encode("utf-8", "replace").decode() == t]
-    note = note.encode("utf-8", "replace").decode()
-    path = tmp_path_factory.mktemp("any") / "review.csv"
+@given(
+    texts=built(lambda c: c.several(lambda c: c.text(12) or " ", 5)),
+    note=built(lambda c: c.text(20)),
+)
+def test_any_text_and_note_come_back(tmp_path, texts, note):
+    texts = list(dict.fromkeys(texts))
+    path = tmp_path / "review.csv"
+    path.unlink(missing_ok=True)
     with AnswerFile(path, CLASSES) as file:
         for text in texts:
             file.append(answer(text, note=note))

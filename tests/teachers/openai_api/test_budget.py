@@ -12,9 +12,10 @@ from skllkd.teachers.metered.budget import Budget, Meter
 from skllkd.teachers.openai_api.client import usage_of
 from skllkd.teachers.openai_api.completion import read_completion
 
+from tests.choices import Choices, built
 from tests.faulty_server import completion, stub
 from tests.teachers.openai_api.common import CLASSES, error, httpx, teacher
-from tests.teachers.openai_api.test_completion import values
+from tests.teachers.openai_api.test_completion import value
 
 POOL = [f"beta {i}" for i in range(60)]
 PRICE = (1000.0, 1000.0)
@@ -135,8 +136,13 @@ def test_a_thinking_model_is_stopped_by_its_first_thoughts(served):
     assert len(recorder.bodies) <= 8  # those that were under way
 
 
+def up_to(choices, most):
+    """Choose an integer from 0."""
+    return int.from_bytes(choices.take(2)) % (most + 1)
+
+
 @given(
-    st.lists(st.integers(0, 400), min_size=1, max_size=40),
+    built(lambda c: c.several(lambda c: up_to(c, 400), 40, least=1)),
     st.integers(0, 500),
     st.integers(1, 8),
 )
@@ -160,19 +166,24 @@ def test_a_meter_goes_beyond_a_limit_by_what_is_under_way_at_most(
     assert paid <= max_cost + n_at_once * max(costs)
 
 
-counts = st.none() | st.integers(-9, 400) | st.floats() | st.sampled_from(["50", "x"])
-token_counts = st.fixed_dictionaries(
-    {},
-    optional={
-        "prompt_tokens": counts,
-        "completion_tokens": counts,
-        "total_tokens": counts,
-    },
-)
+COUNTS = [
+    lambda _: None,
+    lambda c: up_to(c, 409) - 9,
+    Choices.number,
+    lambda c: c.of(["50", "x"]),
+]
+
+
+def usage(choices):
+    """Make counts of tokens, or any JSON."""
+    if choices.below(2):
+        return value(choices)
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    return {name: choices.of(COUNTS)(choices) for name in names if choices.below(2)}
 
 
 @given(
-    st.lists(token_counts | values, min_size=1, max_size=5),
+    built(lambda c: c.several(usage, 5, least=1)),
     st.integers(0, 3000),
     st.integers(1, 8),
     st.integers(0, 300),

@@ -21,6 +21,8 @@ from skllkd.teachers.openai_api.reading import NO_LOGPROBS, THINKS
 from skllkd.teachers.openai_api.refusals import kind_of
 from skllkd.teachers.prompting.shortening import Limit
 
+from tests.choices import Choices, built
+
 ANY = Limit(100, 0)
 NAMES = ("xx", "yy", "zz")
 MANY = tuple(f"topic {i}" for i in range(40))
@@ -49,43 +51,74 @@ def label_of(content, method="logprobs", names=NAMES):
 
 # ---- any JSON
 
-leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
-leaves |= st.floats(allow_nan=True) | st.sampled_from(
-    ["A", "B", " a", "stop", "length"]
-)
+LEAVES = [
+    lambda _: None,
+    lambda c: bool(c.below(2)),
+    Choices.integer,
+    lambda c: c.text(8),
+    Choices.number,
+    lambda c: c.of(("A", "B", " a", "stop", "length")),
+]
 NAMED = (
     *("choices", "message", "content", "logprobs", "token", "logprob", "top_logprobs"),
     *("usage", "error", "code", "detail", "prompt_tokens", "completion_tokens", "text"),
     *("finish_reason", "index", "type", "refusal", "tokens", "token_logprobs", "raw"),
     *("reasoning_content", "metadata"),
 )
-values = st.recursive(
-    leaves,
-    lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(NAMED), v),
-    max_leaves=5,
-)
 
 
-@st.composite
-def bodies(draw):
-    """Draw a body that is a completion up to some point."""
-    token = st.fixed_dictionaries(
-        {}, optional={"token": values, "logprob": values, "top_logprobs": values}
+def value(choices):
+    """Make any JSON, whose keys are those that servers use."""
+    return choices.nested(lambda c: c.of(LEAVES)(c), lambda c: c.of(NAMED))
+
+
+def either(*options):
+    """Return the function that makes a value with one of some functions."""
+    return lambda choices: choices.of(options)(choices)
+
+
+def fields(choices, always=None, perhaps=None):
+    """Make a mapping of some fields, each with a function of its own."""
+    chosen = {k: make for k, make in (perhaps or {}).items() if choices.below(2)}
+    return {key: make(choices) for key, make in ((always or {}) | chosen).items()}
+
+
+def token(choices):
+    return fields(
+        choices, None, dict.fromkeys(("token", "logprob", "top_logprobs"), value)
     )
-    logprobs = st.fixed_dictionaries({"content": st.lists(token | values, max_size=3)})
-    message = st.fixed_dictionaries({"content": values}) | values
-    choice = st.fixed_dictionaries(
-        {"message": message, "logprobs": logprobs | values},
-        optional={"finish_reason": values, "index": values, "error": values},
-    )
-    body = st.fixed_dictionaries(
-        {"choices": st.lists(choice | values, max_size=3)},
-        optional={"usage": values, "error": values},
-    )
-    return draw(body | values)
 
 
-@given(bodies(), st.sampled_from(["logprobs", "votes", "label"]), st.booleans())
+def logprobs(choices):
+    return {"content": choices.several(either(token, value), 3)}
+
+
+def message(choices):
+    return {"content": value(choices)}
+
+
+def choice(choices):
+    """Make one answer of a completion."""
+    return fields(
+        choices,
+        {"message": either(message, value), "logprobs": either(logprobs, value)},
+        dict.fromkeys(("finish_reason", "index", "error"), value),
+    )
+
+
+def body(choices):
+    """Make a completion up to some point."""
+    return fields(
+        choices,
+        {"choices": lambda c: c.several(either(choice, value), 3)},
+        {"usage": value, "error": value},
+    )
+
+
+bodies = built(either(body, body, value), 512)
+
+
+@given(bodies, st.sampled_from(["logprobs", "votes", "label"]), st.booleans())
 def test_any_json_is_an_answer_a_refusal_or_a_fault(body, method, many):
     body = json.loads(json.dumps(body))
     refusal = read_refusal(body)
@@ -117,25 +150,23 @@ def test_any_json_is_an_answer_a_refusal_or_a_fault(body, method, many):
 ODD = [None, "NaN", math.nan, math.inf, -9999.0, 4.0, "17", "x", [], True, 1e400]
 
 
-@st.composite
-def answers(draw):
-    """Draw the log-probabilities of a first token whose surest class is known."""
-    order = draw(st.permutations("ABC"))
-    best, others = order[0], order[1:]
-    low = st.floats(-9, -0.8)
-    number_of = {best: draw(st.sampled_from([-0.1, 0.0, 3e-4, 1e-6, "-0.05", *ODD]))}
-    number_of |= {
-        code: draw(low | low.map(str) | st.sampled_from(ODD)) for code in others
-    }
-    listed = [code for code in order if code == best or draw(st.booleans())]
+def answer(c):
+    """Make the log-probabilities of a first token whose surest class is known."""
+    codes = ["A", "B", "C"]
+    best = codes.pop(c.below(3))
+    order = [codes.pop(c.below(2)), *codes]
+    order.insert(c.below(3), best)
+    number_of = {code: odd_or_low(c) for code in order}
+    number_of[best] = c.of([-0.1, 0.0, 3e-4, 1e-6, "-0.05", *ODD])
+    listed = [code for code in order if code == best or c.below(3)]
     entries = [{"token": code, "logprob": number_of[code]} for code in listed]
-    if draw(st.booleans()):
+    if c.below(2):
         entries += [entries[-1]]  # once more
-    if draw(st.booleans()):
+    if c.below(2):
         entries[0].pop("logprob")
         number_of[best] = None
-    form = draw(st.sampled_from(["list", "mapping", "older", "alone"]))
-    top = {"list": entries, "alone": draw(st.sampled_from([None, [], {}]))}.get(
+    form = c.of(["list", "mapping", "older", "alone"])
+    top = {"list": entries, "alone": c.of([None, [], {}])}.get(
         form, {entry["token"]: entry.get("logprob") for entry in entries}
     )
     written = {"token": best, "logprob": number_of[best], "top_logprobs": top}
@@ -143,10 +174,16 @@ def answers(draw):
     if form == "older":
         columns = {"tokens": [best], "token_logprobs": [number_of[best]]}
         logprobs = columns | {"top_logprobs": [top]}
-    return best, said(draw(st.sampled_from([best, None, [best]])), logprobs)
+    return best, said(c.of([best, None, [best]]), logprobs)
 
 
-@given(answers())
+def odd_or_low(c):
+    """Choose an odd number, or one below those of the surest class, or its digits."""
+    low = -0.8 - 8.2 * int.from_bytes(c.take(3)) / 2**24
+    return c.of((low, str(low), c.of(ODD)))
+
+
+@given(built(answer, 32))
 def test_the_surest_answer_never_loses_by_an_odd_number(answer):
     best, body = answer
     body = json.loads(json.dumps(body))

@@ -15,9 +15,10 @@ from skllkd.teachers.openai_api import connection
 from skllkd.teachers.openai_api.reading import ChatResult
 from skllkd.teachers.openai_api.scorer import ChatScorer
 
+from tests.choices import built
 from tests.faulty_server import completion, stub, text_of, top_logprobs
 from tests.teachers.openai_api.common import CLASSES, error, httpx, teacher
-from tests.teachers.openai_api.test_completion import ABOUT_A_TEXT, values
+from tests.teachers.openai_api.test_completion import ABOUT_A_TEXT, value
 
 
 def filtered(_):
@@ -82,8 +83,13 @@ def without_waiting_threads(monkeypatch):
     monkeypatch.setattr(connection, "_within", lambda _, call: call())
 
 
+def answer_of_some_kind(choices):
+    """Choose no fault, a fault, or any JSON."""
+    return choices.of(["", "", *FAULTS]) if choices.below(2) else value(choices)
+
+
 @given(
-    st.lists(st.sampled_from(["", "", *FAULTS]) | values, min_size=1, max_size=4),
+    built(lambda choices: choices.several(answer_of_some_kind, 4, least=1)),
     st.sampled_from(["logprobs", "label", ("votes", 2)]),
     st.sampled_from([1] * 9 + [3]),  # a pool of threads is dear
 )

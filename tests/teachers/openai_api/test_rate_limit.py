@@ -1,15 +1,14 @@
 """Rate limits and waits."""
 
 import math
-import re
 import threading
 from datetime import UTC, datetime
 
 import numpy as np
 from hypothesis import example, given
-from hypothesis import strategies as st
 from skllkd.teachers.openai_api.rate_limit import RateLimiter, backoff_s, retry_after_s
 
+from tests.choices import built
 from tests.teachers.openai_api.common import CLASSES, TEXTS, teacher
 
 
@@ -24,10 +23,25 @@ def test_retry_after_in_every_form():
     assert retry_after_s({}) is None
 
 
-@given(
-    st.text(max_size=12)
-    | st.from_regex(re.compile(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [+-]?\w*", re.ASCII))
-)
+WORDS = ["Thu", "Jan", "jan", "GMT", "EST", "utc", "_1a"]
+
+
+def likely_date(choices):
+    """Make a text of the form of a date, whose words and numbers may be any."""
+
+    def digits(c):
+        return str(c.below(70)) if c.below(4) else str(abs(c.integer()))
+
+    def word(c):
+        return c.of(WORDS) if c.below(4) else c.take(2).hex()[:3]
+
+    day, year, *time = choices.several(digits, 5, least=5)
+    zone = choices.of(["", "", "+", "-"]) + choices.of([word, digits])(choices)
+    named, month = word(choices), word(choices)
+    return f"{named}, {day} {month} {year} {':'.join(time)} {zone}"
+
+
+@given(built(lambda c: c.text(12) if c.below(2) else likely_date(c)))
 @example("Thu, 01 Jan 99999999999999999999 00:00:00 GMT")
 @example("1e400")
 def test_any_time_to_wait_is_read_or_is_none(value):

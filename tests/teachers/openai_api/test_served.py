@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from skllkd.exceptions import InvalidParameterError
 from skllkd.teachers import LabelStore
 from skllkd.teachers.openai_api import served as module
@@ -11,6 +10,7 @@ from skllkd.teachers.openai_api.connection import Exchange
 from skllkd.teachers.openai_api.served import Served, served_model
 from skllkd.teachers.openai_api.server import Server
 
+from tests.choices import Choices, built
 from tests.faulty_server import stub
 from tests.teachers.openai_api.common import CLASSES, LOCAL, TEXTS, httpx, teacher
 
@@ -124,15 +124,22 @@ def test_what_a_server_lists(served, listed, model):
     assert served_model(Server(HERE, "qwen", "OPENAI_API_KEY")) == Served(model)
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=4),
-        lambda v: (
-            st.lists(v) | st.dictionaries(st.sampled_from(["data", "id", "meta"]), v)
-        ),
-        max_leaves=8,
-    )
-)
+LEAVES = [
+    lambda _: None,
+    lambda c: bool(c.below(2)),
+    Choices.number,
+    Choices.integer,
+    Choices.text,
+]
+
+
+def listed(choices):
+    """Make any JSON, whose keys are those of a list of models."""
+    key = ("data", "id", "meta")
+    return choices.nested(lambda c: c.of(LEAVES)(c), lambda c: c.of(key))
+
+
+@given(built(listed))
 def test_any_list_of_models_is_read(content):
     entry = module._entry(content, "m")
     assert isinstance(module._identity(entry, "m"), str)
