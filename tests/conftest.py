@@ -65,6 +65,12 @@ def own_store(tmp_path, monkeypatch):
     return folder / "labels.sqlite"
 
 
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch):
+    """Leave the disk in peace: no test cuts the power."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
 @pytest.fixture
 def new_workers():
     """End joblib's processes: those of an earlier test end for idleness when needed."""

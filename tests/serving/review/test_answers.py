@@ -34,12 +34,6 @@ def filled(path, texts=NASTY):
         return list(file)
 
 
-@pytest.fixture
-def no_sync(monkeypatch):
-    """Leave the disk in peace where only the contents matter."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
 def filled_size(folder, n):
     """Return the size of a file of n answers."""
     path = folder / f"{n}.csv"
@@ -59,7 +53,6 @@ def test_answers_come_back_as_they_were_given(tmp_path):
     assert [row["gold"] for row in rows] == [a.gold or "" for a in given]
 
 
-@pytest.mark.usefixtures("no_sync")
 def test_a_file_cut_off_anywhere_keeps_every_whole_answer(tmp_path):
     path = tmp_path / "review.csv"
     given = filled(path)
@@ -76,7 +69,6 @@ def test_a_file_cut_off_anywhere_keeps_every_whole_answer(tmp_path):
             assert [a.text for a in file] == [*NASTY[:n_whole], "another"]
 
 
-@pytest.mark.usefixtures("no_sync")
 @given(
     texts=built(lambda c: c.several(lambda c: c.text(12) or " ", 5)),
     note=built(lambda c: c.text(20)),
