@@ -60,7 +60,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import transformers
-from sentence_transformers import SentenceTransformer
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import normalize
 from skllkd._core.classes import as_classes
@@ -120,6 +119,8 @@ def embedding(device: str) -> Callable[[list[str]], np.ndarray]:
 @cache
 def encoding_seconds(folder: Path, device: str) -> dict[str, float]:
     """Return the seconds of encoding a text of a set, by what encodes."""
+    from sentence_transformers import SentenceTransformer  # seconds: only where used
+
     clock = time.process_time if device == "cpu" else time.perf_counter
     model, texts = str(minilm_path()), pool_of(folder, 0, N_TIMED).texts
     theirs = SentenceTransformer(model, device=device)

@@ -32,7 +32,7 @@ NAMES = {
         "cleanlab": "embeddings, cleanlab `CleanLearning`",
         "LLKD": "`LLKDClassifier` as in the paper",
         "ours, not refined": "`LLKDClassifier`, `refine=None`",
-        "ours, 3 epochs": "`LLKDClassifier`, 3 epochs",
+        "ours, 3 epochs": "`LLKDClassifier`, 3 epochs (the default)",
         OURS: "**`LLKDClassifier`**",
         "regression, gold": "*embeddings, logistic regression, gold labels*",
     },

@@ -12,6 +12,7 @@ from skllkd import LLKDClassifier, datasets
 from skllkd.students import SklearnStudent
 from skllkd.teachers import expand_gguf
 
+from tests.short_llama import write_short_llama
 from tests.tiny_encoder import write_tiny_encoder
 
 # As OMP_NUM_THREADS of .ci/run: threads of polars wait for each other by spinning.
@@ -80,6 +81,19 @@ def f32_path(smollm2_path, tmp_path_factory):
     """Return the model with its weights expanded to 32 bits: rounding is then small."""
     pytest.importorskip("llama_cpp")
     return expand_gguf(smollm2_path, tmp_path_factory.mktemp("model") / "f32.gguf")
+
+
+@pytest.fixture(scope="session")
+def short_path(smollm2_path, tmp_path_factory):
+    """Return the model's first layers, for tests of anything but the answers' sense."""
+    folder = tmp_path_factory.mktemp("short")
+    return write_short_llama(smollm2_path, folder / "short.gguf")
+
+
+@pytest.fixture(scope="session")
+def short_f32_path(short_path):
+    pytest.importorskip("llama_cpp")
+    return expand_gguf(short_path, short_path.with_name("f32.gguf"))
 
 
 @pytest.fixture(scope="session")

@@ -34,9 +34,9 @@ CLASSES = ["alpha", "beta", "gamma"]
 GOLD = [text.split()[0] for text in TEXTS]
 
 
-def teacher_that_writes_down_what_it_is_asked(path, texts):
+def teacher_that_writes_down_what_it_is_asked(path, texts, delay_s=0.0):
     """Answer mostly right; every text asked about becomes a line of a file."""
-    time.sleep(0.02)  # long enough for two processes to ask at once, were it allowed
+    time.sleep(delay_s)
     with path.open("a", encoding="utf-8") as file:
         file.writelines(f"{text}\n" for text in texts)
     proba = np.full((len(texts), 3), 0.1)
@@ -135,9 +135,8 @@ def test_only_the_prompt_costs_a_call(asked, classifier, tiny_path):
 
 
 def test_threads_do_not_ask_twice(classifier, asked):
-    plain = partial(
-        classifier.teacher.function.func, classifier.teacher.function.args[0]
-    )
+    # Long enough for two threads to ask at once, were it allowed.
+    plain = partial(classifier.teacher.function, delay_s=0.02)
     classifier.set_params(teacher=plain)
     with parallel_config(backend="threading"):
         cross_val_score(classifier, TEXTS, cv=3, n_jobs=3)

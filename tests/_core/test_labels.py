@@ -12,8 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from skllkd._core.labels import gold_entries, label_entries
 from skllkd.exceptions import InvalidParameterError
+
+from tests.choices import Choices, built
 
 
 class Word(str, Enum):  # noqa: UP042  as users of older Python have it
@@ -73,10 +76,10 @@ def test_each_form_holds_the_same_labels(form):
     assert {type(label) for label in found} == {type(expected[0])}
 
 
-@pytest.mark.filterwarnings("default")  # of scikit-learn, about columns
 @pytest.mark.parametrize("of", [np.array, pd.DataFrame], ids=["array", "frame"])
 def test_a_table_of_one_column_is_that_column(of):
-    assert label_entries(of([[label] for label in WORDS]), "y") == WORDS
+    with pytest.warns(DataConversionWarning):  # as scikit-learn's own estimators do
+        assert label_entries(of([[label] for label in WORDS]), "y") == WORDS
 
 
 GAPS = {
@@ -135,12 +138,18 @@ def test_others_are_refused_by_the_name_of_the_parameter(name):
 
 ODD = [None, True, "", b"a", 1j, pd.NA, pd.NaT, Decimal(1), np.str_("a"), np.int64(1)]
 ODD += [np.bool_(True), np.float32(1), np.array(1), ["a"], ("a",), {"a"}, Word.A]
-anything = st.sampled_from(ODD) | st.integers() | st.floats() | st.text(max_size=1)
+KINDS = [lambda c: c.of(ODD), Choices.integer, Choices.number, lambda c: c.text(1)]
 containers = st.sampled_from([list, tuple, lambda v: np.array(v, object), set, iter])
 
 
-@pytest.mark.filterwarnings("default")  # of scikit-learn, about columns
-@given(values=st.lists(anything, max_size=5), of=containers)
+def labels(choices):
+    """Make labels of one kind, or each of any."""
+    kinds = KINDS if choices.below(2) else [choices.of(KINDS)]
+    return choices.several(lambda c: c.of(kinds)(c), 5)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@given(values=built(labels), of=containers)
 def test_anything_is_labels_of_one_type_or_a_named_error(values, of):
     try:
         column = of(values)

@@ -27,10 +27,10 @@ def cluster():
 @pytest.mark.enable_socket
 @pytest.mark.filterwarnings("default")  # of the cluster, as it starts and stops
 def test_a_pool_is_spread_over_a_cluster_and_one_process_stores(
-    cluster, smollm2_path, news, own_store
+    cluster, short_path, news, own_store
 ):
     texts = [text[:50] for text in news[0][:40]]  # two chunks
-    teacher = LlamaCppTeacher(smollm2_path)
+    teacher = LlamaCppTeacher(short_path)
     with joblib.parallel_config(backend="dask", wait_for_workers_timeout=60):
         spread = teacher.label(texts, TOPICS)
     assert not spread.missing.any() and spread.n_asked == len(set(texts))
@@ -39,7 +39,7 @@ def test_a_pool_is_spread_over_a_cluster_and_one_process_stores(
     with LabelStore() as store:
         assert len(store) == len(set(texts))
 
-    alone = LlamaCppTeacher(smollm2_path, store=own_store.parent / "other.sqlite")
+    alone = LlamaCppTeacher(short_path, store=own_store.parent / "other.sqlite")
     difference = np.abs(alone.label(texts[:20], TOPICS).log_prob - spread.log_prob[:20])
     assert np.median(difference) < 0.2  # each text has its own answer
     assert teacher.label(texts, TOPICS).n_asked == 0

@@ -18,12 +18,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_a_fork_after_llama_cpp_has_answered(smollm2_path):
+def test_a_fork_after_llama_cpp_has_answered(short_path):
     """In a program of its own: the process of the tests holds threads of many libraries."""
     pytest.importorskip("llama_cpp")
     program = f"from {__name__} import fork_after_labels as run; run("
     subprocess.run(
-        [sys.executable, "-c", f"{program}{str(smollm2_path)!r})"],
+        [sys.executable, "-c", f"{program}{str(short_path)!r})"],
         cwd=Path(__file__).parents[2],
         env=os.environ | {"OMP_NUM_THREADS": "2"},
         timeout=120,

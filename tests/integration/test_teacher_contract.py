@@ -7,8 +7,8 @@ from tests.teacher_contract import CHECKS
 
 
 @pytest.fixture
-def llama_cpp(smollm2_path):
-    return LlamaCppTeacher(smollm2_path)
+def llama_cpp(short_path):
+    return LlamaCppTeacher(short_path)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[6:])

@@ -9,7 +9,6 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
@@ -207,6 +206,8 @@ def test_a_loaded_classifier_goes_on_learning_from_its_thresholds(
 
 
 def test_skops_round_trip_with_the_types_the_docs_name(news, tiny_path, tmp_path):
+    import skops.io  # seconds: in the one process that runs this
+
     guide = (Path(__file__).parents[2] / "docs" / "persistence.md").read_text()
     for name, classifier in (
         ("transformer", fit(news, tiny_path, refine=Refinement())),

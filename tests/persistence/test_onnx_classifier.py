@@ -28,7 +28,6 @@ from skllkd.students import FrozenEncoderStudent, SklearnStudent, TransformerStu
 from skllkd.students._torch import onnx as room
 from skllkd.students._torch.encoder import new_classifier
 from skllkd.students.encoder_base import onnx_graph
-from transformers import AutoConfig, AutoModel
 
 from tests.conftest import TOPICS
 
@@ -112,6 +111,8 @@ def test_the_graph_is_fused(exported):
 @pytest.mark.parametrize(("pooling", "n_layers"), [("mean", 2), ("architecture", 1)])
 def test_every_known_architecture_is_fused(kind, pooling, n_layers):
     """Whatever the versions of transformers and onnxruntime: .ci/lower_bounds has both."""
+    from transformers import AutoConfig, AutoModel  # seconds
+
     sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
     sizes["num_hidden_layers"] = n_layers
     config = AutoConfig.for_model(kind, vocab_size=99, **sizes)
