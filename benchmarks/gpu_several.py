@@ -1,6 +1,6 @@
 r"""A part of `benchmarks.gpu`: one student trained on two cards, or in two CPU processes.
 
-The file is also the script that the processes run:
+The file is also the script that the two processes run:
 
     python -m torch.distributed.run --standalone --nproc-per-node=2 \
         -m benchmarks.gpu_several DEVICE N_TEXTS MODEL FILE
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,8 +38,8 @@ def several_cards(setting: Setting) -> None:
         launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         launch += [f"--nproc-per-node={N_PROCESSES}", "-m"]
         work = (setting.device, str(n_texts), str(model))
-        alone = _run([sys.executable, "-m"], work, Path(folder) / "1.npz")
-        both = _run(launch, work, Path(folder) / "2.npz")
+        alone = _trained(*work)
+        both = _run(launch, work, Path(folder) / "both.npz")
     same = alone["proba"].argmax(axis=1) == both["proba"].argmax(axis=1)
     setting.record(
         "two processes",
@@ -50,17 +51,16 @@ def several_cards(setting: Setting) -> None:
 
 
 def _run(launch: list[str], work: tuple[str, ...], file: Path) -> dict[str, np.ndarray]:
-    """Train in one or several processes, and return the arrays the first one writes."""
+    """Train in several processes, and return the arrays the first one writes."""
     subprocess.run([*launch, "benchmarks.gpu_several", *work, str(file)], check=True)
     with np.load(file) as arrays:
         return dict(arrays)
 
 
-def main() -> None:
-    """Train one student; the first process writes its probabilities and the time."""
-    device, model, file = sys.argv[1], sys.argv[3], Path(sys.argv[4])
-    setting = Setting(device, False, None, None, file)
-    student, some = STUDENT | {"student__model": model}, made_texts(int(sys.argv[2]))
+def _trained(device: str, n_texts: str, model: str) -> dict[str, Any]:
+    """Train a student, and return its probabilities and the time."""
+    setting = Setting(device, False, None, None, Path())
+    student, some = STUDENT | {"student__model": model}, made_texts(int(n_texts))
     first = classifier(setting).set_params(**student)
     first.fit(some.texts[:64], teacher_proba=some.teacher_proba[:64])  # warms up
     synchronize()
@@ -70,8 +70,15 @@ def main() -> None:
     synchronize()
     seconds = time.perf_counter() - begin
     proba = fitted.predict_proba(made_texts(N_COMPARED, seed=1).texts)
-    if int(os.environ.get("RANK", "0")) == 0:
-        np.savez(file, proba=proba, seconds=seconds)
+    return {"proba": proba, "seconds": seconds}
+
+
+def main() -> None:
+    """Train one student; the first process writes the arrays."""
+    *work, file = sys.argv[1:]
+    arrays = _trained(*work)
+    if os.environ["RANK"] == "0":
+        np.savez(file, **arrays)
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ for name, phrases in opinions.items():
         reviews.append(f"About {thing}: {phrase}.{place}")
         tone.append(name)
 reviews, tone = shuffle(reviews, np.array(tone), random_state=1)
-texts, gold = reviews[:200], tone[:200]
-held_out, held_out_gold = reviews[200:], tone[200:]
+texts, gold = reviews[:160], tone[:160]
+held_out, held_out_gold = reviews[160:], tone[160:]
 
 # %%
 # Label the reviews with three settings. Calibration is applied to stored

@@ -15,7 +15,8 @@ each text once, regardless of the number of candidates and folds.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils import shuffle
 from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news, smollm2_path
 from skllkd.metrics import expected_agreement
@@ -23,10 +24,8 @@ from skllkd.selection import LLKDSelection
 from skllkd.students import SklearnStudent
 from skllkd.teachers import TransformersTeacher
 
-stories, topics = load_bbc_news()
-texts, held_out, _, gold = train_test_split(
-    stories, topics, train_size=300, test_size=400, random_state=0
-)
+stories, topics = shuffle(*load_bbc_news(), random_state=0)
+texts, held_out, gold = stories[:300], stories[500:900], topics[500:900]
 examples = [
     ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
     ("Young singer wins top award. Her album beat four others.", "entertainment"),

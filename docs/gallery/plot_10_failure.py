@@ -13,17 +13,14 @@ can be detected without gold labels; the last one shows why a few gold labels ar
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.utils import shuffle
 from skllkd import LLKDClassifier
 from skllkd.datasets import load_bbc_news, minilm_path, smollm2_path
 from skllkd.students import FrozenEncoderStudent
 from skllkd.teachers import TransformersTeacher
 
-stories, topics = load_bbc_news()
-texts, held_out, _, gold = train_test_split(
-    stories, topics, train_size=160, test_size=400, random_state=0
-)
-held_out, gold = held_out[:80], gold[:80]
+stories, topics = shuffle(*load_bbc_news(), random_state=0)
+texts, held_out, gold = stories[:140], stories[140:200], np.array(topics[140:200])
 topic_names = ["business", "entertainment", "politics", "sports", "tech"]
 examples = [
     ("Airline cuts costs as fuel price climbs. A weak quarter ahead.", "business"),
@@ -120,7 +117,7 @@ plt.show()
 #   texts distinguish an accuracy of one half from one of nine tenths.
 
 sample = held_out[:50]
-right = np.mean(clf.predict(sample) == np.array(gold[:50]))
+right = np.mean(clf.predict(sample) == gold[:50])
 print(
     f"accuracy of the student of the swapped teacher on 50 labelled texts: {right:.0%}"
 )

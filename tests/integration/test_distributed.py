@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -17,20 +18,22 @@ from tests.conftest import TOPICS
 SCRIPT = """
 import sys
 import joblib
+import torch
 from skllkd import LLKDClassifier
 from skllkd.students import TransformerStudent
 
-folder = sys.argv[1]
-job = joblib.load(folder + "/job.joblib")
-student = TransformerStudent(job["model"], **job["parameters"])
-classifier = LLKDClassifier(
-    classes=job["classes"], refine=None, student=student, random_state=0, verbose=0,
-    n_epochs=2,
-).fit(job["texts"], teacher_proba=job["proba"])
-import torch
-rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else "alone"
-selected = classifier.history_["n_selected"]
-joblib.dump((classifier.student_.weights_, selected), f"{folder}/{rank}.joblib")
+def learn(folder):
+    job = joblib.load(f"{folder}/job.joblib")
+    student = TransformerStudent(job["model"], **job["parameters"])
+    classifier = LLKDClassifier(
+        classes=job["classes"], refine=None, student=student, random_state=0, verbose=0,
+        n_epochs=2,
+    ).fit(job["texts"], teacher_proba=job["proba"])
+    return classifier.student_.weights_, classifier.history_["n_selected"]
+
+if __name__ == "__main__":
+    learned = learn(sys.argv[1])
+    joblib.dump(learned, f"{sys.argv[1]}/{torch.distributed.get_rank()}.joblib")
 """
 
 
@@ -57,21 +60,14 @@ def job(news, minilm_path, tmp_path_factory):
     return folder
 
 
-def launch(folder, *arguments):
-    done = subprocess.run(
-        [sys.executable, *arguments, str(folder / "script.py"), str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 @pytest.fixture(scope="module")
 def learned(job):
     """Return the weights of each of two processes, and how many texts it selected."""
     # What `accelerate launch` runs for GPUs; for CPUs it wants MPI.
-    launch(job, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node=2", str(job / "script.py"), str(job)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
     return [joblib.load(job / f"{rank}.joblib") for rank in (0, 1)]
 
 
@@ -84,8 +80,7 @@ def test_two_processes_learn_the_same(learned):
 
 
 def test_two_processes_learn_what_one_does(job, learned):
-    launch(job)
-    weights, selected = joblib.load(job / "alone.joblib")
+    weights, selected = runpy.run_path(str(job / "script.py"))["learn"](job)
     shared_weights, shared_selected = learned[0]
     np.testing.assert_array_equal(shared_selected, selected)
     for name, array in weights.items():

@@ -59,7 +59,7 @@ def resident_mb():
     pages = int(open("/proc/self/statm").read().split()[1])
     return pages * 4096 / 1e6
 
-for n_fits in range(1, 7):
+for n_fits in range(1, 6):
     classifier.fit(texts)
     if n_fits == 2:
         after_2 = resident_mb()
@@ -75,7 +75,7 @@ def test_memory_does_not_grow_with_the_number_of_fits(minilm_path):
         text=True,
         check=True,
     )
-    after_2, after_6 = map(float, done.stdout.split())
-    # One encoder kept by each fit would add half. Pieces the C library keeps
+    after_2, after_5 = map(float, done.stdout.split())
+    # One encoder kept by each fit would add a third. Pieces the C library keeps
     # level off at 1.07 after some 30 fits.
-    assert after_6 <= 1.15 * after_2
+    assert after_5 <= 1.15 * after_2
