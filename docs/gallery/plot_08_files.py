@@ -20,15 +20,15 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from skllkd import LLKDClassifier, ONNXClassifier
 from skllkd.datasets import load_bbc_news, minilm_path
-from skllkd.students import FrozenEncoderStudent
+from skllkd.students import TransformerStudent
 
 stories, topics = load_bbc_news()
 beginnings = [story[:400] for story in stories]  # which tell the topic
 texts, others, labels, _ = train_test_split(
-    beginnings, topics, train_size=400, test_size=128, random_state=0
+    beginnings, topics, train_size=240, test_size=128, random_state=0
 )
 clf = LLKDClassifier(
-    student=FrozenEncoderStudent(minilm_path()), n_epochs=20, random_state=0, verbose=0
+    student=TransformerStudent(minilm_path()), random_state=0, verbose=0
 ).fit(texts, labels)
 
 # %%
