@@ -55,6 +55,13 @@ def array_of_objects(entries):
 KEYS = ["a", "b", "label", "score", "x", 0, 1]
 
 
+def scores(choices):
+    """Make the probabilities of some classes, or of a number of them."""
+    share = choices.below(9) / 8
+    row = choices.of([[share, 1 - share], [share, 1 - share, 0.0]])
+    return dict(zip("abc", row, strict=False)) if choices.below(2) else row
+
+
 def answer(choices, depth=3):
     """Make a value, a set of classes, or values in lists, tuples, dicts and arrays."""
     if choices.below(5) < 4 - depth:
@@ -64,7 +71,10 @@ def answer(choices, depth=3):
     def inner(c):
         return answer(c, depth - 1)
 
-    kind = choices.below(4)
+    kind = choices.below(6)
+    if kind > 3:  # of one kind, as most answers that are taken are
+        make = scores if choices.below(2) else choices.of(SCALARS)
+        return choices.several(make, 4, least=1)
     if kind == 0:
         return choices.several(inner, 4)
     if kind == 1:
@@ -102,7 +112,7 @@ def distribution(choices):
     rows = []
     for _ in range(1 + choices.below(4)):
         weights = [choices.below(10) for _ in names]
-        known = any(weights) and choices.below(2)
+        known = any(weights) and choices.below(3)
         rows.append([w / sum(weights) if known else np.nan for w in weights])
     return names, np.array(rows)
 
