@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ __all__ = ["asked", "classifier"]  # fixtures
 
 @pytest.mark.usefixtures("new_workers")
 def test_two_processes_ask_once(classifier, asked):
+    # Long enough for two processes to ask at once, were it allowed.
+    slow = partial(classifier.teacher.function, delay_s=0.1)
+    classifier.set_params(teacher__function=slow)
     for n_searches, search in enumerate(SEARCHES, 1):
         classifier.set_params(teacher__cache_key=search.__name__)
         search(classifier, None, n_jobs=2)
